@@ -1,0 +1,1 @@
+"""The key broker service: holds an owner's ContentKeys, releases them on evidence only."""

@@ -1,0 +1,1 @@
+"""The SealedBundle on disk (docs/spec/bundle.md): header, manifest, writer, random-access reader."""

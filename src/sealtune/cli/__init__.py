@@ -1,0 +1,1 @@
+"""One file per command; a handler parses, calls one function and prints."""

@@ -1,0 +1,98 @@
+"""Canonical JSON (RFC 8785) out, strict JSON in.
+
+What is signed is always the canonical form; what is read is refused on duplicate names, non-finite numbers, too many
+bytes or too deep nesting, each before the value reaches anyone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import rfc8785
+
+from sealtune.core.limits import JSON_DEPTH_MAX
+from sealtune.errors import Code, FormatError
+
+# RFC 8785 numbers are IEEE doubles: a larger integer would not survive the round trip.
+_INTEGER_MAX = 2**53 - 1
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return `value` as RFC 8785 canonical JSON.
+
+    Raises:
+        ValueError: `value` holds something that JSON cannot (a caller's mistake).
+    """
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as error:
+        raise ValueError(f"not representable in canonical JSON: {error}") from error
+
+
+def parse_json(data: bytes, *, limit: int, what: str) -> Any:
+    """Return the JSON value in `data`, read strictly; `what` names it in errors.
+
+    Raises:
+        FormatError: more than `limit` bytes, not UTF-8, not JSON, nested more than `JSON_DEPTH_MAX` levels, a name
+            twice in an object, a number that is not finite or an integer beyond 2**53.
+    """
+    if len(data) > limit:
+        raise FormatError(Code.LIMIT_EXCEEDED, f"{what}: {len(data)} bytes, at most {limit} allowed")
+    if _depth(data) > JSON_DEPTH_MAX:
+        raise FormatError(Code.JSON_MALFORMED, f"{what}: nested deeper than {JSON_DEPTH_MAX} levels")
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique_names,
+            parse_constant=_no_constant,
+            parse_int=_bounded_int,
+            parse_float=_finite_float,
+        )
+    except UnicodeDecodeError:
+        raise FormatError(Code.JSON_MALFORMED, f"{what}: not UTF-8") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise FormatError(Code.JSON_MALFORMED, f"{what}: not JSON at {place}: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise FormatError(Code.JSON_MALFORMED, f"{what}: {error}") from None
+
+
+def _depth(data: bytes) -> int:
+    # Strings are blanked first, so that brackets inside them do not count.
+    deepest = depth = 0
+    for byte in _STRINGS.sub(b"", data):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > JSON_DEPTH_MAX:
+                break
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _bounded_int(digits: str) -> int:
+    if len(digits) > 17 or abs(int(digits)) > _INTEGER_MAX:
+        raise ValueError("an integer is beyond 2**53")
+    return int(digits)
+
+
+def _finite_float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("a number is not finite")
+    return value

@@ -1,0 +1,35 @@
+"""Named upper bounds, checked before anything is parsed.
+
+Each bound is a multiple of the largest honest input known, so that a hostile one costs the reader little.
+"""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+JSON_DEPTH_MAX = 32  # our deepest document (a contract in an envelope in a receipt) nests 9 levels
+ENVELOPE_BYTES_MAX = 4 * MIB  # a DSSE envelope; a contract with 64 parties is about 150 KiB
+EVIDENCE_BYTES_MAX = 64 * KIB  # 4x an SNP report with its certificate chain in base64
+CERTIFICATE_BYTES_MAX = 8 * KIB  # 4x an AMD ARK
+CHAIN_CERTIFICATES_MAX = 8
+CONTRACT_BYTES_MAX = 1 * MIB
+CONTRACT_PARTIES_MAX = 64
+CONTRACT_INPUTS_MAX = 64
+MESSAGE_BYTES_MAX = 8 * MIB  # one broker message: a contract envelope is the largest
+RECEIPT_BYTES_MAX = 8 * MIB
+KEY_FILE_BYTES_MAX = 64 * KIB
+
+BUNDLE_HEADER_BYTES_MAX = 64 * KIB
+BUNDLE_SLOTS_BYTES_MAX = 1 * MIB  # about 250 recipients
+BUNDLE_SLOTS_MAX = 256
+BUNDLE_MANIFEST_BYTES_MAX = 64 * MIB  # about 250,000 tensors
+BUNDLE_ENTRIES_MAX = 1_000_000
+BUNDLE_ENTRY_NAME_MAX = 1024
+TENSOR_RANK_MAX = 16
+
+RECORD_BYTES_MAX = 16 * MIB
+SHARD_BYTES = 4 * MIB  # plaintext of one shard of records: large enough to amortize, small enough to hold
+SAFETENSORS_HEADER_BYTES_MAX = 100 * MIB  # the limit of the safetensors format itself
+MODEL_FILE_BYTES_MAX = 64 * MIB  # one configuration or tokenizer file; the largest known tokenizer.json is 33 MiB

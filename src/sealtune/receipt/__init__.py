@@ -1,0 +1,1 @@
+"""The TrainingReceipt (docs/spec/receipt.md): build, sign, verify offline."""

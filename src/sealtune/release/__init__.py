@@ -1,0 +1,1 @@
+"""(AttestationResult, Contract, usage) -> ReleaseDecision. Pure functions; a decision is data."""

@@ -1,0 +1,1 @@
+"""The Attesters and launchers, one file per TEE; none imports another."""

@@ -1,0 +1,1 @@
+"""The append-only log that an auditor checks without trusting its keeper."""

@@ -1,0 +1,1 @@
+"""The job inside the enclave: attest, fetch keys, open, train, gate, seal, sign."""
