@@ -40,9 +40,13 @@ def parse_json(data: bytes, *, limit: int, what: str) -> Any:
             twice in an object, a number that is not finite or an integer beyond 2**53.
     """
     if len(data) > limit:
-        raise FormatError(Code.LIMIT_EXCEEDED, f"{what}: {len(data)} bytes, at most {limit} allowed")
+        raise FormatError(
+            Code.LIMIT_EXCEEDED, f"{what}: {len(data)} bytes, at most {limit} allowed"
+        )
     if _depth(data) > JSON_DEPTH_MAX:
-        raise FormatError(Code.JSON_MALFORMED, f"{what}: nested deeper than {JSON_DEPTH_MAX} levels")
+        raise FormatError(
+            Code.JSON_MALFORMED, f"{what}: nested deeper than {JSON_DEPTH_MAX} levels"
+        )
     try:
         return json.loads(
             data.decode("utf-8"),
@@ -55,7 +59,9 @@ def parse_json(data: bytes, *, limit: int, what: str) -> Any:
         raise FormatError(Code.JSON_MALFORMED, f"{what}: not UTF-8") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
-        raise FormatError(Code.JSON_MALFORMED, f"{what}: not JSON at {place}: {error.msg}") from None
+        raise FormatError(
+            Code.JSON_MALFORMED, f"{what}: not JSON at {place}: {error.msg}"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise FormatError(Code.JSON_MALFORMED, f"{what}: {error}") from None
 

@@ -30,6 +30,10 @@ BUNDLE_ENTRY_NAME_MAX = 1024
 TENSOR_RANK_MAX = 16
 
 RECORD_BYTES_MAX = 16 * MIB
-SHARD_BYTES = 4 * MIB  # plaintext of one shard of records: large enough to amortize, small enough to hold
+SHARD_BYTES = (
+    4 * MIB
+)  # plaintext of one shard of records: large enough to amortize, small enough to hold
 SAFETENSORS_HEADER_BYTES_MAX = 100 * MIB  # the limit of the safetensors format itself
-MODEL_FILE_BYTES_MAX = 64 * MIB  # one configuration or tokenizer file; the largest known tokenizer.json is 33 MiB
+MODEL_FILE_BYTES_MAX = (
+    64 * MIB
+)  # one configuration or tokenizer file; the largest known tokenizer.json is 33 MiB
