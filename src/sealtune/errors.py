@@ -1,7 +1,7 @@
 """Every error that a caller may handle, each with a stable code.
 
-An error's family says who must act; its `Code` is what tests, logs and documents refer to (the text may change, the
-code may not). `docs/errors.md` lists them all and a test keeps that list complete.
+An error's family says who must act; its `Code` is what tests, logs and documents refer to (the text
+may change, the code may not). `docs/errors.md` lists them all and a test keeps that list complete.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Code(StrEnum):
     IO_FAILED = "io-failed"
     # crypto
     KEY_FILE_MALFORMED = "key-file-malformed"
-    KEY_PASSPHRASE = "key-passphrase"
+    KEY_PASSPHRASE = "key-passphrase"  # noqa: S105 - a code, no passphrase
     KEY_PERMISSIONS = "key-permissions"
     PUBLIC_KEY_MALFORMED = "public-key-malformed"
     HPKE_OPEN_FAILED = "hpke-open-failed"
@@ -136,8 +136,8 @@ class Code(StrEnum):
 class SealtuneError(Exception):
     """Base of every error that a caller may handle.
 
-    `code` is stable; `remedy`, where there is one, says what to do about it. Neither ever holds a secret or content of
-    a record.
+    `code` is stable; `remedy`, where there is one, says what to do about it. Neither ever holds a
+    secret or content of a record.
     """
 
     exit_status = 1
@@ -165,7 +165,7 @@ class FormatError(SealtuneError):
 
 
 class VerificationError(SealtuneError):
-    """Cryptography says no: a signature, an authentication tag, a chain or a binding does not hold."""
+    """Cryptography says no: a signature, a tag, a chain or a binding does not hold."""
 
     exit_status = 5
 
@@ -180,7 +180,7 @@ class AppraisalError(SealtuneError):
     exit_status = 6
 
 
-class ReleaseDenied(SealtuneError):  # noqa: N818 - the field's word for the outcome, not an error of the program
+class ReleaseDenied(SealtuneError):
     """A broker's rules said no; the contract or the request must change."""
 
     exit_status = 7
@@ -193,7 +193,7 @@ class TransportError(SealtuneError):
 
 
 class StorageError(SealtuneError):
-    """The local disk refused; make room or mend it and run the same command again: nothing half-written was kept."""
+    """The local disk refused; mend that and run the command again: no half file was kept."""
 
     exit_status = 9
 

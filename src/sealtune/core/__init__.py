@@ -1,1 +1,1 @@
-"""Ground floor: canonical JSON, digests, named limits, time and durable files. Knows no cryptographic key."""
+"""Ground floor: canonical JSON, digests, named limits, time, durable files. Knows no keys."""

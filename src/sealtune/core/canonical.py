@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785) out, strict JSON in.
 
-What is signed is always the canonical form; what is read is refused on duplicate names, non-finite numbers, too many
-bytes or too deep nesting, each before the value reaches anyone.
+What is signed is always the canonical form; what is read is refused on duplicate names, non-finite
+numbers, too many bytes or too deep nesting, each before the value reaches anyone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def parse_json(data: bytes, *, limit: int, what: str) -> Any:
     """Return the JSON value in `data`, read strictly; `what` names it in errors.
 
     Raises:
-        FormatError: more than `limit` bytes, not UTF-8, not JSON, nested more than `JSON_DEPTH_MAX` levels, a name
+        FormatError: more than `limit` bytes, not UTF-8, not JSON, nested more than `JSON_DEPTH_MAX`
+        levels, a name
             twice in an object, a number that is not finite or an integer beyond 2**53.
     """
     if len(data) > limit:

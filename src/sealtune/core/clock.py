@@ -1,7 +1,7 @@
 """Where time comes from.
 
-Verification never reads a clock: it takes `now` as a parameter. This protocol is for the edges (broker, worker, CLI)
-and lets tests move time.
+Verification never reads a clock: it takes `now` as a parameter. This protocol is for the edges
+(broker, worker, CLI) and lets tests move time.
 """
 
 from __future__ import annotations

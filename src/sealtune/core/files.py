@@ -1,7 +1,7 @@
 """Files that are either whole or not there.
 
-A writer makes a temporary file beside its target, syncs it, renames it and syncs the folder, so that a crash or a full
-disk at any moment leaves the old state. Readers get bounded reads.
+A writer makes a temporary file beside its target, syncs it, renames it and syncs the folder, so
+that a crash or a full disk at any moment leaves the old state. Readers get bounded reads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHARED_MODE = 0o644
 
 @contextlib.contextmanager
 def atomic_writer(path: Path, *, mode: int = SHARED_MODE) -> Iterator[BinaryIO]:
-    """Yield a binary file (readable too) that becomes `path` when the block ends and is removed if it raises.
+    """Yield a binary file (readable too) that becomes `path` when the block ends well.
 
     Raises:
         StorageError: the disk is full or refuses; `path` is as it was.

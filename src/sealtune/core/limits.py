@@ -1,6 +1,7 @@
 """Named upper bounds, checked before anything is parsed.
 
-Each bound is a multiple of the largest honest input known, so that a hostile one costs the reader little.
+Each bound is a multiple of the largest honest input known, so that a hostile one costs the reader
+little.
 """
 
 from __future__ import annotations

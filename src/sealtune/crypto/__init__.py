@@ -1,1 +1,1 @@
-"""The only door to the `cryptography` package: HPKE, chunked streams, DSSE signatures, X.509, key files."""
+"""The only door to the `cryptography` package: HPKE, streams, signatures, X.509, key files."""
