@@ -21,6 +21,7 @@ CONTRACT_INPUTS_MAX = 64
 MESSAGE_BYTES_MAX = 8 * MIB  # one broker message: a contract envelope is the largest
 RECEIPT_BYTES_MAX = 8 * MIB
 KEY_FILE_BYTES_MAX = 64 * KIB
+LOG_ENTRY_BYTES_MAX = 256 * KIB  # a decision over 64 bundles is about 30 KiB
 
 BUNDLE_HEADER_BYTES_MAX = 64 * KIB
 BUNDLE_SLOTS_BYTES_MAX = 1 * MIB  # about 250 recipients
