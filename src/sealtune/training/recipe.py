@@ -1,0 +1,213 @@
+"""What is trained, how, and with which numbers: the part of a contract that the training engine
+obeys.
+
+Standard-library types only, so that a contract can be read, compared and signed without torch.
+Every default is a field of its own and none depends on another field: what is written out is what
+runs. It does not name inputs or parties.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+ALL_LINEAR = "all-linear"
+LABELS_MAX = 10_000  # about 10x the label set of the largest public text classification task
+
+
+class Task(StrEnum):
+    """What the model learns."""
+
+    CAUSAL_LM = "causal-lm"
+    TEXT_CLASSIFICATION = "text-classification"
+
+
+class Method(StrEnum):
+    """Which parameters are trained."""
+
+    LORA = "lora"
+    FULL = "full"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes from its peak, after warm-up, to the end of the run."""
+
+    LINEAR = "linear"
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
+class Precision(StrEnum):
+    """The arithmetic of the forward and backward pass.
+
+    `FP32`: all weights, activations and gradients in 32 bits. `BF16`: matrix products (and
+    attention) take bfloat16 inputs as torch's CPU autocast has it; trained parameters, their
+    gradients, the optimizer's state and the loss stay in 32 bits; with LoRA the
+    frozen matrices are kept in bfloat16 only, which rounds them once instead of at each use and
+    changes no result.
+    """
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A complete, resolved description of one fine-tuning run.
+
+    Records. Classification takes `text_field` and `label_field` (a name out of `labels` or its
+    0-based index). Causal language modelling takes `messages_field` where a record has it (loss on
+    the assistant's tokens only) and `text_field` otherwise (loss on every token; the tokenizer's
+    end token is appended). Texts longer than `max_length` tokens are cut at the end.
+
+    Optimization. One optimizer step is `gradient_accumulation` micro-batches of `batch_size`
+    records; its loss is the mean over all its supervised tokens (classification: records), not a
+    mean of means. AdamW, decoupled weight decay, none on biases and normalization. The rate rises
+    linearly over `warmup_ratio` of all steps to `learning_rate`, then follows `schedule` to 0
+    (`constant`: stays). `max_grad_norm` 0 switches clipping off.
+
+    Evaluation. `evaluation_fraction` of the records, drawn with `seed`, is set apart (0: none); it
+    is evaluated before the first step, every `evaluation_every_steps` optimizer steps (0: at each
+    epoch's end) and after the last. With `early_stopping_patience` n > 0 training stops after n
+    evaluations in a row without a lower loss and the weights with the lowest loss are the result;
+    with 0 the last weights are.
+
+    `checkpoint_every_steps` 0 writes no training checkpoint. `threads` 0 uses every core that the
+    process may use; equal bytes are promised on the same CPU with the same number of threads.
+    `lora_targets` is `all-linear` (every linear layer of the base model, its head excepted) or a
+    tuple of module names, matched as PEFT matches them.
+    """
+
+    task: Task
+    method: Method
+    seed: int = 0
+    epochs: int = 3
+    batch_size: int = 8
+    gradient_accumulation: int = 1
+    max_length: int = 512
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.0
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    warmup_ratio: float = 0.0
+    schedule: Schedule = Schedule.LINEAR
+    max_grad_norm: float = 1.0
+    precision: Precision = Precision.FP32
+    threads: int = 0
+    evaluation_fraction: float = 0.1
+    evaluation_every_steps: int = 0
+    early_stopping_patience: int = 0
+    checkpoint_every_steps: int = 0
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0
+    lora_targets: tuple[str, ...] | str = ALL_LINEAR
+    labels: tuple[str, ...] = ()
+    text_field: str = "text"
+    label_field: str = "label"
+    messages_field: str = "messages"
+
+    def __post_init__(self) -> None:
+        # object.__setattr__: a frozen dataclass has no other way to normalize what it was given.
+        for name, kind in (
+            ("task", Task),
+            ("method", Method),
+            ("schedule", Schedule),
+            ("precision", Precision),
+        ):
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        for name in _FLOATS:
+            object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "labels", tuple(self.labels))
+        if not isinstance(self.lora_targets, str):
+            object.__setattr__(self, "lora_targets", tuple(self.lora_targets))
+        _check_bounds(self)
+        _check_names(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field, defaults included, as JSON values (tuples as lists)."""
+        values = asdict(self)
+        return {
+            name: list(value) if isinstance(value, tuple) else _plain(value)
+            for name, value in values.items()
+        }
+
+
+def recipe_from_dict(values: dict[str, Any]) -> Recipe:
+    """Return the Recipe that `values`, as `Recipe.to_dict` writes them, describe.
+
+    Raises:
+        ValueError: an unknown field, or a value out of bounds.
+        TypeError: a required field is missing.
+    """
+    unknown = sorted(set(values) - set(Recipe.__dataclass_fields__))
+    if unknown:
+        raise ValueError(f"unknown recipe fields: {', '.join(unknown)}")
+    return Recipe(**values)
+
+
+# field: (lowest, highest), both allowed. The upper bounds only keep a typing error from starting an
+# endless run.
+_INTEGERS = {
+    "seed": (0, 2**53 - 1),
+    "epochs": (1, 10_000),
+    "batch_size": (1, 65_536),
+    "gradient_accumulation": (1, 65_536),
+    "max_length": (2, 1_048_576),
+    "threads": (0, 1_024),
+    "evaluation_every_steps": (0, 2**31),
+    "early_stopping_patience": (0, 10_000),
+    "checkpoint_every_steps": (0, 2**31),
+    "lora_rank": (1, 4_096),
+    "lora_alpha": (1, 65_536),
+}
+# field: (lowest, highest); the highest of a half-open range is the largest double below it.
+_BELOW_ONE = math.nextafter(1.0, 0.0)
+_TINY = 1e-30
+_FLOATS = {
+    "learning_rate": (_TINY, 10.0),
+    "weight_decay": (0.0, 10.0),
+    "adam_beta1": (0.0, _BELOW_ONE),
+    "adam_beta2": (0.0, _BELOW_ONE),
+    "adam_epsilon": (_TINY, 1.0),
+    "warmup_ratio": (0.0, 1.0),
+    "max_grad_norm": (0.0, 1e9),
+    "evaluation_fraction": (0.0, 0.9),
+    "lora_dropout": (0.0, 0.9),
+}
+
+
+def _check_bounds(recipe: Recipe) -> None:
+    for name, (lowest, highest) in _INTEGERS.items():
+        value = getattr(recipe, name)
+        if type(value) is not int or not lowest <= value <= highest:
+            raise ValueError(f"{name} must be a whole number from {lowest} to {highest}")
+    for name, (low, high) in _FLOATS.items():
+        # Written so that NaN fails too.
+        if not low <= getattr(recipe, name) <= high:
+            raise ValueError(f"{name} must be from {low:g} to {high:g}")
+
+
+def _check_names(recipe: Recipe) -> None:
+    classification = recipe.task is Task.TEXT_CLASSIFICATION
+    if classification and not 2 <= len(recipe.labels) <= LABELS_MAX:
+        raise ValueError(f"text-classification needs 2 to {LABELS_MAX} labels")
+    if not classification and recipe.labels:
+        raise ValueError("labels belong to text-classification only")
+    if len(set(recipe.labels)) != len(recipe.labels):
+        raise ValueError("a label occurs twice")
+    if isinstance(recipe.lora_targets, str) and recipe.lora_targets != ALL_LINEAR:
+        raise ValueError(f"lora_targets is {ALL_LINEAR!r} or a list of module names")
+    fields = (recipe.text_field, recipe.label_field, recipe.messages_field)
+    for name in (*recipe.labels, *recipe.lora_targets, *fields):
+        if not isinstance(name, str) or not name:
+            raise ValueError("labels, lora_targets and field names are non-empty strings")
+    if not recipe.lora_targets:
+        raise ValueError("lora_targets is empty: nothing would be trained")
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, StrEnum) else value

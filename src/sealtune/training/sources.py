@@ -1,0 +1,113 @@
+"""What the training engine is given and what it gives back; it knows no file, key or network.
+
+Structural types only: whoever runs the engine (the worker, a test, a benchmark) implements them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorInfo:
+    """Type and shape of a stored tensor; `dtype` as safetensors spells it (`F32`, `BF16`, `I64`
+    ...).
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class WeightSource(Protocol):
+    """A pre-trained model: its configuration, small files and tensors, each read on demand."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The parsed config.json."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The other small files by name: tokenizer.json, tokenizer_config.json ..."""
+        ...
+
+    @property
+    def tensors(self) -> Mapping[str, TensorInfo]:
+        """Every stored tensor by name."""
+        ...
+
+    def read_into(self, name: str, destination: memoryview) -> None:
+        """Write the bytes of tensor `name` (row-major, little-endian) into `destination`, which has
+        their length.
+        """
+        ...
+
+
+class CheckpointSink(Protocol):
+    """Keeps the newest training checkpoint of this run; how it is sealed and bound is the sink's
+    business.
+    """
+
+    def save(self, step: int, blob: bytes) -> None:
+        """Keep `blob`, the state after optimizer step `step`, in place of any older one."""
+        ...
+
+    def load(self) -> tuple[int, bytes] | None:
+        """Return the newest step and blob, or None when the run starts afresh."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Hears how the run goes; whether any of it leaves the enclave is decided elsewhere."""
+
+    def progress(self, step: int, total: int) -> None:
+        """Optimizer step `step` of at most `total` is done."""
+        ...
+
+    def loss(self, step: int, value: float) -> None:
+        """The mean training loss of optimizer step `step`."""
+        ...
+
+    def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """What the evaluation after optimizer step `step` (0: before training) gave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """The result of a run: a folder's files by name, what was measured and what was counted.
+
+    `metrics`: `train_loss` (mean of the optimizer steps' losses) and, with evaluation records,
+    `loss_before`, `loss_after` and for classification `accuracy_before`, `accuracy_after`.
+    `counts`: `records` (trained on), `evaluation_records`, `optimizer_steps`, `tokens` (real ones
+    seen in training, padding excluded), `truncated_records`, `trainable_parameters` and `threads`.
+    """
+
+    files: Mapping[str, bytes]
+    metrics: Mapping[str, float]
+    counts: Mapping[str, int]
+
+
+class NoCheckpoints:
+    """A sink that keeps nothing: every run starts afresh."""
+
+    def save(self, step: int, blob: bytes) -> None:
+        """Forget `blob`."""
+
+    def load(self) -> None:
+        """Return None: there is never a checkpoint."""
+
+
+class NoTelemetry:
+    """Telemetry that nobody hears."""
+
+    def progress(self, step: int, total: int) -> None:
+        """Ignore it."""
+
+    def loss(self, step: int, value: float) -> None:
+        """Ignore it."""
+
+    def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Ignore it."""
