@@ -21,6 +21,9 @@ CONTRACT_INPUTS_MAX = 64
 MESSAGE_BYTES_MAX = 8 * MIB  # one broker message: a contract envelope is the largest
 RECEIPT_BYTES_MAX = 8 * MIB
 KEY_FILE_BYTES_MAX = 64 * KIB
+KEY_REQUEST_BYTES_MAX = 256 * KIB  # 2x the largest evidence, twice in base64, and 64 bundles
+SMALL_MESSAGE_BYTES_MAX = 16 * KIB  # a request without evidence; the largest is about 2 KiB
+RUN_STEPS_MAX = 2**40
 LOG_ENTRY_BYTES_MAX = 256 * KIB  # a decision over 64 bundles is about 30 KiB
 
 BUNDLE_HEADER_BYTES_MAX = 64 * KIB
