@@ -46,6 +46,8 @@ class Code(StrEnum):
     BUNDLE_NO_SLOT = "bundle-no-slot"
     BUNDLE_ENTRY_MISSING = "bundle-entry-missing"
     MANIFEST_MALFORMED = "manifest-malformed"
+    MANIFEST_DIGEST = "manifest-digest"
+    ENTRY_NAME_UNSAFE = "entry-name-unsafe"
     RECORDS_EMPTY = "records-empty"
     RECORD_MALFORMED = "record-malformed"
     RECORD_FIELD = "record-field"

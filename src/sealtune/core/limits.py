@@ -35,6 +35,7 @@ BUNDLE_ENTRY_NAME_MAX = 1024
 TENSOR_RANK_MAX = 16
 
 RECORD_BYTES_MAX = 16 * MIB
+LABELS_MAX = 10_000  # classes of a dataset; the largest public benchmark has about 4,000
 SHARD_BYTES = (
     4 * MIB
 )  # plaintext of one shard of records: large enough to amortize, small enough to hold
