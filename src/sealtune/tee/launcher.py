@@ -1,0 +1,247 @@
+"""Starts a worker with a contract and locations, and relays what it says.
+
+Runs on the untrusted host and holds no secret. A run lives in one folder: `run.json` (its id), sealed training
+checkpoints, `result.sealed` and `receipt.json`. Launching again with the same folder resumes the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from sealtune.contract.contract import read_contract_file
+from sealtune.core.canonical import canonical_json, parse_json
+from sealtune.core.digest import Digest
+from sealtune.core.files import read_bounded, storage_errors, write_atomic
+from sealtune.errors import Code, ConfigError, SealtuneError
+from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
+from sealtune.tee.forwarder import Forwarder
+from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
+
+RECEIPT_NAME = "receipt.json"
+RESULT_NAME = "result.sealed"
+_RUN_NAME = "run.json"
+_RUN_BYTES_MAX = 4096
+_STOP_SECONDS = 5.0
+
+
+class Tee(StrEnum):
+    """Where the worker runs."""
+
+    SIMULATED = "simulated"
+
+
+class Sandbox(StrEnum):
+    """Whether the worker process is confined on the host: where it works, always, or never."""
+
+    AUTO = "auto"
+    REQUIRE = "require"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """Everything that a launch needs: the contract's file and where things are."""
+
+    contract: Path
+    inputs: Mapping[str, Path]
+    brokers: Mapping[str, str]
+    output: Path
+    tee: Tee
+    tee_files: Path
+    sandbox: Sandbox = Sandbox.AUTO
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """A finished run, as the operator sees it."""
+
+    run_id: str
+    contract: Digest
+    receipt: Path
+    receipt_digest: str
+    result: Path
+    reported: bool
+    insecure: bool
+    sandboxed: bool
+    seconds_by_phase: Mapping[str, float]
+
+
+def run_contract(spec: LaunchSpec, *, on_event: Callable[[WorkerEvent], None]) -> RunOutcome:
+    """Run the contract to its receipt, or resume the run that `spec.output` holds.
+
+    Raises:
+        ConfigError: an input or broker of the contract is not given, or the sandbox is required and absent.
+        WorkerError: the worker stopped; its code says why.
+    """
+    draft = read_contract_file(spec.contract)
+    _check_names(spec, inputs={item.name for item in draft.contract.inputs}, brokers=set(draft.contract.brokers))
+    with storage_errors(spec.output):
+        spec.output.mkdir(parents=True, exist_ok=True)
+    with _locked(spec.output):
+        run_id = _run_id(spec.output, draft.digest)
+        bubblewrap = _bubblewrap(spec.sandbox)
+        finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
+    return RunOutcome(
+        run_id=run_id,
+        contract=draft.digest,
+        receipt=spec.output / RECEIPT_NAME,
+        receipt_digest=finish.receipt,
+        result=spec.output / RESULT_NAME,
+        reported=finish.reported,
+        insecure=finish.insecure,
+        sandboxed=bool(bubblewrap),
+        seconds_by_phase=seconds,
+    )
+
+
+def _supervise(
+    spec: LaunchSpec, run_id: str, bubblewrap: str, on_event: Callable[[WorkerEvent], None]
+) -> tuple[WorkerEvent, dict[str, float]]:
+    seconds: dict[str, float] = {}
+    phase, since = "", time.monotonic()
+    last = WorkerEvent(event="")
+    with contextlib.ExitStack() as stack:
+        sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealtune-")))
+        for name, address in spec.brokers.items():
+            stack.enter_context(Forwarder(sockets / f"{name}.sock", address))
+        command = _command(spec, run_id, sockets, bubblewrap)
+        worker = stack.enter_context(_started(command, timeout=spec.timeout_seconds))
+        for event in _events(worker):
+            if event.event == "phase":
+                seconds[phase] = seconds.get(phase, 0.0) + time.monotonic() - since
+                phase, since = event.phase, time.monotonic()
+            last = event
+            on_event(event)
+        status = worker.wait()
+    seconds[phase] = seconds.get(phase, 0.0) + time.monotonic() - since
+    seconds.pop("", None)
+    if status == 0 and last.event == "finished":
+        return last, seconds
+    if last.event == "failed":
+        raise WorkerError(last, status if status > 0 else 1)
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    message = f"the worker {how} without saying why"
+    if phase:
+        message += f" in phase {phase}"
+    remedy = "run the same command again: the run resumes from its last sealed training checkpoint"
+    raise SealtuneError(Code.WORKER_FAILED, message, remedy=remedy)
+
+
+def _command(spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str) -> list[str]:
+    output, tee_files, contract = (
+        path.resolve() for path in (spec.output, spec.tee_files, spec.contract)
+    )
+    inputs = {name: path.resolve() for name, path in spec.inputs.items()}
+    # -I: neither the caller's environment nor the working folder adds code.
+    command = [sys.executable, "-I", "-B", "-m", "sealtune.worker"]
+    command += ["--contract", str(contract), "--output", str(output), "--run-id", run_id]
+    command += ["--tee", spec.tee, "--tee-files", str(tee_files)]
+    for name, path in inputs.items():
+        command += ["--input", f"{name}={path}"]
+    for name in spec.brokers:
+        command += ["--broker", f"{name}=unix:{sockets / name}.sock"]
+    if not bubblewrap:
+        return command
+    readable = [contract, tee_files, *inputs.values()]
+    return sandboxed(command, bubblewrap=bubblewrap, readable=readable, writable=[output, sockets])
+
+
+@contextlib.contextmanager
+def _started(command: list[str], *, timeout: float | None) -> Iterator[subprocess.Popen[bytes]]:
+    worker = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=worker_environment(),
+        cwd="/",
+        start_new_session=True,
+    )
+    timer = threading.Timer(timeout or 0, _stop, (worker,))
+    try:
+        if timeout is not None:
+            timer.start()
+        yield worker
+    finally:
+        timer.cancel()
+        _stop(worker)
+
+
+def _stop(worker: subprocess.Popen[bytes]) -> None:
+    # The whole group: a sandbox is a parent of the worker, and nothing may stay behind.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.pid, signal.SIGTERM)
+    try:
+        worker.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def _events(worker: subprocess.Popen[bytes]) -> Iterator[WorkerEvent]:
+    stream = worker.stdout
+    if stream is None:
+        raise RuntimeError("the worker was started without a pipe")
+    while line := stream.readline(LINE_BYTES_MAX + 1):
+        yield parse_event(line)
+
+
+def _check_names(spec: LaunchSpec, *, inputs: set[str], brokers: set[str]) -> None:
+    for kind, given, wanted in (("input", spec.inputs, inputs), ("broker", spec.brokers, brokers)):
+        for name in sorted(wanted - given.keys()):
+            message = f"the contract names {kind} {name!r}, whose location is not given"
+            remedy = f"add --{kind} {name}=" + ("FILE" if kind == "input" else "http://HOST:PORT")
+            raise ConfigError(Code.CONFIG_INVALID, message, remedy=remedy)
+        for name in sorted(given.keys() - wanted):
+            message = f"{kind} {name!r} is not in the contract, which names {sorted(wanted)}"
+            raise ConfigError(Code.CONFIG_INVALID, message)
+
+
+def _bubblewrap(mode: Sandbox) -> str:
+    path = "" if mode is Sandbox.OFF else sandbox_available()
+    if mode is Sandbox.REQUIRE and not path:
+        message = "bubblewrap does not work on this host, and --sandbox require was given"
+        remedy = "install bubblewrap, or allow unprivileged user namespaces"
+        raise ConfigError(Code.TEE_UNAVAILABLE, message, remedy=remedy)
+    return path
+
+
+def _run_id(output: Path, contract: Digest) -> str:
+    path = output / _RUN_NAME
+    if not path.exists():
+        run_id = secrets.token_hex(16)
+        write_atomic(path, canonical_json({"contract": contract, "run_id": run_id}) + b"\n")
+        return run_id
+    data = read_bounded(path, limit=_RUN_BYTES_MAX, what="run file")
+    value = parse_json(data, limit=_RUN_BYTES_MAX, what=str(path))
+    if not isinstance(value, dict) or value.get("contract") != contract:
+        message = f"{output} holds a run of another contract"
+        remedy = "give this contract a folder of its own with --output"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy=remedy)
+    return str(value["run_id"])
+
+
+@contextlib.contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    with (output / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{output}: another launcher is running in this folder"
+            raise ConfigError(Code.CONFIG_INVALID, message) from None
+        yield

@@ -1,0 +1,123 @@
+"""The worker's only door for plaintext: every byte that leaves is one event of a known class.
+
+Classes (docs/spec/protocol.md, "What leaves the enclave"):
+
+* `phase`, `finished`, `failed`: always; they say nothing that the operator does not see anyway.
+* `progress`, `loss`, `evaluation`: only when the contract's telemetry names them.
+
+Everything else that a library prints is thrown away: the standard streams are closed to it. After a key has been
+released an error leaves as its code alone, because its text may describe the data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from sealtune.errors import Code, FormatError, SealtuneError, TrainingError
+
+PHASES = (
+    "contract",
+    "inputs",
+    "attest",
+    "open",
+    "train",
+    "gate",
+    "seal",
+    "receipt",
+    "report",
+)
+
+
+class Exits:
+    """Writes events as JSON lines to one descriptor; threads may share it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._telemetry: frozenset[str] = frozenset()
+        self._keys_present = False
+        self._insecure = False
+        self.current_phase = ""
+
+    def allow(self, telemetry: frozenset[str], *, insecure: bool) -> None:
+        """Let out the telemetry that the verified contract names, and mark a simulated run."""
+        self._telemetry = telemetry
+        self._insecure = insecure
+
+    def keys_released(self) -> None:
+        """From now on plaintext is in memory: errors leave as codes only."""
+        self._keys_present = True
+
+    def phase(self, name: str) -> None:
+        """Say that phase `name`, one of `PHASES`, begins."""
+        if name not in PHASES:
+            raise ValueError(f"{name} is not a classified phase")
+        self.current_phase = name
+        self._write({"event": "phase", "phase": name})
+
+    def progress(self, step: int, total: int) -> None:
+        """Say how far training is, if the contract lets that out."""
+        self._optional("progress", {"step": step, "total": total})
+
+    def loss(self, step: int, value: float) -> None:
+        """Say the training loss, if the contract lets that out."""
+        self._optional("loss", {"step": step, "loss": round(value, 4)})
+
+    def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Say evaluation figures, if the contract lets those out."""
+        rounded = {name: round(value, 4) for name, value in metrics.items()}
+        self._optional("evaluation", {"step": step, "metrics": rounded})
+
+    def not_anchored(self) -> None:
+        """Say that no broker confirmed the latest training checkpoint."""
+        self._write({"event": "checkpoint-not-anchored"})
+
+    def finished(self, receipt: str, *, reported: bool) -> None:
+        """Say that the receipt with digest `receipt` stands, and whether every broker has it."""
+        self._write({"event": "finished", "receipt": receipt, "reported": reported})
+
+    def failed(self, error: BaseException) -> int:
+        """Say what stopped the job and return the exit status of its family."""
+        if not isinstance(error, SealtuneError):
+            # Its text is unknown, so it stays inside; the name of a class is our code's or a library's.
+            self._write({"event": "failed", "code": Code.INTERNAL, "phase": self.current_phase})
+            return 1
+        event = {"event": "failed", "code": error.code, "phase": self.current_phase}
+        if not (self._keys_present and isinstance(error, FormatError | TrainingError)):
+            event |= {"message": error.message, "remedy": error.remedy}
+        self._write(event)
+        return error.exit_status
+
+    def _optional(self, name: str, fields: dict[str, Any]) -> None:
+        if name in self._telemetry:
+            self._write({"event": name, **fields})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        if self._insecure:
+            event["insecure"] = True
+        line = json.dumps(event).encode() + b"\n"
+        with self._lock:
+            # A reader that went away must not stop a run whose state is sealed and resumable.
+            while line:
+                try:
+                    line = line[os.write(self._descriptor, line) :]
+                except OSError:
+                    return
+
+
+def close_standard_streams() -> int:
+    """Point the standard streams at nothing; return a descriptor that reaches the real standard output.
+
+    Libraries, warnings and tracebacks would otherwise print what they handle.
+    """
+    descriptor = os.dup(1)
+    os.set_inheritable(descriptor, False)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
+    return descriptor
