@@ -1,0 +1,161 @@
+"""What the fields of a contract must know of each other (docs/spec/contract.md §4).
+
+One function for each numbered rule; each raises at the first breach and names the field. Forms of
+single fields are `schema`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sealtune.core.limits import CONTRACT_DAYS_MAX
+from sealtune.errors import Code, FormatError
+
+if TYPE_CHECKING:
+    from sealtune.contract.schema import Contract, Input
+
+# The words are those of Role, InputKind and OutputKind, which `schema` defines above this module.
+_OWNER_ROLE = {"dataset": "data_owner", "model": "model_owner"}
+_MADE_BY_METHOD = {"lora": "adapter", "full": "model"}
+
+
+def check_agreement(contract: Contract) -> None:
+    """Return when the fields of `contract` agree with each other.
+
+    Raises:
+        FormatError: they do not; the message begins with the field's place.
+    """
+    _check_owners(contract)
+    _check_keys(contract)
+    _check_unique(contract)
+    _check_recipe(contract)
+    _check_roles(contract)
+    _check_enclaves(contract)
+    _check_validity(contract)
+
+
+def problem(place: str, reason: str, *, remedy: str = "") -> FormatError:
+    """Return the error that says what is wrong at `place` (`parties.clinic.roles`)."""
+    return FormatError(Code.CONTRACT_FIELD, f"{place}: {reason}", remedy=remedy)
+
+
+def _check_owners(contract: Contract) -> None:
+    for index, entry in enumerate(contract.inputs):
+        place = f"inputs[{index}]"
+        _check_owner(contract, entry, f"{place}.owner")
+        broker = contract.brokers.get(entry.broker)
+        if broker is None:
+            raise problem(f"{place}.broker", f"no broker is called {entry.broker!r}")
+        if broker.owner != entry.owner:
+            # Another party's broker could release a key that its owner never agreed to.
+            reason = f"{entry.broker!r} belongs to {broker.owner!r}, the input to {entry.owner!r}"
+            raise problem(f"{place}.broker", reason)
+    used = {entry.broker for entry in contract.inputs}
+    for name in contract.brokers:
+        if name not in used:
+            raise problem(f"brokers.{name}", "no input names this broker")
+
+
+def _check_owner(contract: Contract, entry: Input, place: str) -> None:
+    party = contract.parties.get(entry.owner)
+    if party is None:
+        raise problem(place, f"no party is called {entry.owner!r}")
+    role = _OWNER_ROLE[entry.kind]
+    if role not in party.roles:
+        raise problem(place, f"{entry.owner!r} has not the role {role!r}")
+
+
+def _check_keys(contract: Contract) -> None:
+    holders = [(f"parties.{name}", party.signing_key) for name, party in contract.parties.items()]
+    holders += [(f"brokers.{name}", item.signing_key) for name, item in contract.brokers.items()]
+    _check_holders("signing_key", holders)
+    holders = [(f"parties.{name}", party.recipient_key) for name, party in contract.parties.items()]
+    holders += [(f"brokers.{name}", item.recipient_key) for name, item in contract.brokers.items()]
+    _check_holders("recipient_key", holders)
+
+
+def _check_holders(field: str, holders: list[tuple[str, str]]) -> None:
+    seen: dict[str, str] = {}
+    for place, key in holders:
+        if key in seen:
+            # spec/contract §4.2: a broken broker could otherwise sign contracts for its owner.
+            raise problem(
+                f"{place}.{field}",
+                f"{seen[key]} has the same key",
+                remedy="make an identity for each with `sealtune key create NAME`",
+            )
+        seen[key] = place
+
+
+def _check_unique(contract: Contract) -> None:
+    _check_repetition("inputs", "name", (entry.name for entry in contract.inputs))
+    _check_repetition("inputs", "digest", (entry.digest for entry in contract.inputs))
+    _check_repetition("enclaves", "name", (entry.name for entry in contract.enclaves))
+
+
+def _check_repetition(table: str, field: str, values: Iterable[str]) -> None:
+    seen: dict[str, int] = {}
+    for index, value in enumerate(values):
+        if value in seen:
+            raise problem(
+                f"{table}[{index}].{field}", f"the same as {table}[{seen[value]}].{field}"
+            )
+        seen[value] = index
+
+
+def _check_recipe(contract: Contract) -> None:
+    recipe, kinds = contract.recipe, {entry.name: entry.kind for entry in contract.inputs}
+    if kinds.get(recipe.model) != "model":
+        raise problem("recipe.model", f"{recipe.model!r} is no input of kind 'model'")
+    for name in recipe.datasets:
+        if kinds.get(name) != "dataset":
+            raise problem("recipe.datasets", f"{name!r} is no input of kind 'dataset'")
+    for index, entry in enumerate(contract.inputs):
+        if entry.name != recipe.model and entry.name not in recipe.datasets:
+            # An input that nothing needs is a key that would be released for nothing.
+            raise problem(f"inputs[{index}]", f"the recipe does not use {entry.name!r}")
+    made = _MADE_BY_METHOD[recipe.method]
+    if set(contract.outputs.kinds) != {made}:
+        raise problem("outputs.kinds", f"method {recipe.method!r} makes {made!r} and nothing else")
+
+
+def _check_roles(contract: Contract) -> None:
+    owners = {(entry.owner, _OWNER_ROLE[entry.kind]) for entry in contract.inputs}
+    for name in contract.outputs.recipients:
+        party = contract.parties.get(name)
+        if party is None:
+            raise problem("outputs.recipients", f"no party is called {name!r}")
+        if "recipient" not in party.roles:
+            raise problem("outputs.recipients", f"{name!r} has not the role 'recipient'")
+    for name, party in contract.parties.items():
+        place = f"parties.{name}.roles"
+        if "recipient" in party.roles and name not in contract.outputs.recipients:
+            raise problem(place, f"{name!r} is not among outputs.recipients")
+        for role in _OWNER_ROLE.values():
+            if role in party.roles and (name, role) not in owners:
+                raise problem(place, f"{name!r} has the role {role!r} but owns no such input")
+
+
+def _check_enclaves(contract: Contract) -> None:
+    for index, enclave in enumerate(contract.enclaves):
+        place = f"enclaves[{index}]"
+        tcb = enclave.minimum_tcb
+        if tcb.milan is None and tcb.genoa is None and tcb.turin is None:
+            reason = "names no processor generation, so nothing would be accepted"
+            raise problem(f"{place}.minimum_tcb", reason)
+        if enclave.insecure_accept_simulated != (enclave.simulated_root is not None):
+            # spec/contract §3.5.1: the switch without a root would accept any simulator, a root
+            # without the switch would hide that the contract is insecure.
+            reason = "insecure_accept_simulated and simulated_root go together"
+            raise problem(f"{place}.simulated_root", reason)
+
+
+def _check_validity(contract: Contract) -> None:
+    start, end = contract.validity.start, contract.validity.end
+    if end <= start:
+        raise problem("validity.not_after", "not later than not_before")
+    if end - start > timedelta(days=CONTRACT_DAYS_MAX):
+        reason = f"more than {CONTRACT_DAYS_MAX} days after not_before"
+        raise problem("validity.not_after", reason)
