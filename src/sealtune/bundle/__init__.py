@@ -1,1 +1,1 @@
-"""The SealedBundle on disk (docs/spec/bundle.md): header, manifest, writer, random-access reader."""
+"""The SealedBundle on disk (spec/bundle): writer, random-access reader, sealing and opening."""
