@@ -68,6 +68,7 @@ class Code(StrEnum):
     # attestation: verification
     EVIDENCE_MALFORMED = "evidence-malformed"
     EVIDENCE_KIND = "evidence-kind"
+    EVIDENCE_VERSION = "evidence-version"
     EVIDENCE_SIGNATURE = "evidence-signature"
     EVIDENCE_CHAIN = "evidence-chain"
     EVIDENCE_ROOT = "evidence-root"
@@ -120,7 +121,6 @@ class Code(StrEnum):
     LOSS_NOT_FINITE = "loss-not-finite"
     NOTHING_TO_TRAIN = "nothing-to-train"
     CHECKPOINT_ROLLBACK = "checkpoint-rollback"
-    CHECKPOINT_FOREIGN = "checkpoint-foreign"
     CHECKPOINT_MISSING = "checkpoint-missing"
     OUTPUT_REFUSED = "output-refused"
     WORKER_FAILED = "worker-failed"
