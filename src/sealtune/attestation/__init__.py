@@ -1,1 +1,1 @@
-"""The Verifier of RFC 9334 (docs/spec/attestation.md): evidence, anchors, appraisal, results. Does no I/O."""
+"""The Verifier of RFC 9334 (docs/spec/attestation.md): evidence, anchors, appraisal. No I/O."""

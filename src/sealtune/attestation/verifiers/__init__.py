@@ -1,1 +1,1 @@
-"""One file per evidence format; each verifies cryptography only and leaves acceptance to the appraisal."""
+"""One file per evidence format; each verifies cryptography and leaves acceptance to appraisal."""
