@@ -1,7 +1,7 @@
 """Carries bytes between a unix socket that the worker sees and a broker's TCP address.
 
-Runs on the untrusted host. It sees ciphertext and signed messages only; a worker in a sandbox without network, or in a
-VM with a serial line, reaches its brokers through it and nothing else.
+Runs on the untrusted host. It sees ciphertext and signed messages only; a worker in a sandbox
+without network, or in a VM with a serial line, reaches its brokers through it and nothing else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Starts a worker with a contract and locations, and relays what it says.
 
-Runs on the untrusted host and holds no secret. A run lives in one folder: `run.json` (its id), sealed training
-checkpoints, `result.sealed` and `receipt.json`. Launching again with the same folder resumes the run.
+Runs on the untrusted host and holds no secret. A run lives in one folder: `run.json` (its id),
+sealed training checkpoints, `result.sealed` and `receipt.json`. Launching again with the same
+folder resumes the run.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from sealtune.contract.contract import read_contract_file
+from sealtune.contract.contract import VerifiedContract, verify_contract
 from sealtune.core.canonical import canonical_json, parse_json
+from sealtune.core.clock import Clock
 from sealtune.core.digest import Digest
 from sealtune.core.files import read_bounded, storage_errors, write_atomic
+from sealtune.core.limits import ENVELOPE_BYTES_MAX
+from sealtune.crypto.dsse import parse_envelope
 from sealtune.errors import Code, ConfigError, SealtuneError
 from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
@@ -80,24 +84,29 @@ class RunOutcome:
     seconds_by_phase: Mapping[str, float]
 
 
-def run_contract(spec: LaunchSpec, *, on_event: Callable[[WorkerEvent], None]) -> RunOutcome:
+def run_contract(
+    spec: LaunchSpec, *, clock: Clock, on_event: Callable[[WorkerEvent], None]
+) -> RunOutcome:
     """Run the contract to its receipt, or resume the run that `spec.output` holds.
 
+    The contract is verified here only to fail early; the worker and every broker do it again.
+
     Raises:
-        ConfigError: an input or broker of the contract is not given, or the sandbox is required and absent.
+        ConfigError: an input or broker of the contract is not given, or no sandbox where required.
+        VerificationError: the contract is not fully signed or not valid now.
         WorkerError: the worker stopped; its code says why.
     """
-    draft = read_contract_file(spec.contract)
-    _check_names(spec, inputs={item.name for item in draft.contract.inputs}, brokers=set(draft.contract.brokers))
+    contract = read_contract(spec.contract, clock=clock)
+    _check_names(spec, contract)
     with storage_errors(spec.output):
         spec.output.mkdir(parents=True, exist_ok=True)
     with _locked(spec.output):
-        run_id = _run_id(spec.output, draft.digest)
+        run_id = _run_id(spec.output, contract.digest)
         bubblewrap = _bubblewrap(spec.sandbox)
         finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
     return RunOutcome(
         run_id=run_id,
-        contract=draft.digest,
+        contract=contract.digest,
         receipt=spec.output / RECEIPT_NAME,
         receipt_digest=finish.receipt,
         result=spec.output / RESULT_NAME,
@@ -106,6 +115,16 @@ def run_contract(spec: LaunchSpec, *, on_event: Callable[[WorkerEvent], None]) -
         sandboxed=bool(bubblewrap),
         seconds_by_phase=seconds,
     )
+
+
+def read_contract(path: Path, *, clock: Clock) -> VerifiedContract:
+    """Return the contract in the file at `path`, verified at the clock's present.
+
+    Raises:
+        FormatError, VerificationError, StorageError: as `verify_contract` and `read_bounded`.
+    """
+    data = read_bounded(path, limit=ENVELOPE_BYTES_MAX, what="contract")
+    return verify_contract(parse_envelope(data, what=str(path)), now=clock.now())
 
 
 def _supervise(
@@ -201,7 +220,9 @@ def _events(worker: subprocess.Popen[bytes]) -> Iterator[WorkerEvent]:
         yield parse_event(line)
 
 
-def _check_names(spec: LaunchSpec, *, inputs: set[str], brokers: set[str]) -> None:
+def _check_names(spec: LaunchSpec, contract: VerifiedContract) -> None:
+    inputs = {item.name for item in contract.contract.inputs}
+    brokers = set(contract.contract.brokers)
     for kind, given, wanted in (("input", spec.inputs, inputs), ("broker", spec.brokers, brokers)):
         for name in sorted(wanted - given.keys()):
             message = f"the contract names {kind} {name!r}, whose location is not given"

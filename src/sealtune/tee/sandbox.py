@@ -1,8 +1,8 @@
 """The command line that confines a worker process on a host that is not a TEE.
 
-Bubblewrap gives it no network, a read-only file system with only Python and its inputs in it, a private /tmp, its own
-process space and an empty environment. It protects the host from the worker and catches accidents; it does not protect
-the data from the host, which only a TEE does.
+Bubblewrap gives it no network, a read-only file system with only Python and its inputs in it, a
+private /tmp, its own process space and an empty environment. It protects the host from the worker
+and catches accidents; it does not protect the data from the host, which only a TEE does.
 """
 
 from __future__ import annotations

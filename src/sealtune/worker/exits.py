@@ -5,8 +5,8 @@ Classes (docs/spec/protocol.md, "What leaves the enclave"):
 * `phase`, `finished`, `failed`: always; they say nothing that the operator does not see anyway.
 * `progress`, `loss`, `evaluation`: only when the contract's telemetry names them.
 
-Everything else that a library prints is thrown away: the standard streams are closed to it. After a key has been
-released an error leaves as its code alone, because its text may describe the data.
+Everything else that a library prints is thrown away: the standard streams are closed to it. After a
+key has been released an error leaves as its code alone, because its text may describe the data.
 """
 
 from __future__ import annotations
@@ -83,9 +83,10 @@ class Exits:
     def failed(self, error: BaseException) -> int:
         """Say what stopped the job and return the exit status of its family."""
         if not isinstance(error, SealtuneError):
-            # Its text is unknown, so it stays inside; the name of a class is our code's or a library's.
             self._write({"event": "failed", "code": Code.INTERNAL, "phase": self.current_phase})
             return 1
+            # Its text is unknown, so it stays inside; the name of a class is our code's or a
+            # library's.
         event = {"event": "failed", "code": error.code, "phase": self.current_phase}
         if not (self._keys_present and isinstance(error, FormatError | TrainingError)):
             event |= {"message": error.message, "remedy": error.remedy}

@@ -1,0 +1,88 @@
+"""`python -m sealtune.worker`: one process, threads only, told locations and a contract.
+
+Started by a launcher. Its standard output carries the classified events of `exits` and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+from pathlib import Path
+
+from sealtune.core.clock import SystemClock
+from sealtune.errors import Code, ConfigError
+from sealtune.tee.attester import Attester
+from sealtune.tee.simulated import InsecureSimulatedAttester
+from sealtune.worker.exits import Exits, close_standard_streams
+from sealtune.worker.job import Job, run_job
+
+
+def main() -> int:
+    """Run one job and return its exit status."""
+    arguments = _parser().parse_args()
+    exits = Exits(close_standard_streams())
+    _keep_memory_private()
+    try:
+        run_job(
+            _job(arguments),
+            attester=_attester(arguments.tee, arguments.tee_files),
+            clock=SystemClock(),
+            exits=exits,
+        )
+    except BaseException as error:  # noqa: BLE001 - the process edge: nothing may print itself
+        return exits.failed(error)
+    return 0
+
+
+def _attester(tee: str, files: Path) -> Attester:
+    if tee == "simulated":
+        return InsecureSimulatedAttester(files)
+    raise ConfigError(Code.TEE_UNAVAILABLE, f"this worker has no attester for {tee!r}")
+
+
+def _job(arguments: argparse.Namespace) -> Job:
+    return Job(
+        contract=arguments.contract,
+        inputs={name: Path(place) for name, place in map(_pair, arguments.input)},
+        brokers=dict(map(_pair, arguments.broker)),
+        output=arguments.output,
+        run_id=arguments.run_id,
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, place = text.partition("=")
+    if not name or not place:
+        raise ConfigError(Code.CONFIG_INVALID, "inputs and brokers are given as NAME=PLACE")
+    return name, place
+
+
+def _keep_memory_private() -> None:
+    # A core file would be plaintext on the host's disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Nothing may be fetched at run time, and the tokenizer's own threads would outnumber the cores.
+    os.environ |= {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sealtune.worker", allow_abbrev=False)
+    parser.add_argument("--contract", type=Path, required=True)
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--broker", action="append", default=[], metavar="NAME=ADDRESS")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--tee", required=True)
+    parser.add_argument("--tee-files", type=Path, required=True)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Opening the inputs: bundles of the agreed digest, kind and owner become tensors and records in memory.
+
+Nothing here writes. Every byte of every input is checked against the digest that all parties signed
+before training sees any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sealtune.bundle.format import BundleKind
+from sealtune.bundle.manifest import Entry, Media
+from sealtune.bundle.reader import BundleReader, SealedBundle, open_bundle_file, verify_body
+from sealtune.contract.contract import VerifiedContract
+from sealtune.contract.schema import Input
+from sealtune.core.canonical import parse_json
+from sealtune.core.limits import MODEL_FILE_BYTES_MAX, RECORD_BYTES_MAX
+from sealtune.crypto.secret import ContentKey
+from sealtune.errors import Code, FormatError
+from sealtune.training.sources import TensorInfo
+
+_CONFIG = "config.json"
+
+
+def find_inputs(
+    contract: VerifiedContract, locations: Mapping[str, Path]
+) -> dict[str, SealedBundle]:
+    """Return the contract's inputs by name, each with the digest, kind and owner that it names.
+
+    Raises:
+        VerificationError: a file is another bundle than the contract's.
+        FormatError: it is no bundle.
+        StorageError: it is missing.
+    """
+    return {
+        item.name: _agreed_bundle(contract, item, locations[item.name])
+        for item in contract.contract.inputs
+    }
+
+
+def _agreed_bundle(contract: VerifiedContract, item: Input, path: Path) -> SealedBundle:
+    bundle = open_bundle_file(path)
+    bundle.expect_digest(item.bundle)
+    bundle.expect_owner(contract.contract.parties[item.owner].signing)
+    return bundle.expect_kind(BundleKind(item.kind.value))
+
+
+class BundleWeights:
+    """The training engine's WeightSource over a model bundle: each tensor is decrypted where it is wanted."""
+
+    def __init__(self, reader: BundleReader) -> None:
+        self._reader = reader
+        self._entries: dict[str, Entry] = {}
+        self.files: dict[str, bytes] = {}
+        self.tensors: dict[str, TensorInfo] = {}
+        for entry in reader.entries:
+            if entry.media is Media.TENSOR:
+                self._entries[entry.name] = entry
+                self.tensors[entry.name] = TensorInfo(dtype=entry.dtype, shape=entry.shape)
+            elif entry.media is Media.FILE:
+                self.files[entry.name] = bytes(reader.read(entry))
+        config = self.files.pop(_CONFIG, None)
+        if config is None:
+            raise FormatError(Code.MODEL_MALFORMED, "the model bundle has no config.json")
+        self.config: dict[str, Any] = parse_json(config, limit=MODEL_FILE_BYTES_MAX, what=_CONFIG)
+
+    def read_into(self, name: str, destination: memoryview) -> None:
+        """Decrypt tensor `name` straight into `destination`."""
+        self._reader.read_into(self._entries[name], destination)
+
+
+def open_model(bundle: SealedBundle, key: ContentKey) -> BundleWeights:
+    """Return the model's weights, once its whole body has the agreed digest.
+
+    Raises:
+        VerificationError: a byte of the file differs.
+    """
+    verify_body(bundle.file.path)
+    return BundleWeights(bundle.unlock(key))
+
+
+def open_records(bundle: SealedBundle, key: ContentKey) -> list[dict[str, Any]]:
+    """Return all records of a dataset bundle.
+
+    Raises:
+        VerificationError: a byte of the file differs.
+        FormatError: what was sealed is no JSON Lines of objects.
+    """
+    records: list[dict[str, Any]] = []
+    # Provisional until the loop has ended: only then is the whole body's digest checked.
+    for entry, plaintext in bundle.unlock(key).read_all():
+        if entry.media is Media.RECORDS:
+            records += _parse_shard(bytes(plaintext), entry)
+    if not records:
+        raise FormatError(Code.RECORDS_EMPTY, "the dataset has no records")
+    return records
+
+
+def _parse_shard(plaintext: bytes, entry: Entry) -> list[dict[str, Any]]:
+    lines = plaintext.splitlines()
+    if len(lines) != entry.count:
+        raise FormatError(Code.RECORD_MALFORMED, f"{entry.name}: another count than its manifest's")
+    shard = []
+    for number, line in enumerate(lines, start=1):
+        what = f"{entry.name} record {number}"
+        record = parse_json(line, limit=RECORD_BYTES_MAX, what=what)
+        if not isinstance(record, dict):
+            raise FormatError(Code.RECORD_MALFORMED, f"{what}: not an object")
+        shard.append(record)
+    return shard
