@@ -18,7 +18,7 @@ from typing import Any
 
 from sealtune.core.canonical import canonical_json, parse_json
 from sealtune.core.clock import format_time, parse_time
-from sealtune.core.digest import Digest, digest_bytes, parse_digest, sha256_digest
+from sealtune.core.digest import Digest, parse_digest, sha256_digest
 from sealtune.core.limits import LOG_ENTRY_BYTES_MAX
 from sealtune.crypto.dsse import Envelope, sign_envelope, verify_envelope
 from sealtune.crypto.signing import SigningKey, VerifyingKey
@@ -128,6 +128,58 @@ def verify_head(envelope: Envelope, *, log: VerifyingKey) -> VerifiedHead:
     return VerifiedHead(log=log, size=size, hash=parse_digest(fields["hash"]))
 
 
+class ChainVerifier:
+    """Follows one log entry by entry, for logs that do not fit in memory (spec/translog §4).
+
+    What `add` returns is provisional until `finish` has returned.
+    """
+
+    def __init__(self, *, log: VerifyingKey, heads: Sequence[VerifiedHead]) -> None:
+        self._head = empty_head(log)
+        if any(held.log != log for held in heads):
+            raise VerificationError(Code.LOG_FORKED, "a head is of another log")
+        self._held: dict[int, set[Digest]] = {}
+        for held in heads:
+            self._held.setdefault(held.size, set()).add(held.hash)
+        self._compare()
+
+    def add(self, data: bytes) -> LogEntry:
+        """Return the next entry, once it continues the chain.
+
+        Raises:
+            VerificationError: LOG_BROKEN, or LOG_FORKED as `verify_chain`.
+            FormatError: the entry is malformed.
+        """
+        entry, previous = _parse_entry(data)
+        if entry.index != self._head.size or previous != self._head.hash:
+            raise VerificationError(
+                Code.LOG_BROKEN, f"log entry {self._head.size} does not continue the chain"
+            )
+        self._head = LogHead(size=self._head.size + 1, hash=entry_hash(data))
+        self._compare()
+        return entry
+
+    def finish(self) -> LogHead:
+        """Return the head of the whole log, once no head of a longer one is held.
+
+        Raises:
+            VerificationError: LOG_CUT.
+        """
+        longest = max(self._held, default=0)
+        if longest > self._head.size:
+            raise VerificationError(
+                Code.LOG_CUT,
+                f"the log has {self._head.size} entries; a signed head commits to {longest}",
+            )
+        return self._head
+
+    def _compare(self) -> None:
+        if self._held.get(self._head.size, {self._head.hash}) != {self._head.hash}:
+            raise VerificationError(
+                Code.LOG_FORKED, f"a signed head of size {self._head.size} is of other entries"
+            )
+
+
 def verify_chain(
     entries: Iterable[bytes], *, log: VerifyingKey, heads: Sequence[VerifiedHead]
 ) -> VerifiedLog:
@@ -138,35 +190,9 @@ def verify_chain(
             head is of a longer log than this; LOG_FORKED: a head of this size has another hash.
         FormatError: an entry is malformed.
     """
-    head = empty_head(log)
-    hashes = [head.hash]
-    parsed = []
-    for data in entries:
-        entry, previous = _parse_entry(data)
-        if entry.index != head.size or previous != head.hash:
-            raise VerificationError(
-                Code.LOG_BROKEN, f"log entry {head.size} does not continue the chain"
-            )
-        head = LogHead(size=head.size + 1, hash=entry_hash(data))
-        hashes.append(head.hash)
-        parsed.append(entry)
-    for held in heads:
-        _agree(held, hashes=hashes, log=log)
-    return VerifiedLog(log=log, head=head, entries=tuple(parsed))
-
-
-def _agree(held: VerifiedHead, *, hashes: Sequence[Digest], log: VerifyingKey) -> None:
-    if held.log != log:
-        raise VerificationError(Code.LOG_FORKED, "a head is of another log")
-    if held.size >= len(hashes):
-        raise VerificationError(
-            Code.LOG_CUT,
-            f"the log has {len(hashes) - 1} entries; a signed head commits to {held.size}",
-        )
-    if digest_bytes(hashes[held.size]) != digest_bytes(held.hash):
-        raise VerificationError(
-            Code.LOG_FORKED, f"a signed head of size {held.size} commits to other entries"
-        )
+    verifier = ChainVerifier(log=log, heads=heads)
+    parsed = tuple(verifier.add(data) for data in entries)
+    return VerifiedLog(log=log, head=verifier.finish(), entries=parsed)
 
 
 def _parse_entry(data: bytes) -> tuple[LogEntry, Digest]:
