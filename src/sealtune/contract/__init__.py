@@ -1,1 +1,1 @@
-"""What the parties agree (docs/spec/contract.md): schema, canonical form, signatures, differences."""
+"""What the parties agree (docs/spec/contract.md): schema, canonical form, signatures, diff."""

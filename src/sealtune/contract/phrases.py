@@ -1,0 +1,205 @@
+"""The plain words for changes of a contract, and which of them permit more.
+
+Tables, mostly. A value of an unexpected type gets no words here, so that `diff` shows it as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sealtune.core.digest import sha256_digest
+
+_SHOWN_MAX = 4_000  # 2x the longest purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a change means, and whether it permits more."""
+
+    words: str
+    permits_more: bool
+
+
+def shown(value: Any) -> str:
+    """Return a value for people, without a character that a terminal would obey.
+
+    What is too long to show ends in its digest, so that two values that differ look different.
+    """
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=True)
+    if not text.isprintable():
+        text = ascii(text)
+    if len(text) <= _SHOWN_MAX:
+        return text
+    return f"{text[:_SHOWN_MAX]}... ({sha256_digest(text.encode())})"
+
+
+# Lists that permit: more elements permit more. (one element added, one taken away)
+_LISTS: Final = {
+    "outputs.recipients": ("{} will get the results too", "{} will no longer get the results"),
+    "outputs.kinds": ("a result of kind {} may leave", "no result of kind {} may leave any more"),
+    "telemetry.allowed": (
+        "the operator will see {} while it runs",
+        "the operator will no longer see {}",
+    ),
+    "receipt.metrics": ("the receipt will state {}", "the receipt will no longer state {}"),
+    "receipt.counts": (
+        "the receipt will state the count {}",
+        "the receipt will no longer state the count {}",
+    ),
+    "enclaves.*.measurements": (
+        "enclave {name} may have the code {} too",
+        "enclave {name} may no longer have the code {}",
+    ),
+}
+# Numbers and times that permit: what they bound, and whether a larger one permits more.
+_BOUNDS: Final = {
+    "max_runs": ("the number of runs", True),
+    "max_resumes": ("how often a run may fetch keys again", True),
+    "outputs.max_bytes": ("the most bytes that may leave", True),
+    "validity.not_after": ("the end of the contract", True),
+    "validity.not_before": ("the beginning of the contract", False),
+}
+_COMPONENTS: Final = frozenset({"bootloader", "tee", "snp", "microcode", "fmc"})
+_TEXTS: Final = {
+    "name": "the contract is called otherwise: {old} becomes {new}",
+    "purpose": "the purpose changes from {old} to {new}",
+    "parties.*.roles": "the roles of {name} change from {old} to {new}",
+    "parties.*.signing_key": "{name} signs with another key: compare its fingerprint",
+    "parties.*.recipient_key": "what is for {name} is sealed to another key: compare it",
+    "brokers.*.owner": "broker {name} belongs to {new}, no longer to {old}",
+    "brokers.*.signing_key": "broker {name} signs with another key: compare its fingerprint",
+    "brokers.*.recipient_key": "broker {name} has another recipient key: compare its fingerprint",
+    "inputs.*.digest": "input {name} is another bundle: its content may be anything",
+    "inputs.*.kind": "input {name} is a {new}, no longer a {old}",
+    "inputs.*.owner": "input {name} is owned by {new}, no longer by {old}",
+    "inputs.*.broker": "the key of input {name} is released by {new}, no longer by {old}",
+    "recipe.model": "the model that is trained is {new}, no longer {old}",
+    "recipe.datasets": "it is trained on {new}, no longer on {old}",
+    "enclaves.*.kind": "enclave {name} is of kind {new}, no longer {old}",
+    "enclaves.*.vmpl": "enclave {name} asks for its report at VMPL {new}, no longer {old}",
+}
+
+
+def added(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    """Return the words for a new entry of a table."""
+    del old
+    fields = new if isinstance(new, dict) else {}
+    words = {
+        "parties.*": f"a new party, {name}, takes part as {shown(fields.get('roles'))}",
+        "brokers.*": f"a new broker, {name}, releases keys for {shown(fields.get('owner'))}",
+        "inputs.*": f"another {shown(fields.get('kind'))}, {name}, goes in",
+        "enclaves.*": f"another enclave, {name}, may run it{_insecurely(fields)}",
+    }.get(pattern)
+    return Verdict(words, permits_more=True) if words else None
+
+
+def removed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    """Return the words for an entry that a table no longer has."""
+    del old, new
+    if pattern == "parties.*":
+        # One party less means one signature less that the contract needs.
+        return Verdict(f"{name} takes no part any more and need not agree", permits_more=True)
+    words = {
+        "inputs.*": f"input {name} goes in no longer",
+        "enclaves.*": f"enclave {name} may no longer run it",
+    }.get(pattern)
+    return Verdict(words, permits_more=False) if words else None
+
+
+def changed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    """Return the words for a value that becomes another."""
+    for describe in (_list, _bound, _chips, _switch, _root, _tcb, _text):
+        verdict = describe(pattern, name, old, new)
+        if verdict is not None:
+            return verdict
+    if pattern.startswith("recipe."):
+        field = pattern.removeprefix("recipe.")
+        words = f"the recipe's {field} changes from {shown(old)} to {shown(new)}"
+        return Verdict(words, permits_more=True)
+    return None
+
+
+def _list(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    if pattern not in _LISTS or not (_texts(old) and _texts(new)) or set(old) == set(new):
+        return None
+    come, go = _LISTS[pattern]
+    more = [come.format(shown(item), name=name) for item in new if item not in old]
+    less = [go.format(shown(item), name=name) for item in old if item not in new]
+    return Verdict("; ".join(more + less), permits_more=bool(more))
+
+
+def _bound(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    del name
+    if pattern not in _BOUNDS or type(old) is not type(new) or not isinstance(old, int | str):
+        return None
+    what, larger_permits = _BOUNDS[pattern]
+    # Times compare as text, since they all have one form.
+    words = f"{what} goes from {shown(old)} to {shown(new)}"
+    return Verdict(words, permits_more=(new > old) == larger_permits)
+
+
+def _chips(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    if pattern != "enclaves.*.chip_ids" or not (_texts(old) and _texts(new)):
+        return None
+    if set(old) == set(new):
+        return None
+    if not new:
+        return Verdict(f"enclave {name} may run on any chip, no longer on some", permits_more=True)
+    # An empty list means any chip, so that a first entry permits less.
+    more = bool(old) and not set(new) <= set(old)
+    words = f"enclave {name} may run on chips {shown(new)}, no longer on {shown(old or 'any')}"
+    return Verdict(words, permits_more=more)
+
+
+def _switch(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    if pattern != "enclaves.*.insecure_accept_simulated" or type(old) is not bool:
+        return None
+    if new is True:
+        words = f"INSECURE: enclave {name} may be simulated, which protects nothing"
+        return Verdict(words, permits_more=True)
+    return Verdict(f"enclave {name} may no longer be simulated", permits_more=new is not False)
+
+
+def _root(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    if pattern != "enclaves.*.simulated_root":
+        return None
+    if new is None:
+        return Verdict(f"enclave {name} has no simulated root any more", permits_more=False)
+    words = f"INSECURE: evidence for enclave {name} may come from the simulated root {shown(new)}"
+    return Verdict(f"{words}, before: {shown(old)}", permits_more=True)
+
+
+def _tcb(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    prefix = "enclaves.*.minimum_tcb."
+    generation, _, component = pattern.removeprefix(prefix).partition(".")
+    if not pattern.startswith(prefix):
+        return None
+    if not component and new is None:
+        return Verdict(f"enclave {name} may no longer run on {generation}", permits_more=False)
+    if not component and old is None:
+        words = f"enclave {name} may run on {generation} too, from {shown(new)} up"
+        return Verdict(words, permits_more=True)
+    if component in _COMPONENTS and type(old) is int and type(new) is int:
+        words = f"the lowest {component} version of enclave {name} on {generation}"
+        return Verdict(f"{words} goes from {old} to {new}", permits_more=new < old)
+    return None
+
+
+def _text(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    if pattern not in _TEXTS:
+        return None
+    words = _TEXTS[pattern].format(name=name, old=shown(old), new=shown(new))
+    return Verdict(words, permits_more=True)
+
+
+def _insecurely(fields: dict[str, Any]) -> str:
+    insecure = fields.get("insecure_accept_simulated")
+    return " - INSECURE: simulated, which protects nothing" if insecure else ""
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,104 @@
+"""A contract as lines that a signer reads before signing (docs/spec/contract.md §3.5.1, §5.3).
+
+Text only, no colour; the CLI prints it. Everything that is signed appears, keys as fingerprints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sealtune.contract.contract import contract_digest
+from sealtune.contract.fields import json_document
+from sealtune.contract.schema import Contract, Enclave, Keys
+from sealtune.crypto.identity import PublicIdentity
+
+INSECURE_LINE = (
+    "INSECURE: this contract accepts a SIMULATED enclave. Nothing in it is protected from the "
+    "operator. For trials only."
+)
+
+
+def contract_lines(contract: Contract) -> list[str]:
+    """Return `contract` as readable lines; the first one says so if it is insecure."""
+    lines = [INSECURE_LINE, ""] if contract.insecure else []
+    lines += [f"Contract {contract.name}", f"  digest   {contract_digest(contract)}"]
+    lines += [f"  purpose  {contract.purpose}", "", "Parties"]
+    for name, party in sorted(contract.parties.items()):
+        signs = "must sign" if party.must_sign else "does not sign"
+        lines += [f"  {name}: {', '.join(party.roles)} ({signs})", *_keys(name, party)]
+    lines += ["", "Brokers"]
+    for name, broker in sorted(contract.brokers.items()):
+        lines += [f"  {name}, of {broker.owner}", *_keys(name, broker)]
+    lines += ["", "Inputs"]
+    for entry in contract.inputs:
+        lines += [f"  {entry.name}: {entry.kind} of {entry.owner}, key released by {entry.broker}"]
+        lines += [f"    {entry.digest}"]
+    lines += ["", "Recipe", *_table(json_document(contract)["recipe"])]
+    for enclave in contract.enclaves:
+        lines += ["", *_enclave(enclave)]
+    return [*lines, *_terms(contract)]
+
+
+def _keys(name: str, keys: Keys) -> list[str]:
+    public = PublicIdentity(name=name, signing=keys.signing, recipient=keys.recipient)
+    groups = public.fingerprint.split()
+    half = len(groups) // 2
+    return [
+        f"    fingerprint {' '.join(groups[:half])}",
+        f"                {' '.join(groups[half:])}",
+    ]
+
+
+def _enclave(enclave: Enclave) -> list[str]:
+    lines = [f"Enclave {enclave.name}: {enclave.kind}, VMPL {enclave.vmpl}"]
+    if enclave.insecure_accept_simulated:
+        lines += [f"  INSECURE: simulated evidence accepted under root {enclave.simulated_root}"]
+    lines += [f"  measurement {measurement}" for measurement in enclave.measurements]
+    for generation, versions in enclave.minimum_tcb.model_dump().items():
+        if versions is not None:
+            lowest = ", ".join(f"{name} {value}" for name, value in versions.items())
+            lines.append(f"  lowest versions on {generation}: {lowest}")
+    chips = enclave.chip_ids
+    return [*lines, *(f"  only chip {chip}" for chip in chips)] if chips else [*lines, "  any chip"]
+
+
+def _terms(contract: Contract) -> list[str]:
+    outputs, validity = contract.outputs, contract.validity
+    return [
+        "",
+        "What may leave",
+        f"  results    {_words(outputs.kinds)}, at most {outputs.max_bytes:,} bytes",
+        f"  sealed to  {_words(outputs.recipients)}",
+        f"  telemetry  {_words(contract.telemetry.allowed)}",
+        f"  receipt    metrics: {_words(contract.receipt.metrics)};"
+        f" counts: {_words(contract.receipt.counts)}",
+        "",
+        "Terms",
+        f"  valid      from {validity.not_before} until {validity.not_after}",
+        f"  runs       {contract.max_runs}, each resumed at most {contract.max_resumes} times",
+    ]
+
+
+def _words(values: Iterable[str]) -> str:
+    return ", ".join(values) or "none"
+
+
+def _table(values: dict[str, Any]) -> list[str]:
+    width = max(map(len, values))
+    lines = []
+    for name, value in sorted(values.items()):
+        # Each element whole: what a signer does not see, a signer does not agree to.
+        shown = ", ".join(map(_quoted, value)) if isinstance(value, list) else _whole(value)
+        lines.append(f"  {name:{width}}  {shown or 'none'}")
+    return lines
+
+
+def _quoted(value: Any) -> str:
+    # Quoted, so that an element with a comma in it does not pass for two.
+    return f'"{_whole(value)}"'
+
+
+def _whole(value: Any) -> str:
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
