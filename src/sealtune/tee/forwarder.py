@@ -19,7 +19,7 @@ _CONNECT_SECONDS = 10.0
 
 
 class Forwarder:
-    """Listens on `path` and connects each caller to `address` (`http://HOST:PORT`); use as a context manager."""
+    """A context in which callers of the socket at `path` reach `address` (`http://HOST:PORT`)."""
 
     def __init__(self, path: Path, address: str) -> None:
         self._target = _host_and_port(address)

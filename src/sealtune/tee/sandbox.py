@@ -50,7 +50,7 @@ def sandbox_available() -> str:
 def sandboxed(
     command: Sequence[str], *, bubblewrap: str, readable: Sequence[Path], writable: Sequence[Path]
 ) -> list[str]:
-    """Return `command` wrapped so that it sees Python, `readable` and `writable` and nothing else."""
+    """Return `command` wrapped so that it sees Python, `readable`, `writable` and no more."""
     arguments = [
         bubblewrap,
         "--unshare-all",

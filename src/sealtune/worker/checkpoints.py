@@ -37,7 +37,7 @@ class SealedCheckpoints:
         secrets: WorkerSecrets,
         anchor: Callable[[Anchor], bool],
     ) -> None:
-        """Take the run's folder and keys; `anchor` tells all brokers and says whether all agreed."""
+        """Take the run's folder and keys; `anchor` tells all brokers, returns whether all know."""
         self._folder = folder
         self._contract = contract
         self._run_id = run_id

@@ -1,4 +1,4 @@
-"""Opening the inputs: bundles of the agreed digest, kind and owner become tensors and records in memory.
+"""Opening the inputs: the agreed bundles become tensors and records, in memory only.
 
 Nothing here writes. Every byte of every input is checked against the digest that all parties signed
 before training sees any of it.
@@ -48,7 +48,7 @@ def _agreed_bundle(contract: VerifiedContract, item: Input, path: Path) -> Seale
 
 
 class BundleWeights:
-    """The training engine's WeightSource over a model bundle: each tensor is decrypted where it is wanted."""
+    """The training engine's WeightSource: each tensor is decrypted where it is wanted."""
 
     def __init__(self, reader: BundleReader) -> None:
         self._reader = reader

@@ -37,7 +37,7 @@ class RunKeys:
     _shares: bytes = field(repr=False)
 
     def checkpoint_key(self, *, contract: Digest, run_id: str, step: int) -> ContentKey:
-        """Return the key of the training checkpoint after `step`: only all brokers together give it."""
+        """Return the key of the checkpoint after `step`, which only all brokers together give."""
         context = digest_bytes(contract) + bytes.fromhex(run_id) + step.to_bytes(8, "big")
         return derive_key(self._shares, label=_CHECKPOINT_LABEL, context=context)
 

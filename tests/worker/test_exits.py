@@ -1,0 +1,106 @@
+"""What leaves the worker: only classified events, only what the contract lets out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from sealtune.errors import Code, FormatError, ReleaseDenied, TrainingError
+from sealtune.worker.exits import Exits
+
+
+@pytest.fixture
+def pipe():
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+
+
+def events(pipe: tuple[int, int]) -> list[dict[str, object]]:
+    os.close(pipe[1])
+    with os.fdopen(os.dup(pipe[0])) as stream:
+        return [json.loads(line) for line in stream]
+
+
+def test_no_telemetry_means_phases_only(pipe) -> None:
+    exits = Exits(pipe[1])
+    exits.phase("train")
+    exits.progress(1, 2)
+    exits.loss(1, 0.5)
+    exits.evaluation(1, {"accuracy": 0.5})
+    assert events(pipe) == [{"event": "phase", "phase": "train"}]
+
+
+@pytest.mark.parametrize("allowed", ["progress", "loss", "evaluation"])
+def test_only_the_agreed_telemetry_leaves(pipe, allowed: str) -> None:
+    exits = Exits(pipe[1])
+    exits.allow(frozenset({allowed}), insecure=False)
+    exits.progress(1, 2)
+    exits.loss(1, 0.123456)
+    exits.evaluation(1, {"accuracy": 0.123456})
+    assert [event["event"] for event in events(pipe)] == [allowed]
+
+
+def test_unclassified_phases_are_a_mistake(pipe) -> None:
+    with pytest.raises(ValueError, match="classified"):
+        Exits(pipe[1]).phase("row 17 of patients.csv")
+    os.close(pipe[1])
+
+
+def test_errors_that_may_describe_data_leave_as_codes_once_keys_are_here(pipe) -> None:
+    exits = Exits(pipe[1])
+    error = FormatError(Code.RECORD_MALFORMED, "record 17 says CANARY")
+    exits.phase("open")
+    assert exits.failed(error) == FormatError.exit_status
+    exits.keys_released()
+    exits.failed(error)
+    exits.failed(TrainingError(Code.LOSS_NOT_FINITE, "CANARY"))
+    exits.failed(RuntimeError("CANARY"))
+    exits.failed(ReleaseDenied(Code.DENIED_RUNS, "no run is left"))
+    seen = events(pipe)
+    assert "CANARY" in seen[1]["message"]
+    assert "CANARY" not in json.dumps(seen[2:])
+    assert [event["code"] for event in seen[2:]] == [
+        "record-malformed",
+        "loss-not-finite",
+        "internal",
+        "denied-runs",
+    ]
+    assert seen[-1]["message"] == "no run is left"
+
+
+def test_a_simulated_run_says_so_on_every_line(pipe) -> None:
+    exits = Exits(pipe[1])
+    exits.allow(frozenset(), insecure=True)
+    exits.phase("train")
+    exits.finished("sha256:0", reported=True)
+    assert all(event["insecure"] is True for event in events(pipe))
+
+
+def test_a_reader_that_went_away_stops_nothing() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    Exits(writer).phase("train")
+    os.close(writer)
+
+
+def test_libraries_cannot_print() -> None:
+    script = """
+        import os, sys, warnings
+        from sealtune.worker.exits import Exits, close_standard_streams
+        exits = Exits(close_standard_streams())
+        print("CANARY"); sys.stderr.write("CANARY"); os.write(2, b"CANARY"); warnings.warn("CANARY")
+        exits.phase("train")
+        sys.stdout.flush()
+        raise RuntimeError("CANARY")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False
+    )
+    assert json.loads(done.stdout) == {"event": "phase", "phase": "train"}
+    assert done.stderr == b""
