@@ -122,6 +122,7 @@ class Code(StrEnum):
     NOTHING_TO_TRAIN = "nothing-to-train"
     CHECKPOINT_ROLLBACK = "checkpoint-rollback"
     CHECKPOINT_MISSING = "checkpoint-missing"
+    CHECKPOINT_FOREIGN = "checkpoint-foreign"
     OUTPUT_REFUSED = "output-refused"
     WORKER_FAILED = "worker-failed"
     INTERNAL = "internal"

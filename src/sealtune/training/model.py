@@ -1,0 +1,271 @@
+"""Builds a model from its sealed configuration and fills it straight from a WeightSource.
+
+The model is built on the meta device, so that no weight exists twice; each tensor is allocated,
+read and cast by itself. Loading is strict. What may be absent: weights that the configuration ties
+to another, and a classification head (or pooler) that the stored model does not have, which is
+then newly initialized from the seed. What may be there and is left unread: the head of another
+task, as `architectures` lists it, and buffers that the model computes itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from torch import nn
+
+from sealtune.errors import Code, FormatError
+from sealtune.training.architectures import Architecture, find_architecture
+from sealtune.training.recipe import Method, Precision, Recipe, Task
+from sealtune.training.sources import TensorInfo, WeightSource
+
+# As safetensors spells them; packed and 8-bit floats have no place in a model to be trained.
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "BOOL": torch.bool,
+}
+# Written into checkpoints by older versions of transformers; every model computes them itself.
+_COMPUTED_BUFFERS = (".position_ids", ".rotary_emb.inv_freq", ".attention.masked_bias")
+_COMPUTED_SUFFIXES = (*_COMPUTED_BUFFERS, ".attention.bias")
+# Checkpoints of 2018 spell layer normalization as TensorFlow does.
+_OLD_SPELLING = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A filled model; `new_modules` names the parts that the stored model did not have."""
+
+    module: Any
+    architecture: Architecture
+    new_modules: tuple[str, ...]
+
+    @property
+    def config(self) -> Any:
+        """The `transformers` configuration that the model was built from."""
+        return self.module.config
+
+    @property
+    def base(self) -> str:
+        """The attribute that holds the base model, without head (`bert`, `model` ...)."""
+        return str(self.module.base_model_prefix)
+
+
+def load_model(weights: WeightSource, *, recipe: Recipe) -> LoadedModel:
+    """Return the model that `weights` store, ready for `recipe`'s task, on the CPU.
+
+    Raises:
+        TrainingError: `MODEL_UNSUPPORTED`.
+        FormatError: `MODEL_MALFORMED`: the configuration, a missing or superfluous tensor, or one
+            of another shape than the configuration says.
+    """
+    architecture, class_name = find_architecture(weights.config, task=recipe.task)
+    module = _build(getattr(transformers, class_name), weights.config, recipe=recipe)
+    placement = _match(module, weights.tensors, architecture=architecture)
+    new_modules = _new_modules(module, placement, architecture=architecture)
+    _initialize(module, new_modules)
+    _fill(module, placement, weights=weights, recipe=recipe)
+    _tie(module, placement)
+    left = [name for name, value in _all_tensors(module) if value.is_meta]
+    if left:
+        raise FormatError(Code.MODEL_MALFORMED, f"the model has no values for {_some(left)}")
+    return LoadedModel(module=module, architecture=architecture, new_modules=new_modules)
+
+
+def _build(model_class: Any, stored: Mapping[str, Any], *, recipe: Recipe) -> Any:
+    values = {k: v for k, v in stored.items() if k not in ("dtype", "torch_dtype")}
+    if recipe.task is Task.TEXT_CLASSIFICATION:
+        values.pop("num_labels", None)
+        values["id2label"] = dict(enumerate(recipe.labels))
+        values["label2id"] = {name: index for index, name in enumerate(recipe.labels)}
+        values["problem_type"] = "single_label_classification"
+    values["use_cache"] = False
+    # Named here, because a configuration could name a kernel that is downloaded.
+    attention = "sdpa" if model_class._supports_sdpa else "eager"
+    values = {k: v for k, v in values.items() if "attn_implementation" not in k}
+    try:
+        config = model_class.config_class.from_dict(values)
+        with torch.device("meta"):
+            module = model_class._from_config(
+                config, dtype=torch.float32, attn_implementation=attention
+            )
+    except _CONFIG_ERRORS as error:
+        kind = type(error).__name__
+        raise FormatError(
+            Code.MODEL_MALFORMED, f"config.json does not describe a {model_class.__name__} ({kind})"
+        ) from error
+    module.config.architectures = [model_class.__name__]
+    return module
+
+
+_CONFIG_ERRORS = (
+    TypeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    ZeroDivisionError,
+    AssertionError,
+    RuntimeError,
+    OverflowError,
+    StrictDataclassError,
+)
+
+
+def _match(
+    module: Any, stored: Mapping[str, TensorInfo], *, architecture: Architecture
+) -> dict[str, str]:
+    """Return the stored name for each of the module's tensors that has one."""
+    expected = module.state_dict()
+    prefix = f"{module.base_model_prefix}."
+    placement: dict[str, str] = {}
+    unexpected: list[str] = []
+    for name in stored:
+        target = _modern(name)
+        if target not in expected and prefix + target in expected:
+            target = prefix + target  # stored from the base model alone, as sentence encoders are
+        if target not in expected:
+            if not _may_be_ignored(target, architecture=architecture):
+                unexpected.append(name)
+        elif target in placement:
+            raise FormatError(
+                Code.MODEL_MALFORMED, f"{name} and {placement[target]} are the same tensor"
+            )
+        else:
+            placement[target] = name
+    if unexpected:
+        raise FormatError(
+            Code.MODEL_MALFORMED,
+            f"the model holds tensors that its configuration has no place for: {_some(unexpected)}",
+        )
+    return placement
+
+
+def _modern(name: str) -> str:
+    for old, new in _OLD_SPELLING:
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _may_be_ignored(name: str, *, architecture: Architecture) -> bool:
+    computed = ("." + name).endswith(_COMPUTED_SUFFIXES)
+    return computed or name.startswith(architecture.ignored)
+
+
+def _new_modules(
+    module: Any, placement: Mapping[str, str], *, architecture: Architecture
+) -> tuple[str, ...]:
+    """Return the modules to initialize; each must be absent as a whole."""
+    tied = set(getattr(module, "all_tied_weights_keys", {}))
+    missing = [name for name in module.state_dict() if name not in placement and name not in tied]
+    children = dict(module.named_modules())
+    allowed = [n for n in (*architecture.head, *architecture.optional) if n in children]
+    new = []
+    for name in allowed:
+        inside = [key for key in module.state_dict() if key.startswith(name + ".")]
+        if inside and all(key in missing for key in inside):
+            new.append(name)
+            missing = [key for key in missing if key not in inside]
+    if missing:
+        raise FormatError(
+            Code.MODEL_MALFORMED, f"the model lacks tensors of its architecture: {_some(missing)}"
+        )
+    return tuple(new)
+
+
+def _initialize(module: Any, new_modules: Iterable[str]) -> None:
+    """Give values to new modules and to buffers that are never stored."""
+    fresh = {id(m) for name in new_modules for m in module.get_submodule(name).modules()}
+    for part in module.modules():
+        names = list(part._non_persistent_buffers_set)
+        for name in names:
+            if part._buffers[name] is not None:
+                part._buffers[name] = torch.empty_like(part._buffers[name], device="cpu")
+        if id(part) in fresh:
+            for name, parameter in part._parameters.items():
+                if parameter is not None:
+                    part._parameters[name] = nn.Parameter(torch.empty_like(parameter, device="cpu"))
+        if names or id(part) in fresh:
+            # Writes on tensors that are still on the meta device do nothing.
+            module._init_weights(part)
+
+
+def _fill(
+    module: Any, placement: Mapping[str, str], *, weights: WeightSource, recipe: Recipe
+) -> None:
+    expected = module.state_dict()
+    tied = _tied_names(module)
+    half = recipe.method is Method.LORA and recipe.precision is Precision.BF16
+    for target, stored in placement.items():
+        owner, _, name = target.rpartition(".")
+        part = module.get_submodule(owner)
+        like = expected[target]
+        info = weights.tensors[stored]
+        if tuple(info.shape) != tuple(like.shape):
+            raise FormatError(
+                Code.MODEL_MALFORMED,
+                f"{stored} has shape {tuple(info.shape)}, its configuration says "
+                f"{tuple(like.shape)}",
+            )
+        value = _read(stored, info, weights=weights)
+        # Frozen matrices live in bfloat16 alone (see Precision); tied ones also serve as embedding.
+        frozen_matrix = half and isinstance(part, nn.Linear) and target not in tied
+        dtype = torch.bfloat16 if frozen_matrix and not _in_head(module, target) else like.dtype
+        value = value.to(dtype)
+        if name in part._parameters:
+            part._parameters[name] = nn.Parameter(value)
+        else:
+            part._buffers[name] = value
+
+
+def _read(name: str, info: TensorInfo, *, weights: WeightSource) -> torch.Tensor:
+    dtype = _DTYPES.get(info.dtype)
+    if dtype is None:
+        raise FormatError(
+            Code.MODEL_MALFORMED,
+            f"{name} has type {info.dtype}",
+            remedy=f"store the weights as one of {', '.join(_DTYPES)}",
+        )
+    value = torch.empty(tuple(info.shape), dtype=dtype)
+    if value.numel():
+        weights.read_into(name, memoryview(value.reshape(-1).view(torch.uint8).numpy()))
+    return value
+
+
+def _in_head(module: Any, target: str) -> bool:
+    return not target.startswith(f"{module.base_model_prefix}.") and "lm_head" not in target
+
+
+def _tied_names(module: Any) -> set[str]:
+    pairs = getattr(module, "all_tied_weights_keys", {})
+    return {*pairs, *pairs.values()}
+
+
+def _tie(module: Any, placement: Mapping[str, str]) -> None:
+    for target, source in getattr(module, "all_tied_weights_keys", {}).items():
+        value = module.get_parameter(source)
+        if target in placement and not torch.equal(module.get_parameter(target), value):
+            raise FormatError(
+                Code.MODEL_MALFORMED, f"the configuration ties {target} to {source}; they differ"
+            )
+        owner, _, name = target.rpartition(".")
+        module.get_submodule(owner)._parameters[name] = value
+
+
+def _all_tensors(module: Any) -> Iterable[tuple[str, torch.Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more
