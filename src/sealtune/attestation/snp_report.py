@@ -5,7 +5,7 @@ Source: AMD publication 56860 (SEV-SNP firmware ABI), table 23. Parses; verifies
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sealtune.attestation.anchors import Product
@@ -113,7 +113,7 @@ class SnpReport:
     current_mitigations: int
     signature_r: int
     signature_s: int
-    signed: bytes
+    signed: bytes = field(repr=False)
 
     @property
     def has_cpuid(self) -> bool:
