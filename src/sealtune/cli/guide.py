@@ -1,0 +1,499 @@
+"""What every `Code` means and what to do about it: the source of docs/errors.md.
+
+A command prints the remedy here where the error brings none of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sealtune.errors import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """One row of docs/errors.md."""
+
+    families: str
+    meaning: str
+    remedy: str
+
+
+_COPY = "copy the file again from whoever made it, and compare its digest with theirs"
+_MAKER = "ask whoever made the file to make it again; do not repair it by hand"
+_OPERATOR = "run on a machine that the contract accepts, or agree on a contract that names this one"
+_GENUINE = "do not run on this machine: its evidence is not what the vendor signed"
+_AGREE = "agree on a new contract; every signing party signs it"
+_STOP = "stop using this broker's answers and ask its owner: somebody changed its records"
+_RESTORE = "restore the file from the place where it was made; then run the same command again"
+
+GUIDE: Final[dict[Code, Guidance]] = {
+    Code.LIMIT_EXCEEDED: Guidance(
+        "format",
+        "An input is larger, longer or more numerous than the named limit.",
+        "make the input smaller; the limits are in `sealtune.core.limits`",
+    ),
+    Code.JSON_MALFORMED: Guidance(
+        "format",
+        "Not JSON, or JSON with a name twice, too deep, or a number that is not finite.",
+        "mend the file at the place that the message names",
+    ),
+    Code.DIGEST_MALFORMED: Guidance(
+        "format",
+        "A digest is not `sha256:` and 64 hexadecimal digits.",
+        "copy the digest whole, as `sealtune inspect` prints it",
+    ),
+    Code.FILE_MISSING: Guidance(
+        "storage", "A file or folder that the command needs is not there.", "check the path"
+    ),
+    Code.FILE_EXISTS: Guidance(
+        "storage",
+        "The output exists already, and overwriting it could lose something.",
+        "choose another name, or move the existing file away",
+    ),
+    Code.DISK_FULL: Guidance(
+        "storage",
+        "The disk is full; nothing half-written was kept.",
+        "make room and run the same command again",
+    ),
+    Code.IO_FAILED: Guidance(
+        "storage",
+        "The operating system refused to read or write a file.",
+        "check that the path is of the right kind (file or folder), its owner and permissions",
+    ),
+    Code.KEY_FILE_MALFORMED: Guidance(
+        "config, format",
+        "Not a private key file that `sealtune key create` wrote.",
+        "give the NAME.key file, unchanged",
+    ),
+    Code.KEY_PASSPHRASE: Guidance(
+        "config, verification",
+        "The key file's passphrase is missing or wrong, or the file was changed.",
+        "try the passphrase again; without it the key is lost",
+    ),
+    Code.KEY_PERMISSIONS: Guidance(
+        "config", "Other users of this machine may read a private key.", "chmod 600 the file"
+    ),
+    Code.PUBLIC_KEY_MALFORMED: Guidance(
+        "format",
+        "Not a public key, or not a public identity file.",
+        "give the NAME.pub file that `sealtune key create` wrote, whole",
+    ),
+    Code.HPKE_OPEN_FAILED: Guidance(
+        "verification",
+        "A wrapped key does not open: another recipient's, for another purpose, or changed.",
+        "use the key file of the recipient that it was sealed to",
+    ),
+    Code.STREAM_FORGED: Guidance(
+        "verification", "Encrypted content was changed, cut, moved or swapped.", _COPY
+    ),
+    Code.STREAM_LENGTH: Guidance(
+        "verification", "Encrypted content has another length than stated.", _COPY
+    ),
+    Code.ENVELOPE_MALFORMED: Guidance("format", "Not a DSSE envelope of this version.", _COPY),
+    Code.ENVELOPE_TYPE: Guidance(
+        "verification",
+        "A signed document of another kind than the one asked for.",
+        "check that the right file was given: a contract, a receipt and a bundle are not the same",
+    ),
+    Code.SIGNATURE_MISSING: Guidance(
+        "verification",
+        "A signature that must be there is not.",
+        "ask the party that the message names to sign",
+    ),
+    Code.SIGNATURE_INVALID: Guidance(
+        "verification",
+        "A signature does not match the key and the signed bytes.",
+        "do not trust the file; get it again from its signer",
+    ),
+    Code.DER_MALFORMED: Guidance("format", "A certificate or signature is not strict DER.", _MAKER),
+    Code.CERTIFICATE_MALFORMED: Guidance(
+        "format", "A certificate has not the expected form.", _MAKER
+    ),
+    Code.CERTIFICATE_SIGNATURE: Guidance(
+        "verification", "A certificate was not signed by its issuer.", _GENUINE
+    ),
+    Code.BUNDLE_TRUNCATED: Guidance(
+        "format", "A bundle is cut short, or something follows it.", _COPY
+    ),
+    Code.BUNDLE_MALFORMED: Guidance(
+        "format", "Not a SealedBundle, or a part of it has another form.", _COPY
+    ),
+    Code.BUNDLE_VERSION: Guidance(
+        "format",
+        "A SealedBundle of another version of the format.",
+        "use the version of sealtune that made it, or a newer one",
+    ),
+    Code.BUNDLE_DIGEST: Guidance(
+        "verification",
+        "The bundle is a genuine one, but not the one that the contract names.",
+        "give the bundle whose digest the contract names (`sealtune contract show`)",
+    ),
+    Code.BUNDLE_BODY_DIGEST: Guidance(
+        "verification", "The body of a bundle was changed, cut or swapped.", _COPY
+    ),
+    Code.BUNDLE_OWNER: Guidance(
+        "format, verification",
+        "The bundle was signed by another owner than expected.",
+        "get the bundle from the owner that the contract names",
+    ),
+    Code.BUNDLE_KIND: Guidance(
+        "config, format",
+        "A bundle of another kind: dataset, model, training_checkpoint or result.",
+        "give the bundle of the kind that the message asks for",
+    ),
+    Code.BUNDLE_NO_SLOT: Guidance(
+        "config",
+        "The bundle is not sealed to this key.",
+        "use the key of a listed recipient, or have the owner run `sealtune rewrap`",
+    ),
+    Code.BUNDLE_ENTRY_MISSING: Guidance(
+        "config", "A bundle lacks an entry that is needed.", _MAKER
+    ),
+    Code.MANIFEST_MALFORMED: Guidance(
+        "format", "The list of a bundle's entries has another form.", _MAKER
+    ),
+    Code.MANIFEST_DIGEST: Guidance(
+        "verification", "The list of a bundle's entries was changed.", _COPY
+    ),
+    Code.ENTRY_NAME_UNSAFE: Guidance(
+        "format",
+        "An entry's name would be written outside the output folder.",
+        "do not open this bundle; ask its owner",
+    ),
+    Code.RECORDS_EMPTY: Guidance(
+        "format", "The data file holds no records.", "check that the right file was given"
+    ),
+    Code.RECORD_MALFORMED: Guidance(
+        "format", "A line of the data file is no record.", "mend the line that the message names"
+    ),
+    Code.RECORD_FIELD: Guidance(
+        "format",
+        "A record lacks a field that the task needs, or it has another type.",
+        "mend the record that the message names, or name the field with --text-field",
+    ),
+    Code.LABEL_OUT_OF_RANGE: Guidance(
+        "format",
+        "A record's label is none of the labels given.",
+        "mend the record, or list every label with --labels in the order of their numbers",
+    ),
+    Code.RECORDS_FORMAT: Guidance(
+        "format",
+        "The data file is of no known kind.",
+        "convert it to JSON Lines, CSV or Parquet and name it .jsonl, .csv or .parquet",
+    ),
+    Code.MODEL_NO_WEIGHTS: Guidance(
+        "format",
+        "The model folder holds no safetensors weights.",
+        "give the folder that holds config.json and model.safetensors",
+    ),
+    Code.MODEL_PICKLE: Guidance(
+        "format",
+        "The model's weights are pickle files, which can run code when they are read.",
+        "convert them on your own machine to safetensors, with the command in the message",
+    ),
+    Code.MODEL_MALFORMED: Guidance(
+        "format",
+        "A file of the model folder is damaged or contradicts another.",
+        "download or save the model again",
+    ),
+    Code.TENSOR_NOT_FINITE: Guidance(
+        "format",
+        "A tensor holds NaN or infinity.",
+        "save the model again from a good training checkpoint",
+    ),
+    Code.DEPENDENCY_MISSING: Guidance(
+        "config",
+        "An optional package that this command needs is not installed.",
+        "install the extra that the message names, for example: pip install 'sealtune[broker]'",
+    ),
+    Code.CONTRACT_MALFORMED: Guidance(
+        "format",
+        "Not a contract, or not in its canonical form.",
+        "make it with `sealtune contract draft` and do not edit the result",
+    ),
+    Code.CONTRACT_FIELD: Guidance(
+        "format",
+        "A field of the contract is unknown, missing, out of range or contradicts another.",
+        "mend the field that the message names; docs/spec/contract.md lists them all",
+    ),
+    Code.CONTRACT_UNSIGNED: Guidance(
+        "verification",
+        "A party that must sign the contract has not.",
+        "have each party that the message names run `sealtune contract sign`",
+    ),
+    Code.CONTRACT_WRONG_SIGNER: Guidance(
+        "verification",
+        "A key that the contract does not name as a signer's signed it, or is asked to.",
+        "sign with the key of a data owner, model owner or recipient of this contract",
+    ),
+    Code.CONTRACT_NOT_YET_VALID: Guidance(
+        "verification",
+        "The contract's validity has not begun.",
+        "wait, or check this machine's clock",
+    ),
+    Code.CONTRACT_EXPIRED: Guidance(
+        "verification",
+        "The contract's validity is over.",
+        "agree on a new contract, or check this machine's clock",
+    ),
+    Code.EVIDENCE_MALFORMED: Guidance(
+        "format", "Evidence has another form than its kind says.", _OPERATOR
+    ),
+    Code.EVIDENCE_KIND: Guidance(
+        "format", "Evidence of a kind that no verifier here knows.", _OPERATOR
+    ),
+    Code.EVIDENCE_SIGNATURE: Guidance(
+        "verification", "The hardware report was not signed by the key of its processor.", _GENUINE
+    ),
+    Code.EVIDENCE_CHAIN: Guidance(
+        "verification",
+        "The certificates of the processor's key do not form a chain.",
+        "fetch the processor's certificates from the vendor again",
+    ),
+    Code.EVIDENCE_ROOT: Guidance(
+        "verification",
+        "The chain ends in a root that is not a vendor's (a simulated one, for example).",
+        "use real hardware; to try things out, name the simulated root in an insecure contract",
+    ),
+    Code.EVIDENCE_CERTIFICATE_TIME: Guidance(
+        "verification",
+        "A certificate is not valid at this time.",
+        "check this machine's clock, then fetch the certificates again",
+    ),
+    Code.EVIDENCE_TCB_BINDING: Guidance(
+        "verification",
+        "The certificate is for other firmware versions than the report states.",
+        "fetch the processor's certificate for its present firmware",
+    ),
+    Code.EVIDENCE_CHIP_BINDING: Guidance(
+        "verification",
+        "The certificate is of another processor than the report.",
+        "fetch the certificate of the processor that made the report",
+    ),
+    Code.EVIDENCE_REVOKED: Guidance(
+        "verification", "The vendor has revoked a certificate.", _GENUINE
+    ),
+    Code.FRESHNESS: Guidance(
+        "verification",
+        "The evidence does not bind this challenge, worker key and contract: it is replayed, "
+        "relayed or of another run.",
+        "start the run again; if it happens twice, the machine or the network is hostile",
+    ),
+    Code.APPRAISAL_INSECURE: Guidance(
+        "appraisal",
+        "Simulated evidence, and the contract accepts none.",
+        "use real hardware; only a contract that says insecure_accept_simulated takes this",
+    ),
+    Code.APPRAISAL_KIND: Guidance(
+        "appraisal", "The contract accepts no enclave of this kind.", _OPERATOR
+    ),
+    Code.APPRAISAL_DEBUG: Guidance(
+        "appraisal",
+        "The enclave can be debugged, so its memory can be read.",
+        "start the guest without the debug policy bit",
+    ),
+    Code.APPRAISAL_POLICY: Guidance(
+        "appraisal",
+        "The guest policy allows what is never accepted, such as migration.",
+        "start the guest with a stricter policy",
+    ),
+    Code.APPRAISAL_VMPL: Guidance(
+        "appraisal",
+        "The report was asked for from another privilege level than the contract accepts.",
+        _OPERATOR,
+    ),
+    Code.APPRAISAL_TCB: Guidance(
+        "appraisal",
+        "The processor's firmware is older than the contract accepts.",
+        "update the firmware, or run on another machine",
+    ),
+    Code.APPRAISAL_MEASUREMENT: Guidance(
+        "appraisal",
+        "The enclave runs other code than the contract accepts.",
+        "run the released version whose measurement the contract names (`sealtune measure`)",
+    ),
+    Code.APPRAISAL_HOST_DATA: Guidance(
+        "appraisal", "The enclave was started for another contract.", "start it with this contract"
+    ),
+    Code.APPRAISAL_PLATFORM: Guidance(
+        "appraisal", "The machine is set up in a way that the contract does not accept.", _OPERATOR
+    ),
+    Code.TEE_UNAVAILABLE: Guidance(
+        "config",
+        "The TEE or sandbox that was asked for does not work here.",
+        "check the machine's firmware settings and the permissions of its device",
+    ),
+    Code.LAUNCH_FAILED: Guidance(
+        "failure",
+        "The worker could not be started.",
+        "check the message; then run the same command again",
+    ),
+    Code.MESSAGE_MALFORMED: Guidance(
+        "format",
+        "A message between worker, launcher and broker has another form.",
+        "use the same version of sealtune on both sides",
+    ),
+    Code.MESSAGE_STATE: Guidance("failure", "A message came out of turn.", "start the run again"),
+    Code.CHALLENGE_UNKNOWN: Guidance(
+        "verification",
+        "The challenge was never given out, was used already, or is too old.",
+        "start the run again, and see that it reaches the broker without long delays",
+    ),
+    Code.BROKER_IDENTITY: Guidance(
+        "verification",
+        "An answer was not signed by the broker that the contract names.",
+        "check the broker's address; somebody may be impersonating it",
+    ),
+    Code.BROKER_UNREACHABLE: Guidance(
+        "transport",
+        "A broker could not be reached, or did not answer in time.",
+        "see that the broker runs and that its address is right; then run the same command again",
+    ),
+    Code.BROKER_ANSWER: Guidance(
+        "format",
+        "A broker's answer cannot be understood.",
+        "use the same version of sealtune on both sides",
+    ),
+    Code.RATE_LIMITED: Guidance(
+        "transport", "Too many requests in a short time.", "wait a minute and try again"
+    ),
+    Code.CONTRACT_UNKNOWN: Guidance(
+        "release",
+        "The broker has not this contract.",
+        "have its owner run `sealtune broker add-contract` with the signed contract",
+    ),
+    Code.KEY_UNKNOWN: Guidance(
+        "release",
+        "The broker has not the key of a bundle.",
+        "have its owner run `sealtune broker add-key` with the bundle",
+    ),
+    Code.NOT_AUTHORIZED: Guidance(
+        "release",
+        "Only the broker's owner may do this.",
+        "run it with the owner's key, on the owner's machine",
+    ),
+    Code.DENIED_CONTRACT: Guidance(
+        "release",
+        "The broker releases nothing under this contract.",
+        "use a contract that all its parties signed and the broker's owner registered",
+    ),
+    Code.DENIED_VALIDITY: Guidance(
+        "release", "At the broker the contract is not valid now.", _AGREE
+    ),
+    Code.DENIED_BUNDLE: Guidance(
+        "release", "A key was asked for whose bundle the contract does not name.", _AGREE
+    ),
+    Code.DENIED_OWNER: Guidance(
+        "release",
+        "A bundle does not belong to the owner of this broker.",
+        "ask the broker of the bundle's owner",
+    ),
+    Code.DENIED_RUNS: Guidance(
+        "release", "All runs that the contract allows have started.", _AGREE
+    ),
+    Code.DENIED_RESUMES: Guidance(
+        "release",
+        "This run has been resumed as often as the contract allows.",
+        "start a new run in a new output folder, if the contract has one left",
+    ),
+    Code.DENIED_RUN_CLOSED: Guidance(
+        "release",
+        "This run has reported its receipt and is closed.",
+        "its result is in its output folder; start a new run in another folder",
+    ),
+    Code.DENIED_INSECURE: Guidance(
+        "release",
+        "The broker releases nothing to simulated enclaves, whatever the contract says.",
+        "use real hardware, or a broker that was set up as insecure, for trying things out",
+    ),
+    Code.ANCHOR_ROLLBACK: Guidance(
+        "release",
+        "An older training checkpoint than the newest one was reported.",
+        "start a new run; somebody put old files back",
+    ),
+    Code.LOG_BROKEN: Guidance(
+        "format, verification", "An entry of the decision log was changed.", _STOP
+    ),
+    Code.LOG_FORKED: Guidance("verification", "The decision log was shown in two versions.", _STOP),
+    Code.LOG_CUT: Guidance("verification", "Entries are missing from the decision log.", _STOP),
+    Code.STORE_DAMAGED: Guidance(
+        "storage",
+        "The broker's store is damaged or does not fit its key file.",
+        "restore the broker's folder, database and key file together, from a backup",
+    ),
+    Code.RECIPE_UNSUPPORTED: Guidance(
+        "training", "The engine cannot train by this recipe.", "mend the recipe; " + _AGREE
+    ),
+    Code.MODEL_UNSUPPORTED: Guidance(
+        "training",
+        "The engine cannot train this architecture.",
+        "seal a model of a supported architecture (docs/limitations.md)",
+    ),
+    Code.TOKENIZER_MALFORMED: Guidance(
+        "format",
+        "The model's tokenizer files are damaged or missing.",
+        "save the model with its fast tokenizer (tokenizer.json) and seal it again",
+    ),
+    Code.LOSS_NOT_FINITE: Guidance(
+        "training",
+        "The loss became NaN or infinite: the training diverged.",
+        "agree on a recipe with a lower learning rate or fp32 precision",
+    ),
+    Code.NOTHING_TO_TRAIN: Guidance(
+        "training",
+        "No record or no parameter is left to train on.",
+        "check the data, the evaluation fraction and the LoRA targets",
+    ),
+    Code.CHECKPOINT_ROLLBACK: Guidance(
+        "verification", "An older training checkpoint than the newest one was put back.", _RESTORE
+    ),
+    Code.CHECKPOINT_FOREIGN: Guidance(
+        "training",
+        "A training checkpoint is of another run.",
+        "run in the output folder in which the run began",
+    ),
+    Code.CHECKPOINT_MISSING: Guidance(
+        "format",
+        "The brokers know of a training checkpoint that is not in the output folder.",
+        _RESTORE,
+    ),
+    Code.OUTPUT_REFUSED: Guidance(
+        "verification", "The result breaks a limit of the contract, so it did not leave.", _AGREE
+    ),
+    Code.WORKER_FAILED: Guidance(
+        "failure",
+        "The worker stopped without saying why (killed, or out of memory).",
+        "run the same command again: it resumes from the last sealed training checkpoint",
+    ),
+    Code.INTERNAL: Guidance(
+        "failure",
+        "A defect of sealtune.",
+        "report it, after reading that the report holds nothing private",
+    ),
+    Code.RECEIPT_MALFORMED: Guidance("format", "Not a receipt of this version.", _COPY),
+    Code.RECEIPT_BINDING: Guidance(
+        "verification",
+        "The receipt is not bound by its hardware evidence.",
+        "do not trust the receipt or the result that came with it",
+    ),
+    Code.RECEIPT_CONTRACT: Guidance(
+        "verification",
+        "The receipt is of another contract.",
+        "give the contract that the run was made under",
+    ),
+    Code.RECEIPT_OUTPUT: Guidance(
+        "verification",
+        "The receipt does not name this output.",
+        "give the result that came with the receipt; do not trust the other one",
+    ),
+    Code.CONFIG_INVALID: Guidance(
+        "config", "An argument, name or setting cannot work.", "change what the message names"
+    ),
+    Code.IDENTITY_MISSING: Guidance(
+        "config",
+        "A key file or public key that the command needs is not given.",
+        "give the identity's file, or make one with `sealtune key create`",
+    ),
+}

@@ -1,0 +1,73 @@
+"""The `sealtune` command: its overview, and the process edge where exceptions become exit statuses.
+
+Loads no command until it is named; `sealtune --help` never loads torch, pydantic, rich or a server.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import click
+
+from sealtune.cli.failures import fail, fail_internal, fail_interrupted, fail_usage
+from sealtune.cli.framework import LazyGroup
+from sealtune.errors import SealtuneError
+
+SECTIONS: Final = {
+    "Owners and recipients": {
+        "key": "sealtune.cli.key:key",
+    },
+    "Other": {
+        "completion": "sealtune.cli.completion:completion",
+        "version": "sealtune.cli.version:version",
+    },
+}
+
+
+@click.command("sealtune", cls=LazyGroup, sections=SECTIONS)
+def cli() -> None:
+    """Fine-tune a model on sealed data inside an enclave; keys go only where evidence is good.
+
+    Owners seal their data and weights, all parties sign one contract, each owner's broker releases
+    its key to an enclave that proves what it runs, and the result opens only for the recipients.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit status."""
+    as_json = "--json" in arguments
+    try:
+        return _run(arguments)
+    except SealtuneError as error:
+        return fail(error, as_json=as_json)
+    except click.ClickException as error:
+        return fail_usage(error, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        return fail_interrupted(as_json=as_json)
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the process edge
+        return fail_internal(error, as_json=as_json)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    # https://no-color.org: set and not empty means no colour, whatever the terminal can do.
+    color = False if os.environ.get("NO_COLOR") else None
+    status = cli.main(
+        args=list(arguments), prog_name="sealtune", standalone_mode=False, color=color
+    )
+    return status if isinstance(status, int) else 0
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
