@@ -6,10 +6,16 @@ single fields are `schema`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sealtune.attestation.reference import (
+    PLATFORM_REQUIREMENTS,
+    POLICY_REQUIREMENTS,
+    tcb_components,
+)
+from sealtune.contract.problems import nearest
 from sealtune.core.limits import CONTRACT_DAYS_MAX
 from sealtune.errors import Code, FormatError
 
@@ -141,15 +147,29 @@ def _check_roles(contract: Contract) -> None:
 def _check_enclaves(contract: Contract) -> None:
     for index, enclave in enumerate(contract.enclaves):
         place = f"enclaves[{index}]"
-        tcb = enclave.minimum_tcb
-        if tcb.milan is None and tcb.genoa is None and tcb.turin is None:
-            reason = "names no processor generation, so nothing would be accepted"
-            raise problem(f"{place}.minimum_tcb", reason)
+        for generation, floor in enclave.minimum_tcb.items():
+            names = tcb_components(generation)
+            if floor.keys() != set(names):
+                # A component left out would be a component that may be rolled back.
+                reason = f"names each of {', '.join(names)} and nothing else"
+                raise problem(f"{place}.minimum_tcb.{generation}", reason)
+        _check_requirements(
+            f"{place}.required_policy", enclave.required_policy, POLICY_REQUIREMENTS
+        )
+        _check_requirements(
+            f"{place}.required_platform", enclave.required_platform, PLATFORM_REQUIREMENTS
+        )
         if enclave.insecure_accept_simulated != (enclave.simulated_root is not None):
             # spec/contract §3.5.1: the switch without a root would accept any simulator, a root
             # without the switch would hide that the contract is insecure.
             reason = "insecure_accept_simulated and simulated_root go together"
             raise problem(f"{place}.simulated_root", reason)
+
+
+def _check_requirements(place: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise problem(place, f"unknown requirement {name!r}{nearest(name, known)}")
 
 
 def _check_validity(contract: Contract) -> None:

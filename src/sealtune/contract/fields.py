@@ -93,6 +93,7 @@ SigningKeyText = Annotated[str, AfterValidator(_signing_key)]
 RecipientKeyText = Annotated[str, AfterValidator(_recipient_key)]
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Measurement = Annotated[str, Field(pattern=r"^[0-9a-f]{96}$")]
-ChipId = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{16}|[0-9a-f]{128})$")]
-Svn = Annotated[int, Field(ge=0, le=255)]  # one component of a TCB version is one byte
+ChipId = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+SecurityVersion = Annotated[int, Field(ge=0, le=255)]  # a component of a TCB version is one byte
+Vmpl = Annotated[int, Field(ge=0, le=3)]
 Distinct = AfterValidator(_distinct)

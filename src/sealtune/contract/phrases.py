@@ -50,6 +50,10 @@ _LISTS: Final = {
         "the receipt will state the count {}",
         "the receipt will no longer state the count {}",
     ),
+    "enclaves.*.csp_ids": (
+        "enclave {name} may run at the provider {} too",
+        "enclave {name} may no longer run at the provider {}",
+    ),
     "enclaves.*.measurements": (
         "enclave {name} may have the code {} too",
         "enclave {name} may no longer have the code {}",
@@ -63,7 +67,12 @@ _BOUNDS: Final = {
     "validity.not_after": ("the end of the contract", True),
     "validity.not_before": ("the beginning of the contract", False),
 }
-_COMPONENTS: Final = frozenset({"bootloader", "tee", "snp", "microcode", "fmc"})
+_COMPONENTS: Final = frozenset({"fmc", "bl", "tee", "snp", "ucode"})
+# Lists that demand: more elements permit less.
+_DEMANDS: Final = {
+    "enclaves.*.required_policy": "the guest policy of enclave {name} need have",
+    "enclaves.*.required_platform": "the platform of enclave {name} need have",
+}
 _TEXTS: Final = {
     "name": "the contract is called otherwise: {old} becomes {new}",
     "purpose": "the purpose changes from {old} to {new}",
@@ -80,7 +89,7 @@ _TEXTS: Final = {
     "recipe.model": "the model that is trained is {new}, no longer {old}",
     "recipe.datasets": "it is trained on {new}, no longer on {old}",
     "enclaves.*.kind": "enclave {name} is of kind {new}, no longer {old}",
-    "enclaves.*.vmpl": "enclave {name} asks for its report at VMPL {new}, no longer {old}",
+    "enclaves.*.vmpl": "enclave {name} asks for its report at VMPL {new}, before: {old}",
 }
 
 
@@ -94,6 +103,8 @@ def added(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
         "inputs.*": f"another {shown(fields.get('kind'))}, {name}, goes in",
         "enclaves.*": f"another enclave, {name}, may run it{_insecurely(fields)}",
     }.get(pattern)
+    if words is None and (generation := _generation(pattern)):
+        words = f"enclave {name} may run on {generation} too, from {shown(new)} up"
     return Verdict(words, permits_more=True) if words else None
 
 
@@ -107,12 +118,14 @@ def removed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
         "inputs.*": f"input {name} goes in no longer",
         "enclaves.*": f"enclave {name} may no longer run it",
     }.get(pattern)
+    if words is None and (generation := _generation(pattern)):
+        words = f"enclave {name} may no longer run on {generation}"
     return Verdict(words, permits_more=False) if words else None
 
 
 def changed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     """Return the words for a value that becomes another."""
-    for describe in (_list, _bound, _chips, _switch, _root, _tcb, _text):
+    for describe in (_list, _demand, _bound, _chips, _switch, _root, _tcb, _text):
         verdict = describe(pattern, name, old, new)
         if verdict is not None:
             return verdict
@@ -130,6 +143,13 @@ def _list(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     more = [come.format(shown(item), name=name) for item in new if item not in old]
     less = [go.format(shown(item), name=name) for item in old if item not in new]
     return Verdict("; ".join(more + less), permits_more=bool(more))
+
+
+def _demand(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    if pattern not in _DEMANDS or not (_texts(old) and _texts(new)) or set(old) == set(new):
+        return None
+    words = f"{_DEMANDS[pattern].format(name=name)} {shown(new)}, before: {shown(old)}"
+    return Verdict(words, permits_more=not set(old) <= set(new))
 
 
 def _bound(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
@@ -174,19 +194,14 @@ def _root(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
 
 
 def _tcb(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
-    prefix = "enclaves.*.minimum_tcb."
-    generation, _, component = pattern.removeprefix(prefix).partition(".")
-    if not pattern.startswith(prefix):
+    place = pattern.removeprefix("enclaves.*.minimum_tcb.")
+    generation, _, component = place.partition(".")
+    if place == pattern or component not in _COMPONENTS:
         return None
-    if not component and new is None:
-        return Verdict(f"enclave {name} may no longer run on {generation}", permits_more=False)
-    if not component and old is None:
-        words = f"enclave {name} may run on {generation} too, from {shown(new)} up"
-        return Verdict(words, permits_more=True)
-    if component in _COMPONENTS and type(old) is int and type(new) is int:
-        words = f"the lowest {component} version of enclave {name} on {generation}"
-        return Verdict(f"{words} goes from {old} to {new}", permits_more=new < old)
-    return None
+    if type(old) is not int or type(new) is not int:
+        return None
+    words = f"the lowest {component} version of enclave {name} on {generation}"
+    return Verdict(f"{words} goes from {old} to {new}", permits_more=new < old)
 
 
 def _text(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
@@ -199,6 +214,11 @@ def _text(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
 def _insecurely(fields: dict[str, Any]) -> str:
     insecure = fields.get("insecure_accept_simulated")
     return " - INSECURE: simulated, which protects nothing" if insecure else ""
+
+
+def _generation(pattern: str) -> str:
+    place = pattern.removeprefix("enclaves.*.minimum_tcb.")
+    return "" if place == pattern or "." in place else place
 
 
 def _texts(value: Any) -> bool:

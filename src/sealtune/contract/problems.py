@@ -54,7 +54,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _describe(item: ErrorDetails, model: type[BaseModel]) -> str:
-    place = item["loc"]
+    # pydantic's own mark for a key that is wrong.
+    place = tuple(step for step in item["loc"] if step != "[key]")
     if item["type"] in _UNKNOWN:
         known = _fields(_type_at(model, place[:-1]))
         return f"{dotted(place)}: unknown field{nearest(str(place[-1]), known)}"

@@ -51,16 +51,21 @@ def _keys(name: str, keys: Keys) -> list[str]:
 
 
 def _enclave(enclave: Enclave) -> list[str]:
-    lines = [f"Enclave {enclave.name}: {enclave.kind}, VMPL {enclave.vmpl}"]
+    lines = [f"Enclave {enclave.name}: {enclave.kind}"]
     if enclave.insecure_accept_simulated:
         lines += [f"  INSECURE: simulated evidence accepted under root {enclave.simulated_root}"]
     lines += [f"  measurement {measurement}" for measurement in enclave.measurements]
-    for generation, versions in enclave.minimum_tcb.model_dump().items():
-        if versions is not None:
-            lowest = ", ".join(f"{name} {value}" for name, value in versions.items())
-            lines.append(f"  lowest versions on {generation}: {lowest}")
-    chips = enclave.chip_ids
-    return [*lines, *(f"  only chip {chip}" for chip in chips)] if chips else [*lines, "  any chip"]
+    for generation, floor in sorted(enclave.minimum_tcb.items()):
+        lowest = ", ".join(f"{name} {value}" for name, value in sorted(floor.items()))
+        lines.append(f"  on {generation} from versions {lowest} up")
+    lines += [f"  only chip {chip}" for chip in enclave.chip_ids] or ["  any chip"]
+    return [
+        *lines,
+        f"  at VMPL {', '.join(map(str, enclave.vmpl))}",
+        f"  with a provider's key (VLEK) of: {_words(enclave.csp_ids)}",
+        f"  guest policy must have: {_words(enclave.required_policy)}",
+        f"  platform must have: {_words(enclave.required_platform)}",
+    ]
 
 
 def _terms(contract: Contract) -> list[str]:

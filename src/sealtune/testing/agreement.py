@@ -94,9 +94,9 @@ def _document(identities: dict[str, Identity]) -> dict[str, Any]:
                 "kind": "sev-snp",
                 "measurements": [MEASUREMENT],
                 "minimum_tcb": {
-                    "genoa": {"bootloader": 9, "tee": 0, "snp": 23, "microcode": 72},
+                    "genoa": {"bl": 9, "tee": 0, "snp": 23, "ucode": 72},
                 },
-                "vmpl": 0,
+                "vmpl": [0],
                 "insecure_accept_simulated": True,
                 "simulated_root": sha256_digest(b"a root that nobody trusts"),
             }
