@@ -1,0 +1,221 @@
+"""Seals an owner's data or model into one SealedBundle, on the owner's machine.
+
+The owner always gets a key slot beside the recipients, so that it can open and rewrap what it has
+sealed. The target appears whole or not at all; an existing file is never replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealtune.bundle.dataset import Labels, RecordFields, Task, record_check
+from sealtune.bundle.format import BundleKind
+from sealtune.bundle.manifest import Media
+from sealtune.bundle.model import ModelFolder, read_weights, survey_model
+from sealtune.bundle.records import iter_records, record_line
+from sealtune.bundle.safetensors import Tensor, finite_pieces
+from sealtune.bundle.writer import BundleWriter
+from sealtune.core.digest import Digest
+from sealtune.core.files import atomic_writer, read_bounded
+from sealtune.core.limits import MODEL_FILE_BYTES_MAX, SHARD_BYTES
+from sealtune.crypto.hpke import RecipientPublicKey
+from sealtune.crypto.identity import Identity, PublicIdentity
+from sealtune.crypto.secret import ContentKey
+from sealtune.errors import Code, FormatError, StorageError
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealSummary:
+    """What was sealed: `records` is 0 for a model; `bytes` are of plaintext; `notes` are words."""
+
+    path: Path
+    digest: Digest
+    kind: BundleKind
+    records: int
+    bytes: int
+    entries: int
+    notes: tuple[str, ...]
+
+
+def no_progress(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def seal_data(
+    path: Path,
+    output: Path,
+    *,
+    owner: Identity,
+    recipients: Sequence[PublicIdentity],
+    task: Task | None,
+    labels: Sequence[str] | None = None,
+    fields: RecordFields | None = None,
+    progress: Progress = no_progress,
+) -> SealSummary:
+    """Seal the records in the file at `path` (JSON Lines, CSV or Parquet) to `output`.
+
+    `task` says which fields each record must have; `labels` are the classes in order, and are
+    collected and sorted if None.
+
+    Raises:
+        FormatError: a record that the task cannot use, or none at all; names file and line.
+        StorageError: `output` exists, or the disk refuses or is full; then nothing is left.
+        ConfigError: Parquet without pyarrow, or unusable labels.
+    """
+    refuse_existing(output)
+    task = None if task is None else Task(task)
+    classes = Labels(labels)
+    check = record_check(task, fields=fields or RecordFields(), labels=classes)
+    shards = _Shards()
+    total = path.stat().st_size if path.is_file() else 0
+    with atomic_writer(output) as file:
+        key = ContentKey.generate()
+        writer = BundleWriter(file, kind=BundleKind.DATASET, owner=owner.signing, key=key)
+        for place, record in iter_records(path):
+            check(place, record)
+            if shards.add(record_line(place, record)):
+                shards.flush(writer)
+                progress(place.position, total)
+        shards.flush(writer)
+        if not shards.records:
+            raise FormatError(Code.RECORDS_EMPTY, f"{path}: holds no record")
+        names = classes.names() if task is Task.TEXT_CLASSIFICATION else None
+        facts = {
+            "records": shards.records,
+            "task": None if task is None else task.value,
+            "labels": names,
+        }
+        header = writer.finish(facts=facts, recipients=slot_keys(owner, recipients))
+    progress(total, total)
+    return SealSummary(
+        path=output,
+        digest=header.digest,
+        kind=header.kind,
+        records=shards.records,
+        bytes=shards.bytes,
+        entries=shards.entries,
+        notes=(),
+    )
+
+
+def seal_model(
+    folder: Path,
+    output: Path,
+    *,
+    owner: Identity,
+    recipients: Sequence[PublicIdentity],
+    progress: Progress = no_progress,
+) -> SealSummary:
+    """Seal the Hugging Face model in `folder` (safetensors) to `output`, streaming from its files.
+
+    Raises:
+        FormatError: no weights, pickles only, damaged weights, or a NaN or infinity among them.
+        StorageError: the folder is missing, `output` exists, or the disk refuses or is full; then
+            nothing is left.
+    """
+    refuse_existing(output)
+    model = survey_model(folder)
+    tensors = read_weights(model)
+    with atomic_writer(output) as file:
+        key = ContentKey.generate()
+        writer = BundleWriter(file, kind=BundleKind.MODEL, owner=owner.signing, key=key)
+        size = _add_files(writer, model) + _add_tensors(writer, tensors, progress)
+        facts: dict[str, Any] = {"tensors": len(tensors)}
+        header = writer.finish(facts=facts, recipients=slot_keys(owner, recipients))
+    return SealSummary(
+        path=output,
+        digest=header.digest,
+        kind=header.kind,
+        records=0,
+        bytes=size,
+        entries=len(model.files) + len(tensors),
+        notes=model.notes,
+    )
+
+
+def slot_keys(
+    owner: Identity, recipients: Sequence[PublicIdentity]
+) -> tuple[RecipientPublicKey, ...]:
+    """Return the keys that get a slot: the owner's first, then the others', each once."""
+    keys = [owner.public.recipient, *(recipient.recipient for recipient in recipients)]
+    return tuple({key.raw: key for key in keys}.values())
+
+
+class _Shards:
+    """Gathers lines until they fill a shard."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.entries = 0
+        self.bytes = 0
+        self._lines = bytearray()
+        self._count = 0
+
+    def add(self, line: bytes) -> bool:
+        """Take a line; return whether the shard is full."""
+        self._lines += line
+        self._count += 1
+        return len(self._lines) >= SHARD_BYTES
+
+    def flush(self, writer: BundleWriter) -> None:
+        """Seal what is gathered, if anything."""
+        if not self._count:
+            return
+        name = f"shard-{self.entries:05d}"
+        writer.add_entry(name, self._lines, media=Media.RECORDS, count=self._count)
+        self.records += self._count
+        self.bytes += len(self._lines)
+        self.entries += 1
+        self._lines, self._count = bytearray(), 0
+
+
+def _add_files(writer: BundleWriter, model: ModelFolder) -> int:
+    size = 0
+    for path in model.files:
+        data = read_bounded(path, limit=MODEL_FILE_BYTES_MAX, what="model file")
+        size += writer.add_entry(path.name, data, media=Media.FILE).length
+    return size
+
+
+def _add_tensors(
+    writer: BundleWriter, tensors: Sequence[tuple[Path, Tensor]], progress: Progress
+) -> int:
+    total = sum(len(tensor.data) for _, tensor in tensors)
+    done = 0
+    for path, tensor in tensors:
+        for_tensor = _counted(finite_pieces(tensor, path=path), done, total, progress)
+        entry = writer.add_entry(
+            tensor.name,
+            for_tensor,
+            media=Media.TENSOR,
+            dtype=tensor.dtype,
+            shape=tensor.shape,
+        )
+        done += entry.length
+    progress(total, total)
+    return total
+
+
+def _counted(
+    pieces: Iterator[memoryview], done: int, total: int, progress: Progress
+) -> Iterator[memoryview]:
+    for piece in pieces:
+        yield piece
+        done += len(piece)
+        progress(done, total)
+
+
+def refuse_existing(output: Path) -> None:
+    """Return if nothing stands at `output`.
+
+    Raises:
+        StorageError: something does.
+    """
+    if output.exists():
+        remedy = "choose another name or remove it; a sealed file is never replaced"
+        raise StorageError(Code.FILE_EXISTS, f"{output} exists already", remedy=remedy)
