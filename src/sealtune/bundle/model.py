@@ -76,7 +76,8 @@ def survey_model(folder: Path) -> ModelFolder:
         _refuse_outside(folder, path)
     _check_config(folder)
     used = {*weights, *files, folder / _INDEX_NAME}
-    notes = tuple(_note(path) for path in present if path not in used)
+    others = [path for path in present if path not in used and not path.name.startswith(".")]
+    notes = tuple(_note(path) for path in others)
     return ModelFolder(weights=weights, files=files, notes=notes)
 
 

@@ -11,23 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sealtune.bundle.file import BundleFile, signed_blocks
-from sealtune.bundle.format import BundleKind, Footer, Header
+from sealtune.bundle.file import manifest_ciphertext, signed_blocks
+from sealtune.bundle.format import MAGIC, BundleKind, Footer, Header
 from sealtune.bundle.manifest import Entry, Media
 from sealtune.bundle.model import WEIGHTS_NAME
 from sealtune.bundle.reader import BundleReader, open_bundle_file
 from sealtune.bundle.registration import seal_slots
 from sealtune.bundle.safetensors import safetensors_header
-from sealtune.bundle.seal import slot_keys
+from sealtune.bundle.seal import refuse_existing, slot_keys
 from sealtune.core.digest import Digest
 from sealtune.core.files import PRIVATE_MODE, atomic_writer, storage_errors, sync_folder
-from sealtune.core.limits import MIB
 from sealtune.crypto.identity import Identity, PublicIdentity
 from sealtune.crypto.signing import VerifyingKey
 from sealtune.errors import Code, FormatError, StorageError
 
 RECORDS_NAME = "records.jsonl"
-_COPY_BYTES = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,27 +120,23 @@ def rewrap(
         ConfigError: the owner has no slot.
         StorageError: `output` exists, or the disk refuses or is full; then nothing is left.
     """
-    if output.exists():
-        raise StorageError(Code.FILE_EXISTS, f"{output} exists already")
+    refuse_existing(output)
     with open_bundle_file(path) as bundle:
         bundle.expect_owner(owner.signing.public)
         key = bundle.unwrap(owner.recipient)
         slots = seal_slots(
             bundle.header, owner=owner.signing, key=key, recipients=slot_keys(owner, recipients)
         )
-        header_block, old_slots = signed_blocks(bundle.file)
+        manifest = manifest_ciphertext(bundle.file, bundle.header)
+        header_block, _ = signed_blocks(bundle.file)
         footer = Footer(header_length=len(header_block), slots_length=len(slots))
-        kept = bundle.size - len(old_slots) - len(footer.to_bytes())
         with atomic_writer(output) as file:
-            _copy(bundle.file, file, kept)
-            file.write(slots)
-            file.write(footer.to_bytes())
+            file.write(MAGIC)
+            for piece in bundle.read_body():
+                file.write(piece)
+            for part in (manifest, header_block, slots, footer.to_bytes()):
+                file.write(part)
         return bundle.header
-
-
-def _copy(source: BundleFile, target: BinaryIO, length: int) -> None:
-    for start in range(0, length, _COPY_BYTES):
-        target.write(source.read(min(_COPY_BYTES, length - start), offset=start))
 
 
 @contextlib.contextmanager
@@ -151,9 +145,8 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         remedy = "give the name of a folder that does not exist yet"
         raise StorageError(Code.FILE_EXISTS, f"{folder} exists already", remedy=remedy)
     with storage_errors(folder):
-        staged = Path(
-            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent)
-        )
+        name = tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent)
+        staged = Path(name)
         try:
             yield staged
             sync_folder(staged)
@@ -166,11 +159,12 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 def _write_entries(reader: BundleReader, folder: Path) -> None:
     """Write every entry in one pass over the body; returns only if the body's digest holds."""
+    made = {_output_name(entry) for entry in reader.entries if entry.media is not Media.FILE}
     with contextlib.ExitStack() as stack:
         outputs: dict[str, BinaryIO] = {}
         for entry, plaintext in reader.read_all():
             name = _output_name(entry)
-            if entry.media is Media.FILE and name in (*outputs, RECORDS_NAME, WEIGHTS_NAME):
+            if entry.media is Media.FILE and name in made:
                 message = f"entry {name!r} would overwrite another"
                 raise FormatError(Code.ENTRY_NAME_UNSAFE, message)
             if name not in outputs:
