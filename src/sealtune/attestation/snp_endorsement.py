@@ -1,4 +1,4 @@
-"""AMD's endorsement of an SNP report: the VCEK or VLEK, its intermediate and root (spec §6).
+"""AMD's endorsement of an SNP report: the VCEK or VLEK, its intermediate and root (spec/attestation §6).
 
 Source: AMD publication 57230 (VCEK certificate and KDS interface), tables 8 and 9.
 """
@@ -68,11 +68,12 @@ def verify_endorsement(
     vek, intermediate, ark = map(parse_certificate, certificates)
     root = anchors.find(ark.digest)
     _require_roles(vek, intermediate, ark, signer=signer, product=root.product)
-    for certificate in (vek, intermediate, ark):
-        require_valid_at(certificate, now)
     verify_issued(ark, issuer=ark)
     verify_issued(intermediate, issuer=ark)
     verify_issued(vek, issuer=intermediate)
+    # After the signatures: the dates of a forged certificate mean nothing.
+    for certificate in (vek, intermediate, ark):
+        require_valid_at(certificate, now)
     return _endorsement(vek, signer=signer, root=root)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sealtune.attestation.anchors import Product, TrustAnchors, amd_anchors
 from sealtune.attestation.evidence import Evidence, EvidenceKind
+from sealtune.attestation.reference import AcceptedEnclave
 from sealtune.attestation.snp_endorsement import (
     AMD_OID,
     OID_CSP_ID,
@@ -23,7 +24,7 @@ from sealtune.attestation.snp_endorsement import (
     OID_STRUCT_VERSION,
     SPL,
 )
-from sealtune.attestation.snp_report import Signer, Tcb
+from sealtune.attestation.snp_report import Generation, Signer, Tcb
 from sealtune.core.digest import Digest, sha256_digest
 from sealtune.core.files import PRIVATE_MODE, SHARED_MODE, write_atomic
 from sealtune.crypto import der
@@ -107,7 +108,7 @@ TURIN_VEK = MockVek(
 
 
 def encode_tcb(tcb: Tcb) -> bytes:
-    """Return the eight bytes of `tcb`, in Turin's layout if it has an `fmc` (spec §5.3)."""
+    """Return the eight bytes of `tcb`, in Turin's layout if it has an `fmc` (spec/attestation §5.3)."""
     if tcb.fmc is None:
         return bytes((tcb.bl, tcb.tee)) + tcb.reserved + bytes((tcb.snp, tcb.ucode))
     return bytes((tcb.fmc, tcb.bl, tcb.tee, tcb.snp)) + tcb.reserved + bytes((tcb.ucode,))
@@ -182,6 +183,23 @@ class MockAmd:
             cpuid=_CPUID[vek.product],
         )
         return dataclasses.replace(report, **changes)
+
+    def insecure_enclave(self, **changes: Any) -> AcceptedEnclave:
+        """Return reference values that accept `evidence()` as it is; `changes` are its fields."""
+        enclave = AcceptedEnclave(
+            name="simulated",
+            kind=EvidenceKind.SEV_SNP,
+            measurements=frozenset({"00" * 48}),
+            minimum_tcb={Generation.GENOA: {"bl": 0, "tee": 0, "snp": 0, "ucode": 0}},
+            vmpl=frozenset({0}),
+            chip_ids=None,
+            csp_ids=frozenset(),
+            required_policy=frozenset(),
+            required_platform=frozenset(),
+            insecure_accept_simulated=True,
+            simulated_root=self.root,
+        )
+        return dataclasses.replace(enclave, **changes)
 
     def evidence_of(self, signed: bytes, *, vek: MockVek) -> Evidence:
         """Return evidence with exactly `signed` (0x2A0 bytes) as its signed part."""
