@@ -1,25 +1,17 @@
 """Fine-tune a model on sealed data inside an enclave, with keys released only on evidence.
 
-The functions below are what the `sealtune` command calls. Each is loaded when it is first used:
-importing this package loads no cryptography, no pydantic and no torch.
+The names below are what the `sealtune` command calls, typed in `__init__.pyi`. Each is loaded when
+it is first used: importing this package loads no cryptography, no pydantic and no torch.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sealtune.crypto.identity import (
-        Identity,
-        PublicIdentity,
-        create_identity,
-        load_identity,
-        load_public_identity,
-    )
+from typing import Any
 
 __version__ = "0.1.0"
 
+# Text, not imports: this module is part of the enclave image, and whatever it imports would be too.
 _PLACES = {
     "sealtune.crypto.identity": (
         "Identity",
@@ -28,16 +20,22 @@ _PLACES = {
         "load_identity",
         "load_public_identity",
     ),
+    "sealtune.bundle.dataset": ("RecordFields", "Task"),
+    "sealtune.bundle.seal": ("SealSummary", "seal_data", "seal_model"),
+    "sealtune.bundle.reader": ("verify_body",),
+    "sealtune.bundle.open": (
+        "BundleInfo",
+        "OpenSummary",
+        "inspect_bundle",
+        "open_to_folder",
+        "rewrap",
+    ),
+    "sealtune.tee.measure": ("EnclaveModule", "enclave_modules", "measure_enclave_code"),
+    "sealtune.testing.mock_amd": ("make_mock_amd",),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
-__all__ = [
-    "Identity",
-    "PublicIdentity",
-    "create_identity",
-    "load_identity",
-    "load_public_identity",
-]
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

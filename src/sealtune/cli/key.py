@@ -11,7 +11,8 @@ import click
 import sealtune
 from sealtune.cli.framework import Group
 from sealtune.cli.output import done, emit, grouped_fingerprint, hint, rows
-from sealtune.cli.passphrases import PATH, load_key, new_passphrase, passphrase_file_option
+from sealtune.cli.parameters import PATH, passphrase_file_option
+from sealtune.cli.passphrases import load_key, new_passphrase
 
 
 @click.group("key", cls=Group)

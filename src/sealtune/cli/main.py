@@ -19,6 +19,14 @@ from sealtune.errors import SealtuneError
 SECTIONS: Final = {
     "Owners and recipients": {
         "key": "sealtune.cli.key:key",
+        "seal": "sealtune.cli.seal:seal",
+        "inspect": "sealtune.cli.inspect:inspect",
+        "open": "sealtune.cli.open:open_",
+        "rewrap": "sealtune.cli.rewrap:rewrap",
+    },
+    "Operators": {
+        "tee": "sealtune.cli.tee:tee",
+        "measure": "sealtune.cli.measure:measure",
     },
     "Other": {
         "completion": "sealtune.cli.completion:completion",

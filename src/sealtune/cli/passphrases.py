@@ -7,9 +7,8 @@ the environment, where other processes could read it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,18 +17,9 @@ from sealtune.core.files import read_bounded
 from sealtune.errors import Code, ConfigError
 
 if TYPE_CHECKING:
-    from sealtune.crypto.identity import Identity
+    from sealtune import Identity
 
-F = TypeVar("F", bound=Callable[..., Any])
-PATH: Final = click.Path(path_type=Path)
 _PASSPHRASE_BYTES_MAX = 4096
-
-passphrase_file_option: Callable[[F], F] = click.option(
-    "--passphrase-file",
-    type=PATH,
-    metavar="FILE",
-    help="Read the key file's passphrase from the first line of FILE instead of the terminal.",
-)
 
 
 def load_key(path: Path, passphrase_file: Path | None) -> Identity:

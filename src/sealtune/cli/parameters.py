@@ -1,0 +1,74 @@
+"""Kinds of arguments that several commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+import sealtune
+
+if TYPE_CHECKING:
+    from sealtune import PublicIdentity
+
+F = TypeVar("F", bound=Callable[..., Any])
+# No `exists=True`: the functions below report a missing file with its code and exit status.
+PATH: Final = click.Path(path_type=Path)
+
+passphrase_file_option: Callable[[F], F] = click.option(
+    "--passphrase-file",
+    type=PATH,
+    metavar="FILE",
+    help="Read the key file's passphrase from the first line of FILE instead of the terminal.",
+)
+owner_option: Callable[[F], F] = click.option(
+    "--owner", type=PATH, required=True, metavar="KEY", help="The owner's .key file, which signs."
+)
+recipients_option: Callable[[F], F] = click.option(
+    "--to",
+    "recipients",
+    type=PATH,
+    multiple=True,
+    required=True,
+    metavar="PUB",
+    help="A recipient's .pub file: the owner's broker, usually. Give it once for each.",
+)
+
+
+def output_option(what: str) -> Callable[[F], F]:
+    """Return the option `-o`, whose help says that it is `what`."""
+    return click.option(
+        "-o", "--output", type=PATH, required=True, metavar="PATH", help=f"{what}; must not exist."
+    )
+
+
+def load_recipients(paths: Sequence[Path]) -> list[PublicIdentity]:
+    """Return the public identities in the files at `paths`."""
+    return [sealtune.load_public_identity(path) for path in paths]
+
+
+class Named(click.ParamType[tuple[str, str]]):
+    """A pair NAME=VALUE."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return the name and the value."""
+        if isinstance(value, tuple):
+            return value
+        name, separator, rest = str(value).partition("=")
+        if not (name and separator and rest):
+            self.fail(f"{value!r} does not read NAME=VALUE", param, ctx)
+        return name, rest
+
+
+def unique(pairs: Sequence[tuple[str, str]], *, option: str) -> Mapping[str, str]:
+    """Return pairs as a mapping; a name that is given twice is a usage error."""
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise click.UsageError(f"{option}: a name is given twice")
+    return mapping
