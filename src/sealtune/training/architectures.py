@@ -85,7 +85,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "phi3": _decoder("Phi3"),
     "smollm3": _decoder("SmolLM3"),
     "olmo2": Architecture(causal_lm="Olmo2ForCausalLM"),
-    "gpt_neox": Architecture(causal_lm="GPTNeoXForCausalLM"),
 }
 
 

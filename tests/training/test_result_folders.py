@@ -1,0 +1,216 @@
+"""What the engine returns loads with plain `transformers` and `peft` and computes the same loss.
+
+One case per architecture in the table: training it is how an architecture gets in there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+import transformers
+from tiny_models import (
+    LABELS,
+    FolderWeights,
+    Recorder,
+    labelled_records,
+    make_model,
+    text_records,
+    write_files,
+)
+
+from sealtune.training.architectures import ARCHITECTURES
+from sealtune.training.batches import collate
+from sealtune.training.encode import encode_records
+from sealtune.training.recipe import Method, Recipe, Task
+from sealtune.training.sources import TrainResult
+from sealtune.training.tokens import load_tokenizer
+from sealtune.training.train import train
+
+CLASSIFIERS = [name for name, a in ARCHITECTURES.items() if a.classifier]
+LANGUAGE_MODELS = [name for name, a in ARCHITECTURES.items() if a.causal_lm]
+
+
+def small_recipe(task: Task, **changes: Any) -> Recipe:
+    values: dict[str, Any] = {
+        "task": task,
+        "method": Method.LORA,
+        "epochs": 1,
+        "batch_size": 4,
+        "max_length": 24,
+        "learning_rate": 5e-3,
+        "evaluation_fraction": 0.0,
+        "threads": 1,
+        "lora_rank": 4,
+        "labels": LABELS if task is Task.TEXT_CLASSIFICATION else (),
+    }
+    return Recipe(**{**values, **changes})
+
+
+def run(folder: Path, recipe: Recipe) -> tuple[TrainResult, list[dict[str, object]]]:
+    make = labelled_records if recipe.labels else text_records
+    held_out = make(19)[12:]
+    recorder = Recorder()
+    result = train(
+        recipe,
+        weights=FolderWeights(folder),
+        records=make(12),
+        checkpoints=recorder,
+        telemetry=recorder,
+        evaluation_records=held_out,
+    )
+    return result, held_out
+
+
+def plain_loss(
+    model: Any, folder: Path, recipe: Recipe, records: list[dict[str, object]], padding: int
+) -> float:
+    """The mean loss by the model's own forward pass, one record at a time, without padding."""
+    tokenizer = load_tokenizer(FolderWeights(folder).files)
+    encoded = encode_records(records, recipe=recipe, tokenizer=tokenizer, what="record")
+    model.eval()
+    total = count = 0.0
+    for example in encoded.examples:
+        batch = collate([example], padding=padding)
+        with torch.no_grad():
+            loss = model(input_ids=batch.ids, attention_mask=batch.mask, labels=batch.targets).loss
+        total += float(loss) * batch.supervised
+        count += batch.supervised
+    return total / count
+
+
+@pytest.mark.parametrize("model_type", CLASSIFIERS)
+def test_adapter_of_a_classifier_loads_in_peft(
+    model_type: str, model_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = model_folder(model_type, "AutoModel")
+    recipe = small_recipe(Task.TEXT_CLASSIFICATION)
+    result, held_out = run(folder, recipe)
+    base = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
+    model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
+    padding = base.config.pad_token_id
+    loss = plain_loss(model, folder, recipe, held_out, padding)
+    assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
+    assert result.metrics["loss_after"] != result.metrics["loss_before"]
+
+
+@pytest.mark.parametrize("model_type", LANGUAGE_MODELS)
+def test_adapter_of_a_language_model_loads_in_peft(
+    model_type: str, model_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = model_folder(model_type, "AutoModelForCausalLM")
+    recipe = small_recipe(Task.CAUSAL_LM)
+    result, held_out = run(folder, recipe)
+    base = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    before = plain_loss(base, folder, recipe, held_out, 0)
+    assert before == pytest.approx(result.metrics["loss_before"], rel=1e-4)
+    model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
+    loss = plain_loss(model, folder, recipe, held_out, 0)
+    assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
+    assert loss < before
+
+
+@pytest.mark.parametrize(
+    ("model_type", "task"),
+    [
+        ("bert", Task.TEXT_CLASSIFICATION),
+        ("distilbert", Task.TEXT_CLASSIFICATION),
+        ("llama", Task.TEXT_CLASSIFICATION),
+        ("llama", Task.CAUSAL_LM),
+    ],
+)
+def test_full_model_loads_in_transformers(
+    model_type: str, task: Task, model_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    language = task is Task.CAUSAL_LM
+    folder = model_folder(model_type, "AutoModelForCausalLM" if language else "AutoModel")
+    recipe = small_recipe(task, method=Method.FULL, learning_rate=1e-3)
+    result, held_out = run(folder, recipe)
+    out = write_files(tmp_path / "out", result.files)
+    auto = (
+        transformers.AutoModelForCausalLM
+        if language
+        else transformers.AutoModelForSequenceClassification
+    )
+    model, report = auto.from_pretrained(out, output_loading_info=True)
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    loss = plain_loss(model, folder, recipe, held_out, model.config.pad_token_id)
+    assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    assert tokenizer("the wind").input_ids[0] == 1
+    if not language:
+        assert model.config.id2label == dict(enumerate(LABELS))
+
+
+def test_tied_embeddings_are_stored_once(tmp_path: Path) -> None:
+    folder = make_model(
+        tmp_path / "tied",
+        model_type="llama",
+        auto_class="AutoModelForCausalLM",
+        tie_word_embeddings=True,
+    )
+    recipe = small_recipe(Task.CAUSAL_LM, method=Method.FULL)
+    result, held_out = run(folder, recipe)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        write_files(tmp_path / "out", result.files)
+    )
+    loss = plain_loss(model, folder, recipe, held_out, 0)
+    assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
+
+
+def test_new_pooler_is_trained_and_travels_with_the_adapter(bert: Path, tmp_path: Path) -> None:
+    weights = FolderWeights(bert)
+    for name in [n for n in weights.tensors if n.startswith("pooler.")]:
+        del weights.tensors[name]
+    recorder = Recorder()
+    recipe = small_recipe(Task.TEXT_CLASSIFICATION)
+    held_out = labelled_records(6)
+    result = train(
+        recipe,
+        weights=weights,
+        records=labelled_records(12),
+        checkpoints=recorder,
+        telemetry=recorder,
+        evaluation_records=held_out,
+    )
+    assert json.loads(result.files["adapter_config.json"])["modules_to_save"] == [
+        "classifier",
+        "bert.pooler",
+    ]
+    base = transformers.AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3)
+    model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
+    loss = plain_loss(model, bert, recipe, held_out, 0)
+    assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
+
+
+def test_early_stopping_returns_the_best_weights(bert: Path, tmp_path: Path) -> None:
+    # A rate at which the tiny model soon gets worse.
+    recipe = small_recipe(
+        Task.TEXT_CLASSIFICATION,
+        epochs=10,
+        learning_rate=0.2,
+        early_stopping_patience=2,
+        evaluation_every_steps=1,
+    )
+    result, held_out = run(bert, recipe)
+    assert result.counts["optimizer_steps"] < 30
+    base = transformers.AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3)
+    model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
+    loss = plain_loss(model, bert, recipe, held_out, 0)
+    assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
+
+
+def test_card_shows_how_to_load_and_nothing_of_the_records(bert: Path) -> None:
+    result, _ = run(bert, small_recipe(Task.TEXT_CLASSIFICATION))
+    card = result.files["README.md"].decode()
+    assert "BertForSequenceClassification.from_pretrained(BASE, num_labels=3)" in card
+    assert "PeftModel.from_pretrained(base, HERE)" in card
+    assert all(label in card for label in LABELS)
+    assert "lighthouse" not in card
+    assert "0." + str(result.metrics["loss_after"])[2:6] not in card
