@@ -30,6 +30,15 @@ _PLACES = {
         "open_to_folder",
         "rewrap",
     ),
+    "sealtune.contract.files": (
+        "ContractFile",
+        "read_contract_file",
+        "sign_contract_file",
+        "verify_contract_file",
+        "write_contract_draft",
+    ),
+    "sealtune.contract.diff": ("Change", "diff_contracts"),
+    "sealtune.contract.show": ("contract_lines",),
     "sealtune.tee.measure": ("EnclaveModule", "enclave_modules", "measure_enclave_code"),
     "sealtune.testing.mock_amd": ("make_mock_amd",),
 }

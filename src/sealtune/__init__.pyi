@@ -10,6 +10,14 @@ from sealtune.bundle.reader import verify_body as verify_body
 from sealtune.bundle.seal import SealSummary as SealSummary
 from sealtune.bundle.seal import seal_data as seal_data
 from sealtune.bundle.seal import seal_model as seal_model
+from sealtune.contract.diff import Change as Change
+from sealtune.contract.diff import diff_contracts as diff_contracts
+from sealtune.contract.files import ContractFile as ContractFile
+from sealtune.contract.files import read_contract_file as read_contract_file
+from sealtune.contract.files import sign_contract_file as sign_contract_file
+from sealtune.contract.files import verify_contract_file as verify_contract_file
+from sealtune.contract.files import write_contract_draft as write_contract_draft
+from sealtune.contract.show import contract_lines as contract_lines
 from sealtune.crypto.identity import Identity as Identity
 from sealtune.crypto.identity import PublicIdentity as PublicIdentity
 from sealtune.crypto.identity import create_identity as create_identity

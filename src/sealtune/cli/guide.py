@@ -211,7 +211,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.CONTRACT_MALFORMED: Guidance(
         "format",
         "Not a contract, or not in its canonical form.",
-        "make it with `sealtune contract draft` and do not edit the result",
+        "mend the TOML file and draft it again; do not edit what `contract draft` wrote",
     ),
     Code.CONTRACT_FIELD: Guidance(
         "format",

@@ -12,6 +12,7 @@ import sealtune
 from sealtune.cli.framework import Command
 from sealtune.cli.output import emit, plain, rows, size
 from sealtune.cli.parameters import PATH
+from sealtune.cli.places import about
 
 
 @click.command(
@@ -26,9 +27,10 @@ def inspect(file: Path, verify: bool) -> None:
 
     The signatures are verified always. What the file holds (names, shapes, counts) is encrypted.
     """
-    if verify:
-        sealtune.verify_body(file)
-    found = {**plain(sealtune.inspect_bundle(file)), "body_verified": verify}
+    with about(file):
+        if verify:
+            sealtune.verify_body(file)
+        found = {**plain(sealtune.inspect_bundle(file)), "body_verified": verify}
     emit(found, _lines)
 
 

@@ -72,6 +72,7 @@ def show(file: Path, passphrase_file: Path | None) -> None:
         "fingerprint": public.fingerprint,
         "signing_key": public.signing.text,
         "recipient_key": public.recipient.text,
+        "recipient_id": public.recipient.key_id,
     }
     emit(shown, _shown)
 
@@ -95,6 +96,7 @@ def _shown(shown: dict[str, Any]) -> Iterable[str]:
     yield from rows(
         [
             ("fingerprint", grouped_fingerprint(shown["fingerprint"])),
+            ("recipient id", f"{shown['recipient_id']}  (as `inspect` lists it)"),
             ("signing key", shown["signing_key"]),
             ("recipient key", f"{recipient[:47]}…  ({len(recipient)} characters; --json has all)"),
         ]

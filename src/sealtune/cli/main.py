@@ -24,6 +24,9 @@ SECTIONS: Final = {
         "open": "sealtune.cli.open:open_",
         "rewrap": "sealtune.cli.rewrap:rewrap",
     },
+    "All parties": {
+        "contract": "sealtune.cli.contract:contract",
+    },
     "Operators": {
         "tee": "sealtune.cli.tee:tee",
         "measure": "sealtune.cli.measure:measure",

@@ -13,6 +13,7 @@ from sealtune.cli.framework import Command
 from sealtune.cli.output import done, emit, rows, size
 from sealtune.cli.parameters import PATH, output_option, passphrase_file_option
 from sealtune.cli.passphrases import load_key
+from sealtune.cli.places import about
 
 if TYPE_CHECKING:
     from sealtune import OpenSummary
@@ -33,7 +34,8 @@ def open_(file: Path, output: Path, key: Path, passphrase_file: Path | None) -> 
     The folder appears only when every byte has been verified.
     """
     recipient = load_key(key, passphrase_file)
-    summary = sealtune.open_to_folder(file, output, recipient=recipient)
+    with about(file):
+        summary = sealtune.open_to_folder(file, output, recipient=recipient)
     emit(summary, _lines)
 
 

@@ -134,9 +134,10 @@ def size(count: int) -> str:
 
 
 def grouped_fingerprint(fingerprint: str) -> str:
-    """Return a fingerprint in lines of four groups, to be read aloud."""
+    """Return a fingerprint in two lines, as `contract show` has them, to be read aloud."""
     groups = fingerprint.split()
-    return "\n".join(" ".join(groups[i : i + 4]) for i in range(0, len(groups), 4))
+    half = len(groups) // 2
+    return " ".join(groups[:half]) + "\n" + " ".join(groups[half:])
 
 
 def _mark(icon: str, ascii_only: str) -> str:

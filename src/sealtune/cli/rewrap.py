@@ -20,6 +20,7 @@ from sealtune.cli.parameters import (
     recipients_option,
 )
 from sealtune.cli.passphrases import load_key
+from sealtune.cli.places import about
 
 
 @click.command(
@@ -48,7 +49,8 @@ def rewrap(
     """
     identity = load_key(owner, passphrase_file)
     to = load_recipients(recipients)
-    header = sealtune.rewrap(file, output, owner=identity, recipients=to)
+    with about(file):
+        header = sealtune.rewrap(file, output, owner=identity, recipients=to)
     names = [identity.name, *(recipient.name for recipient in to)]
     made = {"path": output, "digest": header.digest, "kind": header.kind, "recipients": names}
     emit(made, _lines)
