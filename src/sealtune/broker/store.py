@@ -25,7 +25,7 @@ from sealtune.crypto.signing import SigningKey, VerifyingKey
 from sealtune.errors import Code, StorageError
 from sealtune.protocol.session import Anchor
 from sealtune.release.decide import HeldBundle, RunKind, RunUsage, Usage
-from sealtune.translog.chain import LogHead, append_entry, empty_head, sign_head
+from sealtune.translog.chain import LogHead, append_entry, empty_head, entry_hash, sign_head
 
 STORE_VERSION: Final = 1
 T = TypeVar("T")
@@ -40,8 +40,7 @@ CREATE TABLE run (contract TEXT NOT NULL, run_id TEXT NOT NULL, sealed_share BLO
     anchor_step INTEGER, anchor_digest TEXT, receipt_digest TEXT, receipt BLOB,
     PRIMARY KEY (contract, run_id)) STRICT, WITHOUT ROWID;
 CREATE TABLE log (number INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
-CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL,
-    hash TEXT NOT NULL, envelope BLOB NOT NULL) STRICT;
+CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), envelope BLOB NOT NULL) STRICT;
 PRAGMA user_version = {STORE_VERSION};
 COMMIT;
 """
@@ -85,10 +84,7 @@ class Transaction:
         envelope = sign_head(head, key=self._key)
         execute = self._connection.execute
         execute("INSERT INTO log VALUES (?, ?)", (head.size - 1, data))
-        execute(
-            "INSERT OR REPLACE INTO head VALUES (1, ?, ?, ?)",
-            (head.size, head.hash, envelope.to_json()),
-        )
+        execute("INSERT OR REPLACE INTO head VALUES (1, ?)", (envelope.to_json(),))
         return SignedHead(head=head, envelope=envelope)
 
     def current_head(self) -> SignedHead:
@@ -191,8 +187,10 @@ class Transaction:
         )
 
     def _head(self) -> LogHead:
-        row = self._one("SELECT size, hash FROM head", ())
-        return LogHead(size=row[0], hash=Digest(row[1])) if row else empty_head(self._key.public)
+        row = self._one("SELECT number, entry FROM log ORDER BY number DESC LIMIT 1", ())
+        if row is None:
+            return empty_head(self._key.public)
+        return LogHead(size=row[0] + 1, hash=entry_hash(row[1]))
 
     def _one(self, query: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()

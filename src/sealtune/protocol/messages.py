@@ -22,6 +22,7 @@ KEY_REQUEST_TYPE = "application/vnd.sealtune.key-request.v1+json"
 KEY_RELEASE_TYPE = "application/vnd.sealtune.key-release.v1+json"
 ANCHOR_REQUEST_TYPE = "application/vnd.sealtune.anchor-request.v1+json"
 ANCHOR_ANSWER_TYPE = "application/vnd.sealtune.anchor-answer.v1+json"
+REGISTRATION_ANSWER_TYPE = "application/vnd.sealtune.registration-answer.v1+json"
 RECEIPT_ANSWER_TYPE = "application/vnd.sealtune.receipt-answer.v1+json"
 REFUSAL_TYPE = "application/vnd.sealtune.refusal.v1+json"
 
@@ -157,6 +158,14 @@ class ReceiptAnswer(Answer):
     contract: DigestText
     run_id: RunId
     receipt: DigestText
+    log_head: dict[str, Any]
+
+
+class RegistrationAnswer(Answer):
+    """The broker's word that it keeps a bundle's key or a contract, by digest."""
+
+    kind: Literal["bundle", "contract"]
+    digest: DigestText
     log_head: dict[str, Any]
 
 

@@ -1,7 +1,7 @@
-"""What a worker tells a broker after the release: its newest training_checkpoint, its receipt.
+"""What is told to a broker beside key requests: registrations, training_checkpoints, receipts.
 
 Each function makes the bytes to post or opens the answer to them; no I/O (docs/spec/protocol.md
-§6, §7).
+§6 to §8).
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from sealtune.protocol.messages import (
     ANCHOR_ANSWER_TYPE,
     ANCHOR_REQUEST_TYPE,
     RECEIPT_ANSWER_TYPE,
+    REGISTRATION_ANSWER_TYPE,
     AnchorAnswer,
     AnchorRequest,
     ReceiptAnswer,
     ReceiptReport,
+    RegistrationAnswer,
 )
 from sealtune.protocol.session import Anchor, anchor_from
 from sealtune.translog.chain import VerifiedHead, verify_head
@@ -70,4 +72,26 @@ def open_receipt_answer(
     )
     if message.receipt != receipt:
         raise VerificationError(Code.BROKER_IDENTITY, "the answer is about another receipt")
+    return verify_head(envelope_from_dict(message.log_head), log=broker)
+
+
+def open_registration_answer(
+    answer: bytes, *, request: bytes, digest: Digest, broker: VerifyingKey
+) -> VerifiedHead:
+    """Return the log head under which the broker keeps a key or contract (spec/protocol §8).
+
+    Raises:
+        ReleaseDenied: the broker refuses the registration.
+        VerificationError: not the broker's answer to `request`, or about something else.
+        FormatError: no answer of this protocol.
+    """
+    message = open_answer(
+        RegistrationAnswer,
+        answer,
+        payload_type=REGISTRATION_ANSWER_TYPE,
+        broker=broker,
+        request=request,
+    )
+    if message.digest != digest:
+        raise VerificationError(Code.BROKER_IDENTITY, "the answer is about something else")
     return verify_head(envelope_from_dict(message.log_head), log=broker)
