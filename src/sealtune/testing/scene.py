@@ -15,7 +15,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -120,6 +120,14 @@ class Scene:
             worker=worker,
         )
 
+    def agree(self, **terms: Any) -> Scene:
+        """Return this scene with another contract of the same parties, signed by all."""
+        document = {**self.agreement.document(), **terms}
+        agreement = Agreement(identities=self.agreement.identities, base=document)
+        envelope = _sign(agreement)
+        contract = verify_contract_signatures_ignoring_validity(envelope)
+        return replace(self, agreement=agreement, envelope=envelope, contract=contract)
+
     def attest(self, challenge: VerifiedChallenge, **changes: Any) -> Evidence:
         """Return an honest enclave's evidence; `changes` are other fields of its report."""
         fields: dict[str, Any] = {
@@ -147,7 +155,7 @@ def make_scene(folder: Path, *, mock: MockAmd, now: datetime, **terms: Any) -> S
     }
     document.update(terms)
     agreement = Agreement(identities=agreement.identities, base=document)
-    envelope = agreement.sign(contract_from_document(document, what="scene"), signers=SIGNERS)
+    envelope = _sign(agreement)
     for broker, fields in document["brokers"].items():
         _make_broker(folder, agreement, broker, owner=fields["owner"])
     return Scene(
@@ -233,6 +241,11 @@ class BrokerProcess:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _sign(agreement: Agreement) -> Envelope:
+    contract = contract_from_document(agreement.base, what="scene")
+    return agreement.sign(contract, signers=SIGNERS)
 
 
 def _seal_input(folder: Path, agreement: Agreement, entry: dict[str, Any]) -> SealedInput:
