@@ -29,6 +29,7 @@ CONTRACT_DAYS_MAX = 400  # a year, and time to agree on the next contract before
 OUTPUT_BYTES_MAX = 2**40
 MESSAGE_BYTES_MAX = 8 * MIB  # one broker message: a contract envelope is the largest
 RECEIPT_BYTES_MAX = 8 * MIB
+RECEIPT_FILES_MAX = 4_096  # a result folder has about 10 files, a sharded full model some hundreds
 KEY_FILE_BYTES_MAX = 64 * KIB
 KEY_REQUEST_BYTES_MAX = 256 * KIB  # 2x the largest evidence, twice in base64, and 64 bundles
 SMALL_MESSAGE_BYTES_MAX = 16 * KIB  # a request without evidence; the largest is about 2 KiB
