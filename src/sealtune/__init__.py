@@ -40,6 +40,15 @@ _PLACES = {
     "sealtune.contract.diff": ("Change", "diff_contracts"),
     "sealtune.contract.show": ("contract_lines",),
     "sealtune.tee.measure": ("EnclaveModule", "enclave_modules", "measure_enclave_code"),
+    "sealtune.protocol.registrar": (
+        "Registered",
+        "register_bundle_file",
+        "register_contract_file",
+    ),
+    "sealtune.translog.chain": ("LogEntry",),
+    "sealtune.broker.config": ("BrokerConfig", "init_broker", "load_config"),
+    "sealtune.broker.server": ("Listening", "serve_broker"),
+    "sealtune.broker.status": ("BrokerStatus", "broker_status", "read_broker_log"),
     "sealtune.testing.mock_amd": ("make_mock_amd",),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}

@@ -1,4 +1,12 @@
 # The types of what `__init__.py` loads lazily; a test keeps the two alike.
+from sealtune.broker.config import BrokerConfig as BrokerConfig
+from sealtune.broker.config import init_broker as init_broker
+from sealtune.broker.config import load_config as load_config
+from sealtune.broker.server import Listening as Listening
+from sealtune.broker.server import serve_broker as serve_broker
+from sealtune.broker.status import BrokerStatus as BrokerStatus
+from sealtune.broker.status import broker_status as broker_status
+from sealtune.broker.status import read_broker_log as read_broker_log
 from sealtune.bundle.dataset import RecordFields as RecordFields
 from sealtune.bundle.dataset import Task as Task
 from sealtune.bundle.open import BundleInfo as BundleInfo
@@ -23,9 +31,13 @@ from sealtune.crypto.identity import PublicIdentity as PublicIdentity
 from sealtune.crypto.identity import create_identity as create_identity
 from sealtune.crypto.identity import load_identity as load_identity
 from sealtune.crypto.identity import load_public_identity as load_public_identity
+from sealtune.protocol.registrar import Registered as Registered
+from sealtune.protocol.registrar import register_bundle_file as register_bundle_file
+from sealtune.protocol.registrar import register_contract_file as register_contract_file
 from sealtune.tee.measure import EnclaveModule as EnclaveModule
 from sealtune.tee.measure import enclave_modules as enclave_modules
 from sealtune.tee.measure import measure_enclave_code as measure_enclave_code
 from sealtune.testing.mock_amd import make_mock_amd as make_mock_amd
+from sealtune.translog.chain import LogEntry as LogEntry
 
 __version__: str

@@ -12,10 +12,18 @@ from typing import Final
 
 import click
 
-from sealtune.errors import Code, SealtuneError
+from sealtune.errors import Code, ConfigError, SealtuneError
 
 USAGE_STATUS: Final = 2
 INTERRUPTED_STATUS: Final = 130
+_EXTRAS: Final = {
+    "fastapi": "broker",
+    "uvicorn": "broker",
+    "pyarrow": "parquet",
+    "torch": "train",
+    "transformers": "train",
+    "tokenizers": "train",
+}
 FAMILIES: Final = {
     1: "failure",
     USAGE_STATUS: "usage",
@@ -57,6 +65,16 @@ def fail_interrupted(*, as_json: bool) -> int:
     message = "interrupted"
     status = INTERRUPTED_STATUS
     return _report(status, code="interrupted", message=message, remedy=remedy, as_json=as_json)
+
+
+def fail_missing(error: ModuleNotFoundError, *, as_json: bool) -> int:
+    """Report a package that is not installed and return the exit status."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    if extra is None:
+        return fail_internal(error, as_json=as_json)
+    remedy = f"pip install 'sealtune[{extra}]'"
+    message = f"this command needs {error.name}, which is not installed"
+    return fail(ConfigError(Code.DEPENDENCY_MISSING, message, remedy=remedy), as_json=as_json)
 
 
 def fail_internal(error: BaseException, *, as_json: bool) -> int:

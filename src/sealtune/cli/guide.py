@@ -372,7 +372,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.NOT_AUTHORIZED: Guidance(
         "release",
         "Only the broker's owner may do this.",
-        "run it with the owner's key, on the owner's machine",
+        "hand it to the broker of its own owner (`broker init --owner` said whose a broker is)",
     ),
     Code.DENIED_CONTRACT: Guidance(
         "release",
@@ -406,7 +406,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.DENIED_INSECURE: Guidance(
         "release",
         "The broker releases nothing to simulated enclaves, whatever the contract says.",
-        "use real hardware, or a broker that was set up as insecure, for trying things out",
+        "use real hardware; for a trial, start the broker with --insecure-accept-simulated",
     ),
     Code.ANCHOR_ROLLBACK: Guidance(
         "release",

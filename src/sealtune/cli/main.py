@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
-from sealtune.cli.failures import fail, fail_internal, fail_interrupted, fail_usage
+from sealtune.cli.failures import fail, fail_internal, fail_interrupted, fail_missing, fail_usage
 from sealtune.cli.framework import LazyGroup
 from sealtune.errors import SealtuneError
 
@@ -23,6 +23,9 @@ SECTIONS: Final = {
         "inspect": "sealtune.cli.inspect:inspect",
         "open": "sealtune.cli.open:open_",
         "rewrap": "sealtune.cli.rewrap:rewrap",
+    },
+    "Owners' brokers": {
+        "broker": "sealtune.cli.broker:broker",
     },
     "All parties": {
         "contract": "sealtune.cli.contract:contract",
@@ -62,6 +65,8 @@ def run(arguments: Sequence[str]) -> int:
         # The reader went away (`| head`): nothing to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except ModuleNotFoundError as error:
+        return fail_missing(error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the process edge
         return fail_internal(error, as_json=as_json)
 

@@ -125,12 +125,17 @@ def hint(text: str) -> str:
     return f"{_mark('→', '->')} {text}"
 
 
-def size(count: int) -> str:
+def size(length: int) -> str:
     """Return a number of bytes for people."""
-    value, unit = float(count), 0
+    value, unit = float(length), 0
     while value >= 1024 and unit < len(_UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+    return f"{length} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def count(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def grouped_fingerprint(fingerprint: str) -> str:

@@ -35,8 +35,24 @@ def load_key(path: Path, passphrase_file: Path | None) -> Identity:
     except ConfigError as error:
         if error.code is not Code.KEY_PASSPHRASE or not sys.stdin.isatty():
             raise
-    asked = click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
-    return sealtune.load_identity(path, passphrase=asked.encode())
+    return sealtune.load_identity(path, passphrase=_ask(path))
+
+
+def passphrase_for(path: Path, passphrase_file: Path | None) -> bytes | None:
+    """Return the passphrase of the key file at `path`, asked for if it has one; None if it has not.
+
+    Raises:
+        SealtuneError: as `sealtune.load_identity` does.
+    """
+    if passphrase_file is not None:
+        return read_passphrase(passphrase_file)
+    try:
+        sealtune.load_identity(path, passphrase=None)
+    except ConfigError as error:
+        if error.code is not Code.KEY_PASSPHRASE or not sys.stdin.isatty():
+            raise
+        return _ask(path)
+    return None
 
 
 def new_passphrase(*, ask: bool, file: Path | None) -> bytes | None:
@@ -69,3 +85,8 @@ def read_passphrase(path: Path) -> bytes:
         message = f"{path}: the first line, which should be the passphrase, is empty"
         raise ConfigError(Code.KEY_PASSPHRASE, message, remedy="write the passphrase on line 1")
     return line
+
+
+def _ask(path: Path) -> bytes:
+    asked: str = click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
+    return asked.encode()

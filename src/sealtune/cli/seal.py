@@ -10,7 +10,7 @@ import click
 
 import sealtune
 from sealtune.cli.framework import Group
-from sealtune.cli.output import done, emit, hint, rows, size
+from sealtune.cli.output import count, done, emit, hint, rows, size
 from sealtune.cli.parameters import (
     PATH,
     load_recipients,
@@ -120,13 +120,13 @@ def model(
 
 
 def _lines(summary: SealSummary) -> Iterable[str]:
-    count = f"{summary.records:,} records, " if summary.records else ""
-    entries = "entry" if summary.entries == 1 else "entries"
+    records = count(summary.records, "record", "records") + ", " if summary.records else ""
+    entries = count(summary.entries, "entry", "entries")
     yield done(f"sealed {summary.path}")
     yield from rows(
         [
             ("kind", summary.kind.value),
-            ("holds", f"{count}{size(summary.bytes)} in {summary.entries:,} {entries}"),
+            ("holds", f"{records}{size(summary.bytes)} in {entries}"),
             ("digest", summary.digest),
             *(("note", note) for note in summary.notes),
         ]
