@@ -1,0 +1,86 @@
+"""Vendors' signatures: ECDSA P-384 and RSA-PSS, over raw bytes."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from sealtune.crypto.ecdsa import P384_ORDER, P384Key, RsaKey, verify_ecdsa_p384, verify_rsa_pss
+from sealtune.errors import Code, FormatError, VerificationError
+from sealtune.testing.mock_amd import MockAmd
+
+
+def spki(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def test_ecdsa_verifies_what_was_signed_and_nothing_else() -> None:
+    key = P384Key.generate()
+    r, s = key.sign(b"message")
+    verify_ecdsa_p384(key.spki, r=r, s=s, message=b"message")
+    others = ((r, s, b"massage"), (s, r, b"message"), (r ^ 1, s, b"message"))
+    for other_r, other_s, message in others:
+        with pytest.raises(VerificationError) as refusal:
+            verify_ecdsa_p384(key.spki, r=other_r, s=other_s, message=message)
+        assert refusal.value.code is Code.SIGNATURE_INVALID
+    with pytest.raises(VerificationError):
+        verify_ecdsa_p384(P384Key.generate().spki, r=r, s=s, message=b"message")
+
+
+@pytest.mark.parametrize(
+    ("r_change", "s_change"),
+    [
+        (lambda r: 0, lambda s: s),
+        (lambda r: r, lambda s: 0),
+        (lambda r: r + P384_ORDER, lambda s: s),
+        (lambda r: r, lambda s: s + P384_ORDER),
+        (lambda r: P384_ORDER, lambda s: P384_ORDER),
+        (lambda r: -r, lambda s: s),
+    ],
+)
+def test_ecdsa_refuses_scalars_out_of_range(r_change: object, s_change: object) -> None:
+    assert callable(r_change)
+    assert callable(s_change)
+    key = P384Key.generate()
+    r, s = key.sign(b"message")
+    with pytest.raises(VerificationError) as refusal:
+        verify_ecdsa_p384(key.spki, r=r_change(r), s=s_change(s), message=b"message")
+    assert "out of range" in str(refusal.value)
+
+
+def test_keys_of_another_kind_are_refused(mock_amd: MockAmd) -> None:
+    p256 = spki(ec.generate_private_key(ec.SECP256R1()))
+    rsa2048 = spki(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    for key in (p256, rsa2048, b"", b"\x30\x00", mock_amd.ark_key.spki):
+        with pytest.raises(FormatError) as refusal:
+            verify_ecdsa_p384(key, r=1, s=1, message=b"")
+        assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
+    for key in (p256, rsa2048, b"", mock_amd.vek_key.spki):
+        with pytest.raises(FormatError) as refusal:
+            verify_rsa_pss(key, signature=b"", message=b"")
+        assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
+
+
+def test_rsa_verifies_what_was_signed_and_nothing_else(mock_amd: MockAmd) -> None:
+    key = mock_amd.ark_key
+    signature = key.sign(b"message")
+    verify_rsa_pss(key.spki, signature=signature, message=b"message")
+    for other, message in ((signature, b"massage"), (signature[:-1], b"message"), (b"", b"")):
+        with pytest.raises(VerificationError) as refusal:
+            verify_rsa_pss(key.spki, signature=other, message=message)
+        assert refusal.value.code is Code.SIGNATURE_INVALID
+
+
+def test_private_keys_survive_a_round_trip(mock_amd: MockAmd) -> None:
+    ecdsa, rsa4096 = mock_amd.vek_key, mock_amd.ark_key
+    assert P384Key.from_der(ecdsa.reveal()).spki == ecdsa.spki
+    assert RsaKey.from_der(rsa4096.reveal()).spki == rsa4096.spki
+    for wrong in (b"", b"\x30\x00", rsa4096.reveal()):
+        with pytest.raises(FormatError) as refusal:
+            P384Key.from_der(wrong)
+        assert refusal.value.code is Code.KEY_FILE_MALFORMED
+    with pytest.raises(FormatError):
+        RsaKey.from_der(ecdsa.reveal())
