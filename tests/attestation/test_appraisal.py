@@ -1,0 +1,353 @@
+"""Appraisal: every rule refuses by itself, and what no entry allows is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from sealtune.attestation.anchors import Product, amd_anchors
+from sealtune.attestation.appraisal import (
+    AcceptedEnclave,
+    AppraisalRefused,
+    anchors_for,
+    appraise,
+)
+from sealtune.attestation.evidence import EvidenceKind
+from sealtune.attestation.reference import PLATFORM_REQUIREMENTS, POLICY_REQUIREMENTS
+from sealtune.attestation.snp_report import Generation, Signer
+from sealtune.attestation.verified import VerifiedEvidence
+from sealtune.attestation.verify import verify_evidence
+from sealtune.core.digest import sha256_digest
+from sealtune.errors import AppraisalError, Code
+from sealtune.testing.mock_amd import TURIN_VEK, MockAmd, MockVek, encode_tcb
+
+MEASUREMENT = bytes(range(48))
+HOST_DATA = bytes(range(32))
+BASE_POLICY = 0x30000
+FLOOR = {"bl": 10, "tee": 0, "snp": 27, "ucode": 90}
+VLEK = MockVek(signer=Signer.VLEK)
+
+Verify = Callable[..., VerifiedEvidence]
+
+
+@pytest.fixture(scope="module")
+def verify(mock_amd: MockAmd, now: datetime) -> Verify:
+    def verified(vek: MockVek | None = None, **changes: Any) -> VerifiedEvidence:
+        vek = vek or MockVek()
+        fields = {"measurement": MEASUREMENT, "host_data": HOST_DATA, **changes}
+        return verify_evidence(
+            mock_amd.evidence(vek=vek, **fields),
+            report_data=bytes(64),
+            anchors=mock_amd.anchors(vek.product),
+            now=now,
+        )
+
+    return verified
+
+
+@pytest.fixture(scope="module")
+def enclave(mock_amd: MockAmd) -> AcceptedEnclave:
+    return mock_amd.insecure_enclave(
+        measurements=frozenset({MEASUREMENT.hex()}),
+        minimum_tcb={Generation.GENOA: FLOOR},
+        required_platform=frozenset({"alias-check-complete"}),
+    )
+
+
+def refusal_of(verified: VerifiedEvidence, *accepted: AcceptedEnclave) -> AppraisalRefused:
+    with pytest.raises(AppraisalRefused) as refusal:
+        appraise(verified, accepted=accepted, host_data=HOST_DATA)
+    assert isinstance(refusal.value, AppraisalError)
+    assert refusal.value.code is next(rule.code for rule in refusal.value.rules if not rule.passed)
+    return refusal.value
+
+
+def code_of(verified: VerifiedEvidence, *accepted: AcceptedEnclave) -> Code:
+    """Return the code of the refusal, and see that exactly one rule is behind it."""
+    refusal = refusal_of(verified, *accepted)
+    assert sum(not rule.passed for rule in refusal.rules) == 1, refusal.rules
+    return refusal.code
+
+
+def test_an_accepted_enclave_yields_a_result_with_every_rules_reason(
+    verify: Verify, enclave: AcceptedEnclave, mock_amd: MockAmd
+) -> None:
+    result = appraise(verify(), accepted=[enclave], host_data=HOST_DATA)
+    assert result.insecure
+    assert (result.enclave, result.kind) == ("simulated", EvidenceKind.SEV_SNP)
+    assert (result.measurement, result.host_data) == (MEASUREMENT.hex(), HOST_DATA)
+    assert result.platform.root == mock_amd.root
+    assert result.platform.reported_tcb == "bl=10 tee=0 snp=27 ucode=90"
+    assert result.platform.firmware == "1.55.49"
+    assert [rule.rule for rule in result.rules] == [
+        "root",
+        "kind",
+        "debug",
+        "migration",
+        "policy-known",
+        "policy-required",
+        "vmpl",
+        "generation",
+        "tcb",
+        "measurement",
+        "host-data",
+        "platform",
+        "identity",
+    ]
+    assert all(rule.passed and rule.reason and rule.code is None for rule in result.rules)
+    written = result.to_dict()
+    assert written["insecure"] is True
+    assert written["rules"][0]["reason"].startswith("INSECURE")
+    assert written["platform"]["unknown_platform_bits"] == []
+
+
+def bit(number: int) -> int:
+    return BASE_POLICY | 1 << number
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"policy": bit(19)}, Code.APPRAISAL_DEBUG),
+        ({"policy": bit(18)}, Code.APPRAISAL_POLICY),
+        ({"policy": 0x10000}, Code.APPRAISAL_POLICY),  # bit 17, which must be one, is zero
+        *(({"policy": bit(number)}, Code.APPRAISAL_POLICY) for number in (26, 27, 31, 32, 63)),
+        ({"vmpl": 1}, Code.APPRAISAL_VMPL),
+        ({"vmpl": 3}, Code.APPRAISAL_VMPL),
+        ({"vmpl": 0xFFFFFFFF}, Code.APPRAISAL_VMPL),  # a report that the host asked for
+        ({"measurement": bytes(48)}, Code.APPRAISAL_MEASUREMENT),
+        ({"measurement": MEASUREMENT[:47] + b"\0"}, Code.APPRAISAL_MEASUREMENT),
+        ({"host_data": bytes(32)}, Code.APPRAISAL_HOST_DATA),
+        ({"host_data": HOST_DATA[:31] + b"\0"}, Code.APPRAISAL_HOST_DATA),
+        ({"platform_info": 0x05}, Code.APPRAISAL_PLATFORM),  # BadRAM: no alias check
+    ],
+)
+def test_each_rule_refuses_by_itself(
+    verify: Verify, enclave: AcceptedEnclave, changes: dict[str, Any], code: Code
+) -> None:
+    assert code_of(verify(**changes), enclave) is code
+
+
+@pytest.mark.parametrize("which", ["reported", "committed", "launch"])
+@pytest.mark.parametrize("component", ["bl", "snp", "ucode"])
+def test_every_component_of_every_tcb_that_counts_has_the_floor(
+    verify: Verify, enclave: AcceptedEnclave, which: str, component: str
+) -> None:
+    tcb = MockVek().tcb
+    # All else newer: one number for the whole would hide the component that was rolled back.
+    newer = dataclasses.replace(tcb, bl=99, tee=99, snp=99, ucode=99)
+    low = dataclasses.replace(newer, **{component: FLOOR[component] - 1})
+    vek = MockVek(tcb=low if which == "reported" else newer)
+    changes = {
+        f"{name}_tcb": encode_tcb(low if name == which else newer)
+        for name in ("committed", "launch", "current")
+    }
+    refusal = refusal_of(verify(vek, **changes), enclave)
+    assert refusal.code is Code.APPRAISAL_TCB
+    assert f"{which} {component}" in str(refusal)
+
+
+def test_the_tee_component_has_the_floor(verify: Verify, enclave: AcceptedEnclave) -> None:
+    floor = {Generation.GENOA: {**FLOOR, "tee": 1}}
+    strict = dataclasses.replace(enclave, minimum_tcb=floor)
+    assert code_of(verify(), strict) is Code.APPRAISAL_TCB
+
+
+def test_the_current_tcb_does_not_count(verify: Verify, enclave: AcceptedEnclave) -> None:
+    # What runs now and may be rolled back again proves nothing.
+    low = dataclasses.replace(MockVek().tcb, snp=0)
+    verified = verify(current_tcb=encode_tcb(low))
+    appraise(verified, accepted=[enclave], host_data=HOST_DATA)
+
+
+@pytest.mark.parametrize("component", ["fmc", "bl", "tee", "snp", "ucode"])
+def test_turin_has_a_floor_for_its_fmc(verify: Verify, mock_amd: MockAmd, component: str) -> None:
+    tcb = TURIN_VEK.tcb
+    floor = {name: getattr(tcb, name) for name in ("fmc", "bl", "tee", "snp", "ucode")}
+    verified = verify(TURIN_VEK)
+    enclave = mock_amd.insecure_enclave(
+        measurements=frozenset({MEASUREMENT.hex()}),
+        minimum_tcb={Generation.TURIN: floor},
+        simulated_root=verified.root.digest,
+    )
+    appraise(verified, accepted=[enclave], host_data=HOST_DATA)
+    above = {Generation.TURIN: {**floor, component: floor[component] + 1}}
+    strict = dataclasses.replace(enclave, minimum_tcb=above)
+    assert code_of(verified, strict) is Code.APPRAISAL_TCB
+
+
+def test_a_generation_without_a_floor_is_not_accepted(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    siena = verify(cpuid=(0x19, 0xA0, 1))
+    assert refusal_of(siena, enclave).code is Code.APPRAISAL_PLATFORM
+    none = dataclasses.replace(enclave, minimum_tcb={})
+    assert refusal_of(verify(), none).code is Code.APPRAISAL_PLATFORM
+
+
+def test_what_is_not_listed_is_not_accepted(verify: Verify, enclave: AcceptedEnclave) -> None:
+    verified = verify()
+    nothing = dataclasses.replace(enclave, measurements=frozenset())
+    assert code_of(verified, nothing) is Code.APPRAISAL_MEASUREMENT
+    nowhere = dataclasses.replace(enclave, vmpl=frozenset())
+    assert code_of(verified, nowhere) is Code.APPRAISAL_VMPL
+    assert refusal_of(verified).code is Code.APPRAISAL_KIND
+
+
+def test_another_kind_is_not_accepted(verify: Verify, enclave: AcceptedEnclave) -> None:
+    other = dataclasses.replace(enclave, kind="tdx")  # type: ignore[arg-type]
+    assert code_of(verify(), other) is Code.APPRAISAL_KIND
+
+
+# -- simulated evidence ----------------------------------------------------------------------------
+
+
+def test_simulated_evidence_needs_an_entry_that_says_insecure(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    production = dataclasses.replace(enclave, insecure_accept_simulated=False, simulated_root=None)
+    assert code_of(verify(), production) is Code.APPRAISAL_INSECURE
+    result = appraise(verify(), accepted=[production, enclave], host_data=HOST_DATA)
+    assert result.insecure
+
+
+def test_simulated_evidence_needs_the_very_root_of_the_entry(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    other = dataclasses.replace(enclave, simulated_root=sha256_digest(b"another mock"))
+    assert code_of(verify(), other) is Code.APPRAISAL_INSECURE
+
+
+def test_an_entry_for_a_simulation_accepts_no_hardware(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    # As if a vendor had signed it: the same claims under a root that is not insecure.
+    verified = verify()
+    root = dataclasses.replace(verified.root, insecure=False)
+    hardware = dataclasses.replace(verified, root=root)
+    assert code_of(hardware, enclave) is Code.APPRAISAL_INSECURE
+    production = dataclasses.replace(enclave, insecure_accept_simulated=False, simulated_root=None)
+    assert not appraise(hardware, accepted=[production], host_data=HOST_DATA).insecure
+
+
+def test_the_anchors_of_a_production_contract_know_no_mock(enclave: AcceptedEnclave) -> None:
+    production = dataclasses.replace(enclave, insecure_accept_simulated=False, simulated_root=None)
+    assert anchors_for([production]).roots == amd_anchors().roots
+
+
+# -- requirements ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(POLICY_REQUIREMENTS))
+def test_a_required_policy_bit(verify: Verify, enclave: AcceptedEnclave, name: str) -> None:
+    number, value = POLICY_REQUIREMENTS[name]
+    strict = dataclasses.replace(enclave, required_policy=frozenset({name}))
+    set_, clear = BASE_POLICY | 1 << number, BASE_POLICY & ~(1 << number)
+    good, bad = (set_, clear) if value else (clear, set_)
+    appraise(verify(policy=good), accepted=[strict], host_data=HOST_DATA)
+    assert code_of(verify(policy=bad), strict) is Code.APPRAISAL_POLICY
+
+
+@pytest.mark.parametrize("name", sorted(PLATFORM_REQUIREMENTS))
+def test_a_required_platform_bit(verify: Verify, enclave: AcceptedEnclave, name: str) -> None:
+    number, value = PLATFORM_REQUIREMENTS[name]
+    strict = dataclasses.replace(enclave, required_platform=frozenset({name}))
+    good, bad = (1 << number, 0) if value else (0, 1 << number)
+    appraise(verify(platform_info=good), accepted=[strict], host_data=HOST_DATA)
+    assert code_of(verify(platform_info=bad), strict) is Code.APPRAISAL_PLATFORM
+
+
+def test_unknown_platform_bits_are_recorded_and_not_refused(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    verified = verify(platform_info=0x25 | 1 << 8 | 1 << 63)
+    result = appraise(verified, accepted=[enclave], host_data=HOST_DATA)
+    assert result.platform.unknown_platform_bits == (8, 63)
+    assert any("unknown bits" in rule.reason for rule in result.rules)
+
+
+# -- identity --------------------------------------------------------------------------------------
+
+
+def test_only_enrolled_chips(verify: Verify, enclave: AcceptedEnclave) -> None:
+    verified = verify()
+    enrolled = dataclasses.replace(enclave, chip_ids=frozenset({verified.chip_id}))
+    appraise(verified, accepted=[enrolled], host_data=HOST_DATA)
+    for chips in (frozenset({"00" * 64}), frozenset[str]()):
+        other = dataclasses.replace(enclave, chip_ids=chips)
+        assert code_of(verified, other) is Code.APPRAISAL_PLATFORM
+
+
+def test_a_vlek_of_a_listed_provider_only(verify: Verify, enclave: AcceptedEnclave) -> None:
+    verified = verify(VLEK)
+    assert code_of(verified, enclave) is Code.APPRAISAL_PLATFORM
+    other = dataclasses.replace(enclave, csp_ids=frozenset({"CN=another"}))
+    assert code_of(verified, other) is Code.APPRAISAL_PLATFORM
+    listed = dataclasses.replace(enclave, csp_ids=frozenset({VLEK.csp_id}))
+    result = appraise(verified, accepted=[listed], host_data=HOST_DATA)
+    assert result.platform.signer == "VLEK"
+
+
+# -- which entry -----------------------------------------------------------------------------------
+
+
+def test_the_first_entry_that_is_satisfied_is_named(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    other = dataclasses.replace(enclave, name="other", measurements=frozenset({"ff" * 48}))
+    same = dataclasses.replace(enclave, name="same")
+    result = appraise(verify(), accepted=[other, same, enclave], host_data=HOST_DATA)
+    assert result.enclave == "same"
+
+
+def test_a_refusal_is_that_of_the_entry_that_came_closest(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    far = dataclasses.replace(
+        enclave, insecure_accept_simulated=False, simulated_root=None, vmpl=frozenset({3})
+    )
+    near = dataclasses.replace(enclave, measurements=frozenset({"ff" * 48}))
+    assert code_of(verify(), far, near) is Code.APPRAISAL_MEASUREMENT
+
+
+def test_host_data_of_another_length_is_the_callers_mistake(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    with pytest.raises(ValueError, match="32"):
+        appraise(verify(), accepted=[enclave], host_data=b"")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"measurements": frozenset({"ab"})},
+        {"measurements": frozenset({"AB" * 48})},
+        {"chip_ids": frozenset({"00"})},
+        {"vmpl": frozenset({4})},
+        {"required_policy": frozenset({"debug"})},
+        {"required_platform": frozenset({"ECC"})},
+        {"minimum_tcb": {Generation.GENOA: {"bl": 1}}},
+        {"minimum_tcb": {Generation.TURIN: FLOOR}},
+        {"minimum_tcb": {Generation.GENOA: {**FLOOR, "fmc": 1}}},
+        {"minimum_tcb": {Generation.GENOA: {**FLOOR, "snp": 256}}},
+        {"minimum_tcb": {Generation.GENOA: {**FLOOR, "snp": -1}}},
+        {"simulated_root": None},
+        {"insecure_accept_simulated": False},
+    ],
+)
+def test_reference_values_that_mean_nothing_are_the_callers_mistake(
+    enclave: AcceptedEnclave, change: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        dataclasses.replace(enclave, **change)
+
+
+def test_a_mock_milan_is_refused_where_only_genoa_is_simulated(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    milan = verify(MockVek(product=Product.MILAN, product_name="Milan-B0"))
+    assert refusal_of(milan, enclave).code is Code.APPRAISAL_INSECURE
