@@ -29,11 +29,11 @@ class _Echo(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def target() -> Iterator[tuple[str, int]]:
+def target() -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), _Echo)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield "127.0.0.1", server.server_port
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
     thread.join()
@@ -50,7 +50,7 @@ def _post(address: str, path: str, body: bytes) -> bytes:
         connection.close()
 
 
-def test_both_directions_are_carried_and_kept(tmp_path: Path, target: tuple[str, int]) -> None:
+def test_both_directions_are_carried_and_kept(tmp_path: Path, target: str) -> None:
     large = bytes(range(256)) * 4096
     with Wiretap(tmp_path, target=target) as tap:
         assert _post(tap.address, "/good", large) == large[::-1]
@@ -64,9 +64,7 @@ def test_both_directions_are_carried_and_kept(tmp_path: Path, target: tuple[str,
         tap.last("/bad")
 
 
-def test_a_canary_on_the_wire_is_found_in_either_direction(
-    tmp_path: Path, target: tuple[str, int]
-) -> None:
+def test_a_canary_on_the_wire_is_found_in_either_direction(tmp_path: Path, target: str) -> None:
     sent, answered = make_canary(), make_canary()
     with Wiretap(tmp_path, target=target) as tap:
         _post(tap.address, "/good", sent.encode() + answered.encode()[::-1])
@@ -77,6 +75,6 @@ def test_a_canary_on_the_wire_is_found_in_either_direction(
 
 
 def test_a_broker_that_is_down_looks_like_one(tmp_path: Path) -> None:
-    with Wiretap(tmp_path, target=("127.0.0.1", 9)) as tap, pytest.raises(ConnectionResetError):
+    with Wiretap(tmp_path, target="http://127.0.0.1:9") as tap, pytest.raises(ConnectionResetError):
         _post(tap.address, "/good", b"x")
     assert tap.exchanges()[0].answer == b""

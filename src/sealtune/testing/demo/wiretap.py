@@ -11,6 +11,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _PIECE = 64 * 1024
 _CONNECT_SECONDS = 10.0
@@ -44,10 +45,14 @@ class Exchange:
 class Wiretap:
     """Listens on a free loopback port, connects each caller to `target`; a context manager."""
 
-    def __init__(self, folder: Path, *, target: tuple[str, int]) -> None:
+    def __init__(self, folder: Path, *, target: str) -> None:
+        """Record into `folder`; `target` is the broker's address, `http://HOST:PORT`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._target = target
+        parts = urlsplit(target)
+        if not parts.hostname or not parts.port:
+            raise ValueError(f"not http://HOST:PORT: {target}")
+        self._target = (parts.hostname, parts.port)
         self._numbers = itertools.count(1)
         self._server = socket.create_server(("127.0.0.1", 0))
         self._listener = threading.Thread(target=self._listen, daemon=True)
