@@ -13,6 +13,7 @@ from sealtune.contract.schema import Contract
 from sealtune.core.clock import format_time
 from sealtune.core.digest import Digest
 from sealtune.crypto.dsse import Envelope
+from sealtune.crypto.identity import Identity
 from sealtune.tee.measure import measure_enclave_code
 from sealtune.testing.demo.stage import BROKER_OF, OWNERS, Stage
 from sealtune.testing.notes import LABELS
@@ -62,11 +63,13 @@ def agree_on_hardware(
     return _signed_by_all(stage, text, name="contract-for-hardware")
 
 
-def sign_by(stage: Stage, contract: Contract, signers: Sequence[str]) -> Envelope:
-    """Return `contract` signed by the parties `signers`."""
-    envelope = sign_contract(contract, stage.identities[signers[0]])
+def sign_by(
+    identities: Mapping[str, Identity], contract: Contract, signers: Sequence[str]
+) -> Envelope:
+    """Return `contract` signed by `signers`, who have the keys in `identities`."""
+    envelope = sign_contract(contract, identities[signers[0]])
     for name in signers[1:]:
-        envelope = sign_contract(envelope, stage.identities[name])
+        envelope = sign_contract(envelope, identities[name])
     return envelope
 
 
@@ -74,7 +77,7 @@ def _signed_by_all(stage: Stage, text: str, *, name: str) -> Agreed:
     draft = stage.folder / f"{name}.toml"
     draft.write_text(text)
     contract = draft_contract(draft)
-    envelope = sign_by(stage, contract, (*OWNERS, "recipient"))
+    envelope = sign_by(stage.identities, contract, (*OWNERS, "recipient"))
     path = stage.operator / f"{name}.json"
     path.write_bytes(envelope.to_json())
     return Agreed(contract=contract, digest=contract_digest(contract), envelope=envelope, path=path)
