@@ -1,4 +1,7 @@
 # The types of what `__init__.py` loads lazily; a test keeps the two alike.
+from sealtune.attestation.anchors import Product as Product
+from sealtune.attestation.anchors import TrustAnchors as TrustAnchors
+from sealtune.attestation.anchors import amd_anchors as amd_anchors
 from sealtune.broker.config import BrokerConfig as BrokerConfig
 from sealtune.broker.config import init_broker as init_broker
 from sealtune.broker.config import load_config as load_config
@@ -26,6 +29,7 @@ from sealtune.contract.files import sign_contract_file as sign_contract_file
 from sealtune.contract.files import verify_contract_file as verify_contract_file
 from sealtune.contract.files import write_contract_draft as write_contract_draft
 from sealtune.contract.show import contract_lines as contract_lines
+from sealtune.core.digest import parse_digest as parse_digest
 from sealtune.crypto.identity import Identity as Identity
 from sealtune.crypto.identity import PublicIdentity as PublicIdentity
 from sealtune.crypto.identity import create_identity as create_identity
@@ -34,6 +38,17 @@ from sealtune.crypto.identity import load_public_identity as load_public_identit
 from sealtune.protocol.registrar import Registered as Registered
 from sealtune.protocol.registrar import register_bundle_file as register_bundle_file
 from sealtune.protocol.registrar import register_contract_file as register_contract_file
+from sealtune.receipt.files import ReceiptReport as ReceiptReport
+from sealtune.receipt.files import read_receipt_file as read_receipt_file
+from sealtune.receipt.files import read_statement_unverified as read_statement_unverified
+from sealtune.receipt.files import verify_receipt_file as verify_receipt_file
+from sealtune.tee.events import WorkerError as WorkerError
+from sealtune.tee.events import WorkerEvent as WorkerEvent
+from sealtune.tee.launcher import LaunchSpec as LaunchSpec
+from sealtune.tee.launcher import RunOutcome as RunOutcome
+from sealtune.tee.launcher import Sandbox as Sandbox
+from sealtune.tee.launcher import Tee as Tee
+from sealtune.tee.launcher import run_contract as run_contract
 from sealtune.tee.measure import EnclaveModule as EnclaveModule
 from sealtune.tee.measure import enclave_modules as enclave_modules
 from sealtune.tee.measure import measure_enclave_code as measure_enclave_code

@@ -29,8 +29,10 @@ SECTIONS: Final = {
     },
     "All parties": {
         "contract": "sealtune.cli.contract:contract",
+        "receipt": "sealtune.cli.receipt:receipt",
     },
     "Operators": {
+        "run": "sealtune.cli.run:run",
         "tee": "sealtune.cli.tee:tee",
         "measure": "sealtune.cli.measure:measure",
     },

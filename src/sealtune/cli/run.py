@@ -1,0 +1,111 @@
+"""`sealtune run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import sealtune
+from sealtune.cli.framework import Command
+from sealtune.cli.output import done, emit, hint, insecure, rows
+from sealtune.cli.parameters import PATH, Named, unique
+from sealtune.cli.progress import RunProgress
+from sealtune.core.clock import SystemClock
+
+if TYPE_CHECKING:
+    from sealtune import RunOutcome
+
+
+@click.command(
+    "run",
+    cls=Command,
+    examples=[
+        "sealtune run contract.json -o run \\\n"
+        "    --input notes=notes.sealed --input encoder=encoder.sealed \\\n"
+        "    --broker hospital-broker=http://127.0.0.1:8701 \\\n"
+        "    --broker modelworks-broker=http://127.0.0.1:8702 \\\n"
+        "    --tee simulated --tee-files tee"
+    ],
+)
+@click.argument("contract", type=PATH)
+@click.option(
+    "--input", "inputs", type=Named(), multiple=True, help="Where an input of the contract is."
+)
+@click.option(
+    "--broker",
+    "brokers",
+    type=Named(),
+    multiple=True,
+    help="Where a broker of the contract listens: NAME=http://HOST:PORT.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    required=True,
+    metavar="DIR",
+    help="The run's folder; the same one resumes the run.",
+)
+@click.option("--tee", type=click.Choice(["simulated"]), required=True, help="Where it runs.")
+@click.option("--tee-files", type=PATH, required=True, metavar="DIR", help="The TEE's folder.")
+@click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "require", "off"]),
+    default="auto",
+    help="Confine the worker with bubblewrap: where it works, always, or never.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Stop it after this time."
+)
+def run(
+    contract: Path,
+    inputs: Sequence[tuple[str, str]],
+    brokers: Sequence[tuple[str, str]],
+    output: Path,
+    tee: str,
+    tee_files: Path,
+    sandbox: str,
+    timeout: float | None,
+) -> None:
+    """Run a contract in an enclave, or resume its run.
+
+    Needs no secret: the worker fetches the keys by itself. A run that was stopped goes on from its
+    last sealed training checkpoint when the same command is given again.
+    """
+    spec = sealtune.LaunchSpec(
+        contract=contract,
+        inputs={name: Path(place) for name, place in unique(inputs, option="--input").items()},
+        brokers=unique(brokers, option="--broker"),
+        output=output,
+        tee=sealtune.Tee(tee),
+        tee_files=tee_files,
+        sandbox=sealtune.Sandbox(sandbox),
+        timeout_seconds=timeout,
+    )
+    with RunProgress(simulated=spec.tee is sealtune.Tee.SIMULATED) as progress:
+        outcome = sealtune.run_contract(spec, clock=SystemClock(), on_event=progress)
+    emit(outcome, _lines)
+
+
+def _lines(outcome: RunOutcome) -> Iterator[str]:
+    if outcome.insecure:
+        yield insecure("simulated enclave: this run was protected from nobody")
+    yield done("the run is finished; its result is sealed to the recipients")
+    phases = [f"{name} {seconds:.1f} s" for name, seconds in outcome.seconds_by_phase.items()]
+    reported = "every broker has it" if outcome.reported else "NOT every broker has it yet"
+    yield from rows(
+        [
+            ("result", str(outcome.result)),
+            ("receipt", f"{outcome.receipt}  ({reported})"),
+            ("contract", outcome.contract),
+            ("run", outcome.run_id),
+            ("sandbox", "bubblewrap" if outcome.sandboxed else "none"),
+            ("phases", ", ".join(phases)),
+        ]
+    )
+    if not outcome.reported:
+        yield hint("give the same command again to report the receipt to the other brokers")
+    yield hint(f"a recipient opens it: sealtune open {outcome.result} -o adapter --key KEY")
