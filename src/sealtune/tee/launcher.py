@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from sealtune.contract.contract import VerifiedContract, verify_contract
+from sealtune.contract.contract import VerifiedContract
+from sealtune.contract.files import verify_contract_file
 from sealtune.core.canonical import canonical_json, parse_json
 from sealtune.core.clock import Clock
 from sealtune.core.digest import Digest
 from sealtune.core.files import read_bounded, storage_errors, write_atomic
-from sealtune.core.limits import ENVELOPE_BYTES_MAX
-from sealtune.crypto.dsse import parse_envelope
 from sealtune.errors import Code, ConfigError, SealtuneError
 from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
@@ -96,7 +95,7 @@ def run_contract(
         VerificationError: the contract is not fully signed or not valid now.
         WorkerError: the worker stopped; its code says why.
     """
-    contract = read_contract(spec.contract, clock=clock)
+    contract = verify_contract_file(spec.contract, now=clock.now())
     _check_names(spec, contract)
     with storage_errors(spec.output):
         spec.output.mkdir(parents=True, exist_ok=True)
@@ -115,16 +114,6 @@ def run_contract(
         sandboxed=bool(bubblewrap),
         seconds_by_phase=seconds,
     )
-
-
-def read_contract(path: Path, *, clock: Clock) -> VerifiedContract:
-    """Return the contract in the file at `path`, verified at the clock's present.
-
-    Raises:
-        FormatError, VerificationError, StorageError: as `verify_contract` and `read_bounded`.
-    """
-    data = read_bounded(path, limit=ENVELOPE_BYTES_MAX, what="contract")
-    return verify_contract(parse_envelope(data, what=str(path)), now=clock.now())
 
 
 def _supervise(
@@ -198,6 +187,8 @@ def _started(command: list[str], *, timeout: float | None) -> Iterator[subproces
     finally:
         timer.cancel()
         _stop(worker)
+        if worker.stdout is not None:
+            worker.stdout.close()
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:

@@ -111,7 +111,7 @@ class Exits:
 
 
 def close_standard_streams() -> int:
-    """Point the standard streams at nothing; return a descriptor that reaches the real standard output.
+    """Point the standard streams at nothing; return a descriptor of the real standard output.
 
     Libraries, warnings and tracebacks would otherwise print what they handle.
     """

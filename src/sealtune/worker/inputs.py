@@ -16,6 +16,7 @@ from sealtune.bundle.reader import BundleReader, SealedBundle, open_bundle_file,
 from sealtune.contract.contract import VerifiedContract
 from sealtune.contract.schema import Input
 from sealtune.core.canonical import parse_json
+from sealtune.core.digest import Digest
 from sealtune.core.limits import MODEL_FILE_BYTES_MAX, RECORD_BYTES_MAX
 from sealtune.crypto.secret import ContentKey
 from sealtune.errors import Code, FormatError
@@ -71,17 +72,17 @@ class BundleWeights:
         self._reader.read_into(self._entries[name], destination)
 
 
-def open_model(bundle: SealedBundle, key: ContentKey) -> BundleWeights:
+def open_model(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> BundleWeights:
     """Return the model's weights, once its whole body has the agreed digest.
 
     Raises:
         VerificationError: a byte of the file differs.
     """
     verify_body(bundle.file.path)
-    return BundleWeights(bundle.unlock(key))
+    return BundleWeights(bundle.unlock(keys[bundle.digest]))
 
 
-def open_records(bundle: SealedBundle, key: ContentKey) -> list[dict[str, Any]]:
+def open_records(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> list[dict[str, Any]]:
     """Return all records of a dataset bundle.
 
     Raises:
@@ -90,7 +91,7 @@ def open_records(bundle: SealedBundle, key: ContentKey) -> list[dict[str, Any]]:
     """
     records: list[dict[str, Any]] = []
     # Provisional until the loop has ended: only then is the whole body's digest checked.
-    for entry, plaintext in bundle.unlock(key).read_all():
+    for entry, plaintext in bundle.unlock(keys[bundle.digest]).read_all():
         if entry.media is Media.RECORDS:
             records += _parse_shard(bytes(plaintext), entry)
     if not records:
