@@ -10,6 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from sealtune.attestation.anchors import TrustAnchors, amd_anchors
+from sealtune.attestation.appraisal import anchors_for
 from sealtune.broker.challenges import ChallengeBook
 from sealtune.broker.rate import Rate, TokenBucket
 from sealtune.broker.store import Store
@@ -112,6 +114,15 @@ class Desk:
     def key(self) -> VerifyingKey:
         """The key that contracts name this broker by."""
         return self.identity.signing.public
+
+    def anchors(self, contract: SignedContract) -> TrustAnchors:
+        """Return the roots that evidence for `contract` may hang on.
+
+        A mock root counts only where the contract says so and this broker was started for it.
+        """
+        if self.accepts_insecure:
+            return anchors_for(contract.contract.accepted_enclaves)
+        return amd_anchors()
 
 
 def _changed(digest: Digest) -> StorageError:

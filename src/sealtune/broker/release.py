@@ -11,8 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sealtune.attestation.anchors import TrustAnchors, amd_anchors
-from sealtune.attestation.appraisal import AppraisalRefused, anchors_for, appraise
+from sealtune.attestation.appraisal import AppraisalRefused, appraise
 from sealtune.attestation.binding import WorkerKeys, release_report_data
 from sealtune.attestation.evidence import Evidence, evidence_from_dict
 from sealtune.attestation.result import AttestationResult, RuleResult
@@ -175,7 +174,7 @@ def _attest(desk: Desk, request: _Request, contract: SignedContract) -> Attestat
         contract=contract.digest,
     )
     verified = verify_evidence(
-        evidence, report_data=report_data, anchors=_anchors(desk, contract), now=desk.clock.now()
+        evidence, report_data=report_data, anchors=desk.anchors(contract), now=desk.clock.now()
     )
     # The launcher fixes host_data when it starts the guest: an enclave that was started for one
     # contract cannot be talked into asking for another's keys.
@@ -184,13 +183,6 @@ def _attest(desk: Desk, request: _Request, contract: SignedContract) -> Attestat
         accepted=contract.contract.accepted_enclaves,
         host_data=digest_bytes(contract.digest),
     )
-
-
-def _anchors(desk: Desk, contract: SignedContract) -> TrustAnchors:
-    # A mock root counts only where the contract says so and this broker was started for it.
-    if desk.accepts_insecure:
-        return anchors_for(contract.contract.accepted_enclaves)
-    return amd_anchors()
 
 
 def _decide(

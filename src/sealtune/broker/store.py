@@ -92,6 +92,11 @@ class Transaction:
         head = self._head()
         return SignedHead(head=head, envelope=sign_head(head, key=self._key))
 
+    def log_hash(self, size: int) -> Digest | None:
+        """Return the log's hash when it had `size` entries; None if it never had."""
+        row = self._one("SELECT entry FROM log WHERE number = ?", (size - 1,))
+        return entry_hash(row[0]) if row else None
+
     def add_bundle(self, bundle: Digest, held: HeldBundle, key: ContentKey) -> bool:
         """Keep the ContentKey of `bundle`; return whether it is new."""
         sealed = self._vault.seal_content_key(key, bundle=bundle)
