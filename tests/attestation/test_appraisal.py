@@ -346,6 +346,11 @@ def test_reference_values_that_mean_nothing_are_the_callers_mistake(
         dataclasses.replace(enclave, **change)
 
 
+def test_the_highest_floor_can_be_demanded(enclave: AcceptedEnclave) -> None:
+    highest = dict.fromkeys(FLOOR, 255)
+    dataclasses.replace(enclave, minimum_tcb={Generation.GENOA: highest})
+
+
 def test_a_mock_milan_is_refused_where_only_genoa_is_simulated(
     verify: Verify, enclave: AcceptedEnclave
 ) -> None:

@@ -65,6 +65,13 @@ def test_missing_fields_are_refused(name: str) -> None:
     assert refusal.value.code is Code.EVIDENCE_MALFORMED
 
 
+def test_the_bounds_themselves_are_allowed() -> None:
+    full = (bytes(CERTIFICATE_BYTES_MAX),) * (CHAIN_CERTIFICATES_MAX - 1)
+    rest = EVIDENCE_BYTES_MAX - sum(map(len, full))
+    original = evidence(bytes(rest - 1), (*full, b"x"))
+    assert evidence_from_dict(original.to_dict()) == original
+
+
 @pytest.mark.parametrize(
     ("report", "certificates"),
     [

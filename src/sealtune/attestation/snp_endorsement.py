@@ -1,4 +1,4 @@
-"""AMD's endorsement of an SNP report: the VCEK or VLEK, its intermediate and root (spec/attestation §6).
+"""AMD's endorsement of an SNP report: VCEK or VLEK, intermediate, root (spec/attestation §6).
 
 Source: AMD publication 57230 (VCEK certificate and KDS interface), tables 8 and 9.
 """

@@ -108,7 +108,7 @@ TURIN_VEK = MockVek(
 
 
 def encode_tcb(tcb: Tcb) -> bytes:
-    """Return the eight bytes of `tcb`, in Turin's layout if it has an `fmc` (spec/attestation §5.3)."""
+    """Return the eight bytes of `tcb`, with `fmc` in Turin's layout (spec/attestation §5.3)."""
     if tcb.fmc is None:
         return bytes((tcb.bl, tcb.tee)) + tcb.reserved + bytes((tcb.snp, tcb.ucode))
     return bytes((tcb.fmc, tcb.bl, tcb.tee, tcb.snp)) + tcb.reserved + bytes((tcb.ucode,))
