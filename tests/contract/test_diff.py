@@ -200,6 +200,12 @@ def test_new_recipient_comes_with_a_new_party(agreement: Agreement) -> None:
     assert "need not agree" in back["parties.press"].words
 
 
+def test_party_that_never_signed_may_go(agreement: Agreement) -> None:
+    (found,) = differences(agreement, lambda document: document["parties"].pop("datacentre"))
+    assert found.words == "datacentre takes no part any more"
+    assert not found.permits_more
+
+
 def test_insecure_switch_is_loud(agreement: Agreement) -> None:
     def change(document: Document) -> None:
         document["enclaves"][0] |= {"insecure_accept_simulated": False, "simulated_root": None}

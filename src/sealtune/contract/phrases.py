@@ -67,6 +67,7 @@ _BOUNDS: Final = {
     "validity.not_after": ("the end of the contract", True),
     "validity.not_before": ("the beginning of the contract", False),
 }
+_SILENT_ROLES: Final = frozenset({"operator", "auditor"})
 _COMPONENTS: Final = frozenset({"fmc", "bl", "tee", "snp", "ucode"})
 # Lists that demand: more elements permit less.
 _DEMANDS: Final = {
@@ -110,10 +111,9 @@ def added(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
 
 def removed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     """Return the words for an entry that a table no longer has."""
-    del old, new
+    del new
     if pattern == "parties.*":
-        # One party less means one signature less that the contract needs.
-        return Verdict(f"{name} takes no part any more and need not agree", permits_more=True)
+        return _party_removed(name, old)
     words = {
         "inputs.*": f"input {name} goes in no longer",
         "enclaves.*": f"enclave {name} may no longer run it",
@@ -121,6 +121,14 @@ def removed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     if words is None and (generation := _generation(pattern)):
         words = f"enclave {name} may no longer run on {generation}"
     return Verdict(words, permits_more=False) if words else None
+
+
+def _party_removed(name: str, old: Any) -> Verdict:
+    roles = old.get("roles") if isinstance(old, dict) else None
+    if isinstance(roles, list) and roles and all(role in _SILENT_ROLES for role in roles):
+        return Verdict(f"{name} takes no part any more", permits_more=False)
+    # A party less that must sign is a consent less that the contract needs.
+    return Verdict(f"{name} takes no part any more and need not agree", permits_more=True)
 
 
 def changed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
