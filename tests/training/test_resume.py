@@ -12,6 +12,7 @@ from tiny_models import LABELS, FolderWeights, Recorder, labelled_records, text_
 from sealtune.errors import Code, FormatError, SealtuneError, TrainingError
 from sealtune.training.recipe import Recipe
 from sealtune.training.sources import TrainResult
+from sealtune.training.state import TrainingState
 from sealtune.training.train import train
 
 
@@ -163,6 +164,21 @@ def test_early_stopping_reports_the_best_evaluation(bert: Path) -> None:
     assert result.metrics["loss_after"] == min(losses)
 
 
+def test_early_stopping_counts_evaluations_in_a_row() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    state = TrainingState()
+    for loss in (3.0, 4.0, 2.0, 3.0):
+        with torch.no_grad():
+            weight.fill_(loss)
+        state.judge({"loss": loss}, {"weight": weight}, patience=2)
+        assert not state.stopped
+    state.judge({"loss": 2.0}, {"weight": weight}, patience=2)  # no lower is no gain
+    assert state.stopped
+    state.restore_best({"weight": weight})
+    assert float(weight.detach()) == 2.0
+    assert state.evaluation_after == {"loss": 2.0}
+
+
 def test_early_stopping_needs_something_to_evaluate(bert: Path) -> None:
     recipe = labelled_recipe(early_stopping_patience=1, evaluation_fraction=0.0)
     with pytest.raises(TrainingError) as caught:
@@ -185,6 +201,7 @@ def test_loss_that_is_not_finite(fraction: float, bert: Path) -> None:
         )
     assert caught.value.code is Code.LOSS_NOT_FINITE
     assert not recorder.losses
+    assert not recorder.evaluations
     assert not recorder.saved
 
 
@@ -205,18 +222,20 @@ def test_longer_than_the_models_positions(bert: Path) -> None:
     assert "130" in error.remedy
 
 
-def test_tokenizer_of_another_model(bert: Path) -> None:
+@pytest.mark.parametrize("held_out", [[], labelled_records(8)], ids=["training", "evaluation"])
+def test_tokenizer_of_another_model(bert: Path, held_out: list[dict[str, object]]) -> None:
     weights = FolderWeights(bert)
     weights.config["vocab_size"] = 100
     name = "embeddings.word_embeddings.weight"
     weights.put(name, weights.get(name)[:100])
     with pytest.raises(FormatError) as caught:
         train(
-            labelled_recipe(),
+            labelled_recipe(evaluation_fraction=0.0),
             weights=weights,
-            records=labelled_records(8),
+            records=[{"text": "a", "label": 0}] if held_out else labelled_records(8),
             checkpoints=Recorder(),
             telemetry=Recorder(),
+            evaluation_records=held_out,
         )
     assert caught.value.code is Code.TOKENIZER_MALFORMED
 

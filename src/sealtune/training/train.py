@@ -82,7 +82,8 @@ def train(
         if saved is None:
             state = TrainingState()
             state.evaluation_before = _evaluate(module, evaluation.examples, recipe, padding)
-            telemetry.evaluation(0, state.evaluation_before)
+            if evaluation.examples:
+                telemetry.evaluation(0, state.evaluation_before)
         else:
             state = unpack_state(
                 saved[1], parameters=parameters, optimizer=optimizer, fingerprint=fingerprint
