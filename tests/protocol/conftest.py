@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,9 +21,17 @@ def mock(now: datetime) -> MockAmd:
     return MockAmd.generate(now=now)
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, mock: MockAmd, now: datetime) -> Scene:
+    return make_scene(tmp_path_factory.mktemp("template"), mock=mock, now=now)
+
+
 @pytest.fixture
-def scene(tmp_path: Path, mock: MockAmd, now: datetime) -> Scene:
-    return make_scene(tmp_path, mock=mock, now=now)
+def scene(tmp_path: Path, template: Scene) -> Scene:
+    """A scene of one's own: a copy, since each file that is made anew costs a sync."""
+    folder = tmp_path / "scene"
+    shutil.copytree(template.folder, folder)
+    return replace(template, folder=folder)
 
 
 @pytest.fixture
