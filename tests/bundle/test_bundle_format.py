@@ -146,6 +146,7 @@ def test_slots_survive_the_round_trip() -> None:
         {"bundle": DIGEST},
         {"bundle": DIGEST, "slots": []},
         {"bundle": DIGEST, "slots": {}},
+        {"bundle": DIGEST, "slots": 5},
         {"bundle": "sha256:0", "slots": [{"recipient": DIGEST, "wrapped": ""}]},
         {"bundle": DIGEST, "slots": [{"recipient": DIGEST}]},
         {"bundle": DIGEST, "slots": [{"recipient": "x", "wrapped": ""}]},

@@ -108,6 +108,7 @@ def test_entries_fill_the_body_exactly() -> None:
         {"entries": []},
         {"entries": [], "facts": {}},
         {"entries": {}, "facts": {}},
+        {"entries": 5, "facts": {}},
         {"entries": [FILE], "facts": []},
         {"entries": [FILE], "facts": {}, "more": 1},
         {"entries": [FILE, FILE], "facts": {}},
@@ -115,6 +116,7 @@ def test_entries_fill_the_body_exactly() -> None:
 )
 def test_a_manifest_of_another_form_is_refused(value: Any) -> None:
     rows = value["entries"] if isinstance(value, dict) else []
+    rows = rows if isinstance(rows, list) else []
     with pytest.raises(FormatError) as caught:
         parse_manifest(canonical_json(value), body_length=73 * len(rows))
     assert caught.value.code is Code.MANIFEST_MALFORMED

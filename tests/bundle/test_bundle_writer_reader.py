@@ -100,6 +100,20 @@ def test_read_into_fills_the_given_memory_only(
             reader.read_into(reader.find("a.txt"), memoryview(bytearray(length)))
 
 
+def test_one_pass_into_the_callers_memory(
+    make_bundle: Callable[..., Path], broker: Identity
+) -> None:
+    path = make_bundle()
+    reader = reader_of(path, broker)
+    room = memoryview(bytearray(20000))
+    found = {}
+    for entry in reader.read_all_into(lambda entry: room[: entry.length]):
+        found[entry.name] = bytes(room[: entry.length])
+    assert found == FILES
+    with pytest.raises(ValueError, match="destination"):
+        list(reader.read_all_into(lambda entry: room))
+
+
 def test_a_destination_of_several_dimensions_is_filled(
     make_bundle: Callable[..., Path], broker: Identity
 ) -> None:

@@ -162,7 +162,8 @@ def _write_entries(reader: BundleReader, folder: Path) -> None:
     made = {_output_name(entry) for entry in reader.entries if entry.media is not Media.FILE}
     with contextlib.ExitStack() as stack:
         outputs: dict[str, BinaryIO] = {}
-        for entry, plaintext in reader.read_all():
+        room = memoryview(bytearray(max(entry.length for entry in reader.entries)))
+        for entry in reader.read_all_into(lambda entry: room[: entry.length]):
             name = _output_name(entry)
             if entry.media is Media.FILE and name in made:
                 message = f"entry {name!r} would overwrite another"
@@ -171,7 +172,7 @@ def _write_entries(reader: BundleReader, folder: Path) -> None:
                 outputs[name] = stack.enter_context(_new_file(folder / name))
                 if entry.media is Media.TENSOR:
                     outputs[name].write(_weights_header(reader.entries))
-            outputs[name].write(plaintext)
+            outputs[name].write(room[: entry.length])
         for file in outputs.values():
             file.flush()
             os.fsync(file.fileno())
