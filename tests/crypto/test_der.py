@@ -34,6 +34,7 @@ def element(data: bytes) -> Element:
         "02820001",  # content cut behind a long length
         "020100ff",  # bytes after the end
         "0280010000",  # indefinite length
+        "0280" + "00" * 128,  # the same, not a short form of 128
         "02810100",  # long form for a length below 128
         "0282008001" + "00" * 127,  # leading zero in a length
         "028401000000",  # length of four octets
@@ -51,6 +52,17 @@ def test_another_tag_is_refused() -> None:
     refused(der.expect, element(bytes.fromhex("020100")), Tag.OCTET_STRING)
 
 
+@pytest.mark.parametrize("content", ["0201", "020100040200", "0482", "048201", "30"])
+def test_a_child_that_is_cut_is_refused(content: str) -> None:
+    refused(element(der.encode(Tag.SEQUENCE, bytes.fromhex(content))).children)
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 255, 256, 257, 65535, 65536])
+def test_lengths_around_each_change_of_form(size: int) -> None:
+    found = element(der.encode(Tag.OCTET_STRING, bytes(size)))
+    assert found.content == bytes(size)
+
+
 def test_more_children_than_any_certificate_has_are_refused() -> None:
     assert len(element(der.encode(Tag.SEQUENCE, b"\x05\x00" * 64)).children()) == 64
     refused(element(der.encode(Tag.SEQUENCE, b"\x05\x00" * 65)).children)
@@ -58,7 +70,14 @@ def test_more_children_than_any_certificate_has_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("data", "value"),
-    [("020100", 0), ("02017f", 127), ("02020080", 128), ("0201ff", -1), ("0202ff7f", -129)],
+    [
+        ("020100", 0),
+        ("02017f", 127),
+        ("02020080", 128),
+        ("0201ff", -1),
+        ("0202ff7f", -129),
+        ("02020180", 384),
+    ],
 )
 def test_integers(data: str, value: int) -> None:
     assert der.read_integer(element(bytes.fromhex(data))) == value
@@ -71,6 +90,7 @@ def test_integers_in_another_form_are_refused(data: str) -> None:
 
 
 def test_an_integer_of_more_octets_than_any_key_has_is_refused() -> None:
+    der.read_integer(element(der.encode(Tag.INTEGER, b"\x01" * 1024)))
     refused(der.read_integer, element(der.encode(Tag.INTEGER, b"\x01" * 1025)))
 
 
@@ -81,6 +101,9 @@ def test_an_integer_of_more_octets_than_any_key_has_is_refused() -> None:
         ("0603551d13", "2.5.29.19"),
         ("06092a864886f70d01010a", "1.2.840.113549.1.1.10"),
         ("0603883703", "2.999.3"),
+        ("060155", "2.5"),
+        ("060455818001", "2.5.16385"),
+        ("0620" + "55" * 32, "2.5" + ".85" * 31),
     ],
 )
 def test_object_identifiers(data: str, dotted: str) -> None:
@@ -119,6 +142,7 @@ def test_flags_are_numbered_from_the_first_bit() -> None:
     assert der.read_flags(element(b"\x03\x02\x02\x04")) == {5}
     assert der.read_flags(element(b"\x03\x03\x07\x00\x80")) == {8}
     assert der.read_flags(element(b"\x03\x01\x00")) == frozenset()
+    assert der.read_flags(element(b"\x03\x05\x00\x00\x00\x00\x01")) == {31}
     for data in (b"\x03\x00", b"\x03\x02\x08\x00", b"\x03\x02\x02\x05", b"\x03\x01\x01"):
         refused(der.read_flags, element(data))
     refused(der.read_flags, element(b"\x03\x06\x00\x01\x02\x03\x04\x05"))

@@ -68,11 +68,8 @@ def _header(data: bytes, offset: int) -> tuple[int, int, int]:
     length = first
     if first >= 0x80:
         size = first & 0x7F
-        # Three octets are 16 MiB, far above every limit on what reaches this reader; 0x80 itself is
-        # BER.
-        if not 1 <= size <= 3 or len(data) - start < size:
-            raise _malformed("length of a form that is not used here")
         length = int.from_bytes(data[start : start + size], "big")
+        # 0x80 alone, BER's indefinite length, reads as 0 here and is refused with the rest.
         if length < 0x80 or length < 1 << (8 * (size - 1)):
             raise _malformed("length not in its shortest form")
         start += size
