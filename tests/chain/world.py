@@ -197,12 +197,12 @@ class World:
             envelope = sign_contract(envelope, self.identities[name])
         return envelope
 
-    def agree(self, name: str, **changes: Any) -> Path:
-        """Make, sign and register a contract; return its file."""
-        envelope = self.sign(self.document(**changes))
+    def agree(self, title: str, /, **changes: Any) -> Path:
+        """Make, sign and register a contract called `title`; return its file."""
+        envelope = self.sign(self.document(name=title, **changes))
         for broker in self.brokers.values():
             BrokerClient(broker.address).ask("/v1/contracts", envelope.to_json())
-        path = self.folder / f"{name}.json"
+        path = self.folder / f"{title}.json"
         path.write_bytes(envelope.to_json())
         return path
 

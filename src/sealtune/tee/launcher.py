@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -187,8 +188,7 @@ def _started(command: list[str], *, timeout: float | None) -> Iterator[subproces
     finally:
         timer.cancel()
         _stop(worker)
-        if worker.stdout is not None:
-            worker.stdout.close()
+        _wait_for_silence(worker)
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:
@@ -201,6 +201,18 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
+
+
+def _wait_for_silence(worker: subprocess.Popen[bytes]) -> None:
+    # A sandbox's inner processes die after the outer one; the last of them closes the pipe.
+    stream = worker.stdout
+    if stream is None:
+        return
+    deadline = time.monotonic() + _STOP_SECONDS
+    with stream:
+        while select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not os.read(stream.fileno(), LINE_BYTES_MAX):
+                return
 
 
 def _events(worker: subprocess.Popen[bytes]) -> Iterator[WorkerEvent]:
