@@ -232,9 +232,20 @@ def test_bytes_after_the_signature_are_refused(chain: tuple[bytes, ...]) -> None
 
 
 def test_a_large_certificate_is_refused_unparsed() -> None:
-    with pytest.raises(FormatError) as refusal:
-        parse_certificate(bytes(CERTIFICATE_BYTES_MAX + 1))
-    assert refusal.value.code is Code.LIMIT_EXCEEDED
+    for size, code in (
+        (CERTIFICATE_BYTES_MAX, Code.DER_MALFORMED),
+        (CERTIFICATE_BYTES_MAX + 1, Code.LIMIT_EXCEEDED),
+    ):
+        with pytest.raises(FormatError) as refusal:
+            parse_certificate(bytes(size))
+        assert refusal.value.code is code
+
+
+def test_a_signed_part_of_another_type_is_refused(chain: tuple[bytes, ...]) -> None:
+    tbs, algorithm, signature = der.read_element(chain[0], tag=Tag.SEQUENCE).children()
+    other = der.encode(Tag.SET, tbs.content)
+    with pytest.raises(FormatError):
+        parse_certificate(der.encode(Tag.SEQUENCE, other, algorithm.raw, signature.raw))
 
 
 def test_each_link_verifies(chain: tuple[bytes, ...]) -> None:
@@ -266,7 +277,9 @@ def test_an_issuer_that_is_no_authority_is_refused(chain: tuple[bytes, ...]) -> 
     said_no = Extension(
         critical=True, value=der.encode(Tag.SEQUENCE, der.encode(Tag.BOOLEAN, b"\x00"))
     )
+    depth_alone = Extension(critical=True, value=der.encode(Tag.SEQUENCE, der.encode_integer(0)))
     variants = (
+        {constraints: depth_alone, usage: ask.extensions[usage]},
         {usage: ask.extensions[usage]},
         {constraints: ask.extensions[constraints]},
         {constraints: ask.extensions[constraints], usage: signs_crl},
@@ -303,9 +316,16 @@ def test_pem_blocks_are_read_in_order(chain: tuple[bytes, ...]) -> None:
         for data in chain
     ]
     assert x509.certificates_from_pem(b"text before\n" + b"".join(blocks)) == chain
-    for data in (b"", b"".join(blocks * 3), bytes(1 << 20), blocks[0].replace(b"MII", b"M=I")):
-        with pytest.raises(FormatError):
+    assert x509.certificates_from_pem(blocks[0] * 8) == chain[:1] * 8
+    for data in (b"", b"".join(blocks * 3), blocks[0].replace(b"MII", b"M=I")):
+        with pytest.raises(FormatError) as refusal:
             x509.certificates_from_pem(data)
+        assert refusal.value.code is Code.CERTIFICATE_MALFORMED
+    padded = blocks[0].ljust(2 * 8 * CERTIFICATE_BYTES_MAX)
+    assert x509.certificates_from_pem(padded) == chain[:1]
+    with pytest.raises(FormatError) as refusal:
+        x509.certificates_from_pem(padded + b" ")
+    assert refusal.value.code is Code.LIMIT_EXCEEDED
 
 
 @given(st.data())
