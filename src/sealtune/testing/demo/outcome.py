@@ -45,7 +45,9 @@ class AttackResult:
 class DemoSummary:
     """The demo's end: numbers of the model, and whether every promise was kept.
 
-    `insecure_simulated` is always true: the enclave was simulated, and protected nothing.
+    `seconds` are of the demo's phases, which do not overlap; `worker_seconds` of those of the
+    worker that finished the run. `insecure_simulated` is always true: the enclave was simulated,
+    and protected nothing.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class DemoSummary:
     findings: tuple[Finding, ...]
     attacks: tuple[AttackResult, ...]
     seconds: Mapping[str, float]
+    worker_seconds: Mapping[str, float]
     insecure_simulated: bool = True
 
     @property
@@ -88,8 +91,13 @@ class DemoSummary:
             "searched": {"files": self.searched_files, "bytes": self.searched_bytes},
             "attacks": [asdict(attack) for attack in self.attacks],
             "attacks_refused": sum(attack.refused for attack in self.attacks),
-            "seconds": {name: round(value, 2) for name, value in self.seconds.items()},
+            "seconds": _rounded(self.seconds),
+            "worker_seconds": _rounded(self.worker_seconds),
         }
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in seconds.items()}
 
 
 class PromiseBroken(SealtuneError):
