@@ -66,8 +66,8 @@ class BrokerClient:
             try:
                 headers = {"Content-Type": "application/json", "Connection": "close"}
                 connection.request("POST", path, body=body, headers=headers)
-                response = connection.getresponse()
-                answer = _read_bounded(response, deadline)
+                with connection.getresponse() as response:
+                    answer = _read_bounded(response, deadline)
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:

@@ -1,0 +1,322 @@
+"""The HTTP interface on a real socket: bounded in size, time, rate and number."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sealtune.broker import app as app_module
+from sealtune.broker import server as server_module
+from sealtune.broker.app import ROUTES, Gateway, make_app
+from sealtune.broker.desk import Desk
+from sealtune.broker.rate import Rate
+from sealtune.core.digest import sha256_digest
+from sealtune.core.limits import KEY_REQUEST_BYTES_MAX, MIB, SMALL_MESSAGE_BYTES_MAX
+from sealtune.crypto.dsse import parse_envelope
+from sealtune.errors import Code, ReleaseDenied, StorageError, TransportError
+from sealtune.protocol.answers import open_answer
+from sealtune.protocol.client import BrokerClient, Patience, fetch_keys
+from sealtune.protocol.messages import REFUSAL_TYPE, Refusal
+from sealtune.protocol.session import BrokerSession, WorkerSecrets
+from sealtune.testing.scene import Scene, new_run_id
+
+BROKER = "hospital-broker"
+PLENTY = Rate(per_second=1e5, burst=1e5)
+ONCE = Patience(timeout_s=20, attempts=1)
+
+
+@contextlib.contextmanager
+def serving(desk: Desk, *, rate: Rate = PLENTY) -> Iterator[tuple[str, int]]:
+    """The broker on a socket, in a thread of this process."""
+    gateway = Gateway(desk, rate=rate)
+    listener = server_module._listen("127.0.0.1", 0)
+    ready = threading.Event()
+    config = server_module._uvicorn_config(make_app(desk, gateway=gateway))
+    server = server_module._Server(config, ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield listener.getsockname()[:2]
+    finally:
+        server.should_exit = True
+        thread.join()
+        gateway.close()
+        listener.close()
+
+
+@pytest.fixture
+def place(desk: Desk) -> Iterator[tuple[str, int]]:
+    with serving(desk) as place:
+        yield place
+
+
+def post(place: tuple[str, int], path: str, body: bytes) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(*place, timeout=20)
+    try:
+        connection.request("POST", path, body=body)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def get(place: tuple[str, int], path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(*place, timeout=20)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def raw(place: tuple[str, int], *pieces: bytes, pause: float = 0.0) -> bytes:
+    """Send bytes as they are and return all that comes until the broker hangs up."""
+    with socket.create_connection(place, timeout=20) as connection:
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+            while data := connection.recv(65536):
+                received += data
+        return received
+
+
+def code_of(body: bytes) -> str:
+    code: str = json.loads(body)["code"]
+    return code
+
+
+def test_a_release_over_tcp(place: tuple[str, int], scene: Scene):
+    client = BrokerClient("http://{}:{}".format(*place))
+    terms = scene.terms(BROKER, run_id=new_run_id(), worker=WorkerSecrets.generate())
+    released = fetch_keys(client, terms=terms, attest=scene.attest)
+    notes = scene.inputs["notes"]
+    assert released.keys[notes.digest].reveal() == notes.key.reveal()
+
+
+def test_a_refusal_is_signed_and_bound_to_what_was_posted(
+    place: tuple[str, int], scene: Scene, desk: Desk
+):
+    other = scene.agree(name="never-registered")
+    terms = other.terms(BROKER, run_id=new_run_id(), worker=WorkerSecrets.generate())
+    body = BrokerSession(terms).start()
+    status, answer = post(place, "/v1/challenge", body)
+    assert status == 404
+    assert parse_envelope(answer).payload_type == REFUSAL_TYPE
+    with pytest.raises(ReleaseDenied) as caught:
+        open_answer(Refusal, answer, payload_type=REFUSAL_TYPE, broker=desk.key, request=body)
+    assert caught.value.code is Code.CONTRACT_UNKNOWN
+    client = BrokerClient("http://{}:{}".format(*place), patience=ONCE)
+    with pytest.raises(ReleaseDenied):
+        fetch_keys(client, terms=terms, attest=scene.attest)
+
+
+def test_a_body_beyond_its_limit_is_not_read(place: tuple[str, int]):
+    for route in ROUTES:
+        length = route.limit + 1
+        head = f"POST {route.path} HTTP/1.1\r\nHost: b\r\nContent-Length: {length}\r\n\r\n"
+        answer = raw(place, head.encode())
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"connection: close" in answer.lower()
+
+
+def test_evidence_of_10_megabytes_is_turned_away(place: tuple[str, int]):
+    connection = http.client.HTTPConnection(*place, timeout=20)
+    with contextlib.suppress(ConnectionError):
+        connection.request("POST", "/v1/release", body=b"x" * (10 * MIB))
+    with contextlib.suppress(ConnectionError):
+        assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_a_chunked_body_is_counted_as_it_comes(place: tuple[str, int]):
+    head = b"POST /v1/challenge HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
+    answer = raw(place, head, *[chunk] * (SMALL_MESSAGE_BYTES_MAX // 1024 + 1))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_of_exactly_the_limit_is_read(place: tuple[str, int]):
+    status, answer = post(place, "/v1/release", b"x" * KEY_REQUEST_BYTES_MAX)
+    assert status == 400
+    assert parse_envelope(answer).payload_type == REFUSAL_TYPE
+
+
+def test_an_odd_length_is_refused(place: tuple[str, int]):
+    for length in (b"-1", b"abc", b"1e3", b"99999999999999999999999"):
+        head = b"POST /v1/release HTTP/1.1\r\nHost: b\r\nContent-Length: " + length
+        assert raw(place, head + b"\r\n\r\n").split()[1] in (b"400", b"413")
+
+
+def test_deep_nesting_is_a_signed_refusal(place: tuple[str, int], desk: Desk):
+    for path, body in (
+        ("/v1/release", b"[" * 200_000),
+        ("/v1/contracts", b'{"a":' * 500_000),
+        ("/v1/challenge", b"[" * 16_000),
+    ):
+        status, answer = post(place, path, body)
+        assert status == 400
+        with pytest.raises(ReleaseDenied) as caught:
+            open_answer(Refusal, answer, payload_type=REFUSAL_TYPE, broker=desk.key, request=body)
+        assert caught.value.code is Code.JSON_MALFORMED
+
+
+def test_no_bytes_make_an_endpoint_fail(place: tuple[str, int]):
+    bodies = [b"", b"{}", b"null", b"\xff\xfe", b'{"a":1,"a":2}', b"NaN"]
+    for route, body in itertools.product(ROUTES, bodies):
+        status, answer = post(place, route.path, body)
+        assert (route.path, status) == (route.path, 400)
+        assert parse_envelope(answer).payload_type == REFUSAL_TYPE
+
+
+def test_a_slow_body_is_cut_off(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(app_module, "BODY_TIMEOUT_S", 0.2)
+    with serving(desk) as place:
+        head = b"POST /v1/release HTTP/1.1\r\nHost: b\r\nContent-Length: 100\r\n\r\n"
+        assert raw(place, head + b"x").startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[b""], [b"POST /v1/rel"], [bytes([byte]) for byte in b"POST /v1/release HTTP/1.1\r\n"]],
+)
+def test_a_slow_head_is_hung_up_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
+):
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.3)
+    with serving(desk) as place:
+        began = time.monotonic()
+        assert raw(place, *pieces, pause=0.05) == b""
+        assert time.monotonic() - began < 5
+
+
+def test_a_connection_that_works_is_not_hung_up_on(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.3)
+    with serving(desk) as place:
+        connection = http.client.HTTPConnection(*place, timeout=20)
+        for _ in range(4):
+            connection.request("GET", "/v1/broker")
+            assert connection.getresponse().read()
+            time.sleep(0.15)
+        connection.close()
+
+
+def test_the_number_of_connections_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 3)
+    with serving(desk) as place, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            connection = stack.enter_context(socket.create_connection(place, timeout=20))
+            # A request, so that the broker has surely taken the connection.
+            connection.sendall(b"GET /v1/broker HTTP/1.1\r\nHost: b\r\n\r\n")
+            assert connection.recv(100)
+        assert raw(place, b"GET /v1/broker HTTP/1.1\r\nHost: b\r\n\r\n") == b""
+
+
+def test_an_address_that_asks_too_often_is_told_to_wait(desk: Desk):
+    with serving(desk, rate=Rate(per_second=0.001, burst=2)) as place:
+        assert [post(place, "/v1/challenge", b"{}")[0] for _ in range(2)] == [400, 400]
+        status, body = post(place, "/v1/challenge", b"{}")
+        assert status == 429
+        assert code_of(body) == "rate-limited"
+        client = BrokerClient("http://{}:{}".format(*place), patience=ONCE)
+        with pytest.raises(TransportError) as caught:
+            client.post("/v1/challenge", b"{}")
+        assert caught.value.code is Code.RATE_LIMITED
+
+
+def test_the_number_of_requests_in_work_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(app_module, "PENDING_MAX", 0)
+    with serving(desk) as place:
+        status, body = post(place, "/v1/challenge", b"{}")
+    assert status == 503
+    assert code_of(body) == "rate-limited"
+
+
+def failing(error: Exception) -> Callable[[Desk, bytes], bytes]:
+    def handler(_: Desk, __: bytes) -> bytes:
+        raise error
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StorageError(Code.DISK_FULL, "/secret/path: the disk is full"), 503),
+        (TransportError(Code.RATE_LIMITED, "later"), 429),
+        (KeyError("hunter2"), 500),
+    ],
+)
+def test_what_may_pass_is_not_signed_and_says_no_more_than_its_code(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    status: int,
+):
+    route = app_module._Route(path="/v1/challenge", handler=failing(error), limit=1000)
+    monkeypatch.setattr(app_module, "ROUTES", (route,))
+    with serving(desk) as place:
+        answered, body = post(place, "/v1/challenge", b"{}")
+    assert answered == status
+    assert json.loads(body).keys() == {"code"}
+    assert b"secret" not in body
+    assert b"hunter2" not in body
+    assert "hunter2" not in caplog.text or isinstance(error, KeyError)
+
+
+def test_there_is_nothing_else(place: tuple[str, int]):
+    assert post(place, "/v1/log", b"{}")[0] == 404
+    assert get(place, "/v1/log")[0] == 404
+    assert get(place, "/docs")[0] == 404
+    assert get(place, "/v1/release")[0] == 405
+
+
+def test_who_it_is(place: tuple[str, int], desk: Desk):
+    status, body = get(place, "/v1/broker")
+    facts = json.loads(body)
+    assert status == 200
+    assert facts["signing_key"] == desk.key.text
+    assert facts["insecure_accept_simulated"] is True
+    assert facts["fingerprint"] == desk.identity.public.fingerprint
+
+
+def test_the_openapi_document_describes_every_endpoint(place: tuple[str, int]):
+    status, body = get(place, "/openapi.json")
+    assert status == 200
+    document = json.loads(body)
+    assert set(document["paths"]) == {route.path for route in ROUTES} | {"/v1/broker"}
+    for route in ROUTES:
+        operation = document["paths"][route.path]["post"]
+        assert operation["summary"]
+        assert operation["requestBody"]["content"]["application/json"]["schema"]["type"] == "object"
+        assert {"200", "403", "413", "429", "503"} <= operation["responses"].keys()
+    assert "$defs" not in body.decode()
+    assert "#/$defs" not in body.decode()
+
+
+def test_no_answer_is_stored_on_the_way(place: tuple[str, int]):
+    connection = http.client.HTTPConnection(*place, timeout=20)
+    connection.request("POST", "/v1/challenge", body=b"{}")
+    response = connection.getresponse()
+    assert response.getheader("cache-control") == "no-store"
+    assert response.getheader("server") is None
+    response.read()
+    connection.close()
+
+
+def test_a_signed_refusal_answers_the_bytes_that_were_posted(place: tuple[str, int]):
+    body = b'{"contract": "x"}'
+    _, answer = post(place, "/v1/challenge", body)
+    assert json.loads(parse_envelope(answer).payload)["request"] == sha256_digest(body)
