@@ -264,6 +264,15 @@ def test_the_manifest_is_checked_again_when_it_is_used(
     assert caught.value.code is Code.MANIFEST_DIGEST
 
 
+@pytest.mark.parametrize("length", range(24))
+def test_a_file_shorter_than_magic_and_footer_is_cut(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "short.bundle"
+    path.write_bytes(b"SEALTUN1\0\0\0\0\0\0\0\x001NUTLAES"[:length])
+    with pytest.raises(FormatError) as caught:
+        open_bundle_file(path)
+    assert caught.value.code is Code.BUNDLE_TRUNCATED
+
+
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
