@@ -1,1 +1,1 @@
-"""Public simulators: a crypto-valid mock hardware PKI, fault-injecting network, the demo. All of it insecure."""
+"""Public simulators: mock hardware, synthetic notes, the demo. All of it INSECURE."""

@@ -5,6 +5,10 @@ say what decides, so a classifier gets most of them and never all. Placeholders 
 stand where a de-identifier would have put them. Says nothing about real notes: a model trained on
 these is good for trying sealtune out.
 
+    python -m sealtune.testing.notes COUNT FILE
+
+writes some to a new file of JSON Lines.
+
 A canary is a string that occurs nowhere else in the world; whoever finds one outside the enclave
 has found plaintext.
 """
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -153,3 +158,7 @@ def _neutral(draw: _Draw) -> list[str]:
 
 def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
+
+
+if __name__ == "__main__":
+    write_notes(Path(sys.argv[2]), make_notes(int(sys.argv[1]), seed=0))
