@@ -225,6 +225,24 @@ def test_fields_that_are_not_as_they_should_be_are_refused(
     assert refusal.value.code in (Code.CERTIFICATE_MALFORMED, Code.DER_MALFORMED)
 
 
+@pytest.mark.parametrize(
+    ("text", "accepted"), [(b" ~", True), (b"\x1f", False), (b"\x7f", False), (b"\xff", False)]
+)
+def test_text_is_printable_ascii(text: bytes, accepted: bool) -> None:
+    element = der.read_element(der.encode(Tag.IA5_STRING, text), tag=Tag.IA5_STRING)
+    if accepted:
+        assert x509.read_text(element) == text.decode()
+        return
+    with pytest.raises(FormatError):
+        x509.read_text(element)
+
+
+def test_an_extension_that_says_not_critical_is_not(chain: tuple[bytes, ...]) -> None:
+    spelled_out = extension("1.2.3.4", der.encode(Tag.BOOLEAN, b"\x00"), VALUE)
+    found = parse_certificate(rebuilt(chain[0], {7: extensions(spelled_out)}))
+    assert found.extensions["1.2.3.4"] == Extension(critical=False, value=b"\x05\x00")
+
+
 def test_bytes_after_the_signature_are_refused(chain: tuple[bytes, ...]) -> None:
     for data in (chain[0] + b"\0", rebuilt(chain[0], {}, more=b"\x05\x00")):
         with pytest.raises(FormatError):
