@@ -11,6 +11,7 @@ import pytest
 
 from sealtune.broker.audit import audit_store, read_log
 from sealtune.broker.desk import Desk
+from sealtune.broker.registration import register_contract
 from sealtune.broker.release import RequestRefused, issue_challenge, release_keys
 from sealtune.broker.store import log_entries
 from sealtune.core.digest import sha256_digest
@@ -121,8 +122,6 @@ def test_resuming_uses_no_run_and_runs_are_counted(desk: Desk, scene: Scene):
 
 
 def test_a_run_id_of_another_contract_is_another_run(desk: Desk, scene: Scene):
-    from sealtune.broker.registration import register_contract
-
     other = scene.agree(name="another-job", max_runs=1)
     register_contract(desk, other.envelope.to_json())
     run_id = new_run_id()
@@ -207,8 +206,6 @@ def test_a_contract_is_refused_before_and_after_its_time(
 
 
 def test_a_key_that_is_not_registered_is_named_by_its_rule(open_desk: OpenDesk, scene: Scene):
-    from sealtune.broker.registration import register_contract
-
     desk = open_desk()
     register_contract(desk, scene.envelope.to_json())
     assert denied(desk, scene, terms_of(scene)).code is Code.KEY_UNKNOWN
@@ -250,8 +247,6 @@ def test_bytes_that_are_no_request_are_not_logged(desk: Desk):
 
 
 def test_a_refusal_names_nothing_of_other_contracts(desk: Desk, scene: Scene):
-    from sealtune.broker.registration import register_contract
-
     other = scene.agree(name="a-secret-project", purpose="Nobody may know.")
     register_contract(desk, other.envelope.to_json())
     terms = dataclasses.replace(
