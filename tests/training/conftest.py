@@ -6,7 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_models import make_model
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Two threads that wait for each other make tiny models slow on a busy machine."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

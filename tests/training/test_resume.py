@@ -117,7 +117,8 @@ def test_process_wide_settings_are_put_back(bert: Path) -> None:
     torch.manual_seed(4)
     before = (torch.get_rng_state().tolist(), torch.get_num_threads())
     deterministic = torch.are_deterministic_algorithms_enabled()
-    run(labelled_recipe(epochs=1), bert, Recorder())
+    result = run(labelled_recipe(epochs=1, threads=2), bert, Recorder())
+    assert result.counts["threads"] == 2
     assert (torch.get_rng_state().tolist(), torch.get_num_threads()) == before
     assert torch.are_deterministic_algorithms_enabled() == deterministic
 
