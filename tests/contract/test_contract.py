@@ -136,6 +136,15 @@ def test_only_contracts_are_signed_and_verified_as_such(agreement: Agreement) ->
     assert caught.value.code is Code.ENVELOPE_TYPE
 
 
+def test_another_document_is_called_so_before_it_is_read(agreement: Agreement) -> None:
+    keys = [agreement.identities["clinic"].signing]
+    other = sign_envelope(b"a letter", payload_type="text/plain", keys=keys)
+    assert refused(other).code is Code.ENVELOPE_TYPE
+    with pytest.raises(VerificationError) as caught:
+        sign_contract(other, agreement.identities["clinic"])
+    assert caught.value.code is Code.ENVELOPE_TYPE
+
+
 def test_second_spelling_is_refused(agreement: Agreement) -> None:
     canonical = canonical_contract(agreement.contract())
     for other in (

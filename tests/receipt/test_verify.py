@@ -95,6 +95,12 @@ def test_another_payload_type(run: FinishedRun, now: datetime) -> None:
     assert error.code is Code.ENVELOPE_TYPE
 
 
+def test_another_document_is_called_so_before_it_is_read(run: FinishedRun, now: datetime) -> None:
+    envelope = sign_envelope(b"a letter", payload_type="text/plain", keys=[run.worker.signing])
+    error = refused(run, replace(run.receipt(), envelope=envelope), now)
+    assert error.code is Code.ENVELOPE_TYPE
+
+
 def test_signature_by_another_key(run: FinishedRun, now: datetime) -> None:
     keys = [SigningKey.generate()]
     envelope = sign_envelope(run.statement(), payload_type=RECEIPT_PAYLOAD_TYPE, keys=keys)

@@ -15,9 +15,8 @@ from typing import Any
 
 from sealtune.bundle.format import BundleKind
 from sealtune.bundle.reader import open_bundle_file
-from sealtune.contract.checks import problem
 from sealtune.contract.contract import contract_from_document
-from sealtune.contract.schema import CONTRACT_FORMAT, Contract, OutputKind
+from sealtune.contract.schema import Contract, OutputKind
 from sealtune.core.clock import format_time
 from sealtune.core.files import read_bounded
 from sealtune.core.limits import CONTRACT_BYTES_MAX, MIB
@@ -61,7 +60,6 @@ def draft_contract_text(data: bytes, *, folder: Path, what: str) -> Contract:
         _resolve_outputs(document)
     except SealtuneError as error:
         raise type(error)(error.code, f"{what}: {error.message}", remedy=error.remedy) from None
-    document.setdefault("format", CONTRACT_FORMAT)
     return contract_from_document(_plain(document), what=what)
 
 
@@ -137,8 +135,6 @@ def _at(place: str, resolve: Callable[..., None], *arguments: Any) -> None:
     try:
         resolve(*arguments)
     except SealtuneError as error:
-        if error.code is Code.CONTRACT_FIELD:
-            raise problem(place, error.message, remedy=error.remedy) from None
         raise type(error)(error.code, f"{place}: {error.message}", remedy=error.remedy) from error
 
 
