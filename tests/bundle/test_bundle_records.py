@@ -217,6 +217,7 @@ def test_a_record_with_its_tasks_fields_is_taken(task: Task | None, record: Any)
         (Task.CAUSAL_LM, {"text": "a", "messages": []}),
         (Task.CAUSAL_LM, {"messages": []}),
         (Task.CAUSAL_LM, {"messages": "a"}),
+        (Task.CAUSAL_LM, {"messages": 5}),
         (Task.CAUSAL_LM, {"messages": ["a"]}),
         (Task.CAUSAL_LM, {"messages": [{"role": "assistant"}]}),
         (Task.CAUSAL_LM, {"messages": [{"role": 1, "content": "a"}]}),

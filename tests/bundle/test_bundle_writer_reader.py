@@ -250,6 +250,15 @@ def test_a_file_cut_while_it_is_open_is_refused(
     assert caught.value.code is Code.BUNDLE_TRUNCATED
 
 
+def test_a_changed_manifest_is_seen_without_a_key(make_bundle: Callable[..., Path]) -> None:
+    path = make_bundle()
+    parts = BundleParts.read(path)
+    parts.manifest = flip(parts.manifest, -1)
+    with pytest.raises(VerificationError) as caught:
+        open_bundle_file(parts.write(path))
+    assert caught.value.code is Code.MANIFEST_DIGEST
+
+
 def test_the_manifest_is_checked_again_when_it_is_used(
     make_bundle: Callable[..., Path], broker: Identity
 ) -> None:
@@ -352,6 +361,15 @@ def test_two_bundles_of_one_content_share_nothing_visible(make_bundle: Callable[
     second = BundleParts.read(make_bundle("second.bundle"))
     assert first.header["bundle_id"] != second.header["bundle_id"]
     assert first.header["body_digest"] != second.header["body_digest"]
+
+
+def test_an_entry_too_many_is_refused(owner: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealtune.bundle.writer.BUNDLE_ENTRIES_MAX", 1)
+    writer = new_writer(owner)
+    writer.add_entry("a", b"", media=Media.FILE)
+    with pytest.raises(FormatError) as caught:
+        writer.add_entry("b", b"", media=Media.FILE)
+    assert caught.value.code is Code.MANIFEST_MALFORMED
 
 
 def test_a_manifest_beyond_its_limit_is_refused(

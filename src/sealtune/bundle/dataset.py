@@ -127,7 +127,7 @@ def _check_text(place: Place, record: Record, name: str) -> None:
 
 def _check_messages(place: Place, record: Record, name: str) -> None:
     messages = record[name]
-    if not isinstance(messages, list) or not messages:
+    if not isinstance(messages, list):
         raise place.refuse(f"the field {name!r} is no list of messages", code=Code.RECORD_FIELD)
     for message in messages:
         if not isinstance(message, dict):
