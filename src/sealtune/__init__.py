@@ -59,6 +59,10 @@ _PLACES = {
     "sealtune.broker.config": ("BrokerConfig", "init_broker", "load_config"),
     "sealtune.broker.server": ("Listening", "serve_broker"),
     "sealtune.broker.status": ("BrokerStatus", "broker_status", "read_broker_log"),
+    "sealtune.testing.demo.encoder": ("find_encoder",),
+    "sealtune.testing.demo.outcome": ("DemoStep", "DemoSummary", "PromiseBroken"),
+    "sealtune.testing.demo.run": ("run_demo",),
+    "sealtune.testing.demo.terms": ("DemoSize",),
     "sealtune.testing.mock_amd": ("make_mock_amd",),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}

@@ -52,6 +52,12 @@ from sealtune.tee.launcher import run_contract as run_contract
 from sealtune.tee.measure import EnclaveModule as EnclaveModule
 from sealtune.tee.measure import enclave_modules as enclave_modules
 from sealtune.tee.measure import measure_enclave_code as measure_enclave_code
+from sealtune.testing.demo.encoder import find_encoder as find_encoder
+from sealtune.testing.demo.outcome import DemoStep as DemoStep
+from sealtune.testing.demo.outcome import DemoSummary as DemoSummary
+from sealtune.testing.demo.outcome import PromiseBroken as PromiseBroken
+from sealtune.testing.demo.run import run_demo as run_demo
+from sealtune.testing.demo.terms import DemoSize as DemoSize
 from sealtune.testing.mock_amd import make_mock_amd as make_mock_amd
 from sealtune.translog.chain import LogEntry as LogEntry
 

@@ -6,12 +6,12 @@ Only this edge turns exceptions into exit statuses (docs/errors.md lists them).
 from __future__ import annotations
 
 import json
-import sys
 import traceback
 from typing import Final
 
 import click
 
+from sealtune.cli.output import colour
 from sealtune.errors import Code, ConfigError, SealtuneError
 
 USAGE_STATUS: Final = 2
@@ -97,9 +97,9 @@ def _report(status: int, *, code: str, message: str, remedy: str, as_json: bool)
         error = {"code": str(code), "family": family, "message": message, "remedy": remedy}
         click.echo(json.dumps({"error": error}, ensure_ascii=False))
         return status
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    lines = [f"{click.style('error:', fg='red', bold=True)} {message}"]
     if remedy:
-        click.echo(f"  {click.style('remedy', dim=True)}  {remedy}", err=True)
-    click.echo(f"  {click.style('code', dim=True)}    {code}", err=True)
-    sys.stderr.flush()
+        lines.append(f"  {click.style('remedy', dim=True)}  {remedy}")
+    lines.append(f"  {click.style('code', dim=True)}    {code}")
+    click.echo("\n".join(lines), err=True, color=colour())
     return status

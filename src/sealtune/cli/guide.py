@@ -244,6 +244,9 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.EVIDENCE_KIND: Guidance(
         "format", "Evidence of a kind that no verifier here knows.", _OPERATOR
     ),
+    Code.EVIDENCE_VERSION: Guidance(
+        "format", "A hardware report of a version that no verifier here knows.", _OPERATOR
+    ),
     Code.EVIDENCE_SIGNATURE: Guidance(
         "verification", "The hardware report was not signed by the key of its processor.", _GENUINE
     ),
@@ -427,7 +430,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "training", "The engine cannot train by this recipe.", "mend the recipe; " + _AGREE
     ),
     Code.MODEL_UNSUPPORTED: Guidance(
-        "training",
+        "format, training",
         "The engine cannot train this architecture.",
         "seal a model of a supported architecture (docs/limitations.md)",
     ),
@@ -489,7 +492,9 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "give the result that came with the receipt; do not trust the other one",
     ),
     Code.CONFIG_INVALID: Guidance(
-        "config", "An argument, name or setting cannot work.", "change what the message names"
+        "config, failure",
+        "An argument, name or setting cannot work.",
+        "change what the message names",
     ),
     Code.IDENTITY_MISSING: Guidance(
         "config",

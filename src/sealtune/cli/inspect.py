@@ -13,6 +13,7 @@ from sealtune.cli.framework import Command
 from sealtune.cli.output import emit, plain, rows, size
 from sealtune.cli.parameters import PATH
 from sealtune.cli.places import about
+from sealtune.cli.progress import waiting
 
 
 @click.command(
@@ -27,7 +28,7 @@ def inspect(file: Path, verify: bool) -> None:
 
     The signatures are verified always. What the file holds (names, shapes, counts) is encrypted.
     """
-    with about(file):
+    with about(file), waiting("reading"):
         if verify:
             sealtune.verify_body(file)
         found = {**plain(sealtune.inspect_bundle(file)), "body_verified": verify}

@@ -14,6 +14,7 @@ import click
 
 from sealtune.cli.failures import fail, fail_internal, fail_interrupted, fail_missing, fail_usage
 from sealtune.cli.framework import LazyGroup
+from sealtune.cli.output import colour
 from sealtune.errors import SealtuneError
 
 SECTIONS: Final = {
@@ -37,6 +38,7 @@ SECTIONS: Final = {
         "measure": "sealtune.cli.measure:measure",
     },
     "Other": {
+        "demo": "sealtune.cli.demo:demo",
         "completion": "sealtune.cli.completion:completion",
         "version": "sealtune.cli.version:version",
     },
@@ -74,10 +76,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    # https://no-color.org: set and not empty means no colour, whatever the terminal can do.
-    color = False if os.environ.get("NO_COLOR") else None
     status = cli.main(
-        args=list(arguments), prog_name="sealtune", standalone_mode=False, color=color
+        args=list(arguments), prog_name="sealtune", standalone_mode=False, color=colour()
     )
     return status if isinstance(status, int) else 0
 

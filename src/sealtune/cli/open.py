@@ -14,6 +14,7 @@ from sealtune.cli.output import done, emit, rows, size
 from sealtune.cli.parameters import PATH, output_option, passphrase_file_option
 from sealtune.cli.passphrases import load_key
 from sealtune.cli.places import about
+from sealtune.cli.progress import waiting
 
 if TYPE_CHECKING:
     from sealtune import OpenSummary
@@ -34,7 +35,7 @@ def open_(file: Path, output: Path, key: Path, passphrase_file: Path | None) -> 
     The folder appears only when every byte has been verified.
     """
     recipient = load_key(key, passphrase_file)
-    with about(file):
+    with about(file), waiting("opening"):
         summary = sealtune.open_to_folder(file, output, recipient=recipient)
     emit(summary, _lines)
 

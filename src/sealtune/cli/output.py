@@ -8,6 +8,7 @@ accident.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -102,6 +103,12 @@ def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
         return "  " + "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
 
     return [click.style(line(header), dim=True), *(line(row) for row in body)]
+
+
+def colour() -> bool | None:
+    """Return whether to colour: False where `NO_COLOR` says no, None where the stream decides."""
+    # https://no-color.org: set and not empty means no colour, whatever the terminal can do.
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def done(text: str) -> str:

@@ -9,14 +9,14 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
 from sealtune.cli.output import insecure
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
     from sealtune import WorkerEvent
 
@@ -49,83 +49,142 @@ def bytes_progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show that `what` goes on and for how long, where nothing can be counted."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with _bar() as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
 def _silent(done: int, total: int) -> None:
     """Show nothing."""
 
 
-class RunProgress:
-    """Draws a worker's events: each phase as it begins and ends, steps with rate and ETA."""
+class EventProgress:
+    """Draws what is counted below lines that stay; the base of what runs and the demo show."""
 
-    def __init__(self, *, simulated: bool) -> None:
-        self._simulated = simulated
+    def __init__(self) -> None:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._phase, self._since = "", 0.0
+        self._start: tuple[int, float] | None = None
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            self._progress = _run_bar()
+            self._progress = _bar()
             self._progress.start()
-            if self._simulated:
-                click.echo(
-                    insecure("simulated enclave: this run is protected from nobody"), err=True
-                )
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def begin(self, what: str) -> None:
+        """Draw `what` as going on, with its time."""
+        self.end()
+        if self._progress is not None:
+            self._progress.columns = _columns(counted=False)
+            self._task = self._progress.add_task(what, total=None, note="", rate="")
+            self._start = None
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Draw a bar for `what` at `done` of `total`, with rate and ETA."""
         if self._progress is None:
             return
-        self._end_phase("✓" if error is None else "✗")
-        self._progress.stop()
+        if self._task is None:
+            self.begin(what)
+        if self._task is not None:
+            if self._start is None:
+                # A resumed run begins in the middle: what was done before is no speed.
+                self._start = (done, time.monotonic())
+                self._progress.columns = _columns(counted=True)
+            first, since = self._start
+            rate = f"{(done - first) / max(time.monotonic() - since, 0.001):.1f}/s"
+            self._progress.update(
+                self._task, description=what, completed=done, total=total, rate=rate
+            )
+
+    def note(self, text: str) -> None:
+        """Draw `text` beside what goes on."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, note=text)
+
+    def end(self) -> None:
+        """Draw nothing any more."""
+        if self._progress is not None and self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+
+class RunProgress(EventProgress):
+    """Draws a worker's events: a line for each phase that ended, and the one that goes on."""
+
+    def __init__(self, *, simulated: bool) -> None:
+        super().__init__()
+        self._simulated = simulated
+        self._phase, self._since = "", 0.0
+
+    def __enter__(self) -> Self:
+        if self._simulated and sys.stderr.isatty():
+            text = "simulated enclave: this run is protected from nobody"
+            click.echo(insecure(text), err=True)
+        return super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        self._end_phase("✓" if kind is None else "✗")
+        super().__exit__(kind, error, trace)
 
     def __call__(self, event: WorkerEvent) -> None:
         """Draw `event`."""
-        if self._progress is None:
-            return
         if event.event == "phase":
             self._end_phase("✓")
             self._phase, self._since = event.phase, time.monotonic()
-            self._task = self._progress.add_task(event.phase, total=None, note="")
-        elif self._task is not None and event.event == "progress":
-            self._progress.update(self._task, completed=event.step, total=event.total)
-        elif self._task is not None:
-            note = _note(event)
-            if note:
-                self._progress.update(self._task, note=note)
+            self.begin(event.phase)
+        elif event.event == "progress":
+            self.count(self._phase, event.step, event.total)
+        elif note := _note(event):
+            self.note(note)
 
     def _end_phase(self, mark: str) -> None:
-        if self._progress is None or self._task is None:
+        if self._progress is None or not self._phase:
             return
+        self.end()
         seconds = time.monotonic() - self._since
-        self._progress.remove_task(self._task)
-        self._task = None
         self._progress.console.print(f"{mark} {self._phase:<10} {seconds:6.1f} s", highlight=False)
+        self._phase = ""
 
 
-def _run_bar() -> Progress:
+def _bar() -> Progress:
     from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(
+        *_columns(counted=False),
+        console=Console(stderr=True),
+        transient=True,
+        # Results on standard output stay there if it is a file while the bar is on a terminal.
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
+def _columns(*, counted: bool) -> tuple[ProgressColumn, ...]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    named = (SpinnerColumn(), TextColumn("{task.description:<10}"), TimeElapsedColumn())
+    if not counted:
+        return named
+    bar = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[rate]} ETA"))
+    return (*named, *bar, TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
 
 
 def _note(event: WorkerEvent) -> str:

@@ -13,9 +13,10 @@ from sealtune.cli.framework import Group
 from sealtune.cli.output import done, emit, hint, insecure, rows, size
 from sealtune.cli.parameters import PATH
 from sealtune.core.clock import SystemClock
+from sealtune.errors import Code, ConfigError
 
 if TYPE_CHECKING:
-    from sealtune import ReceiptReport
+    from sealtune import ReceiptReport, TrustAnchors
 
 _SIMULATED = "simulated hardware: this receipt proves nothing"
 
@@ -59,12 +60,12 @@ def verify(
     Without --contract it says only that some genuine machine made the receipt, not which code ran.
     A receipt can be verified after its contract has ended.
     """
-    anchors = sealtune.amd_anchors()
-    if insecure_root is not None:
-        root = sealtune.parse_digest(insecure_root)
-        anchors = anchors.with_insecure_root(root, product=sealtune.Product.GENOA)
     report = sealtune.verify_receipt_file(
-        file, contract=contract, outputs=outputs, anchors=anchors, now=SystemClock().now()
+        file,
+        contract=contract,
+        outputs=outputs,
+        anchors=_anchors(insecure_root),
+        now=SystemClock().now(),
     )
     emit(report.to_dict(), lambda _: _verified(report))
 
@@ -84,6 +85,17 @@ def show(file: Path) -> None:
     emit(shown, _shown)
 
 
+def _anchors(insecure_root: str | None) -> TrustAnchors:
+    anchors = sealtune.amd_anchors()
+    if insecure_root is None:
+        return anchors
+    root = sealtune.parse_digest(insecure_root)
+    if root in anchors.roots:
+        message = "--insecure-root names a vendor's own root, which is trusted already"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy="leave --insecure-root out")
+    return anchors.with_insecure_root(root, product=sealtune.Product.GENOA)
+
+
 def _verified(report: ReceiptReport) -> Iterator[str]:
     if report.insecure:
         yield insecure(_SIMULATED)
@@ -91,7 +103,7 @@ def _verified(report: ReceiptReport) -> Iterator[str]:
     yield done(f"{report.path}: verified{against}")
     document = report.statement.model_dump(mode="json", by_alias=True)
     measured = [("measurement", report.measurement)]
-    checked = [("compared", str(path)) for path in report.outputs]
+    checked = [("compared", "\n".join(map(str, report.outputs)))] if report.outputs else []
     yield from rows([("receipt", report.digest), *_facts(document), *measured, *checked])
     if report.contract is None:
         yield hint("give --contract: without it, which code ran is not known")

@@ -21,6 +21,7 @@ from sealtune.cli.parameters import (
 )
 from sealtune.cli.passphrases import load_key
 from sealtune.cli.places import about
+from sealtune.cli.progress import waiting
 
 
 @click.command(
@@ -49,7 +50,7 @@ def rewrap(
     """
     identity = load_key(owner, passphrase_file)
     to = load_recipients(recipients)
-    with about(file):
+    with about(file), waiting("copying"):
         header = sealtune.rewrap(file, output, owner=identity, recipients=to)
     names = [identity.name, *(recipient.name for recipient in to)]
     made = {"path": output, "digest": header.digest, "kind": header.kind, "recipients": names}
