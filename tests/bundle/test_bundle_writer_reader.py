@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,8 +118,6 @@ def test_one_pass_into_the_callers_memory(
 def test_a_destination_of_several_dimensions_is_filled(
     make_bundle: Callable[..., Path], broker: Identity
 ) -> None:
-    import numpy as np
-
     reader = reader_of(make_bundle(files={"a": b"\1\2\3\4\5\6\7\x08", "empty": b""}), broker)
     array = np.zeros((2, 2), dtype="<u2")
     reader.read_into(reader.find("a"), memoryview(array))
@@ -318,6 +317,12 @@ def test_the_writer_refuses_what_a_reader_would(
     # What a failed writer has written is not made into a bundle.
     with pytest.raises(RuntimeError):
         writer.finish(facts={}, recipients=[broker.public.recipient])
+
+
+def test_an_array_without_elements_is_sealed(owner: Identity) -> None:
+    empty = memoryview(np.zeros((0, 3), dtype="f4"))
+    entry = new_writer(owner).add_entry("t", empty, media=Media.TENSOR, dtype="F32", shape=[0, 3])
+    assert entry.length == 0
 
 
 def test_a_writer_whose_input_fails_is_done(owner: Identity, broker: Identity) -> None:
