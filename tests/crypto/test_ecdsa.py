@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sealtune.crypto.ecdsa import P384_ORDER, P384Key, RsaKey, verify_ecdsa_p384, verify_rsa_pss
 from sealtune.errors import Code, FormatError, VerificationError
@@ -14,6 +15,14 @@ from sealtune.testing.mock_amd import MockAmd
 def spki(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     return key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def pkcs8(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
 
 
@@ -37,7 +46,8 @@ def test_ecdsa_verifies_what_was_signed_and_nothing_else() -> None:
         (lambda r: r, lambda s: 0),
         (lambda r: r + P384_ORDER, lambda s: s),
         (lambda r: r, lambda s: s + P384_ORDER),
-        (lambda r: P384_ORDER, lambda s: P384_ORDER),
+        (lambda r: P384_ORDER, lambda s: s),
+        (lambda r: r, lambda s: P384_ORDER),
         (lambda r: -r, lambda s: s),
     ],
 )
@@ -51,14 +61,27 @@ def test_ecdsa_refuses_scalars_out_of_range(r_change: object, s_change: object) 
     assert "out of range" in str(refusal.value)
 
 
+def test_ecdsa_judges_the_smallest_scalar_by_the_signature() -> None:
+    key = P384Key.generate()
+    r, s = key.sign(b"message")
+    for other_r, other_s in ((1, s), (r, 1)):
+        with pytest.raises(VerificationError) as refusal:
+            verify_ecdsa_p384(key.spki, r=other_r, s=other_s, message=b"message")
+        assert "does not match" in str(refusal.value)
+
+
 def test_keys_of_another_kind_are_refused(mock_amd: MockAmd) -> None:
     p256 = spki(ec.generate_private_key(ec.SECP256R1()))
     rsa2048 = spki(rsa.generate_private_key(public_exponent=65537, key_size=2048))
-    for key in (p256, rsa2048, b"", b"\x30\x00", mock_amd.ark_key.spki):
+    ed25519 = Ed25519PrivateKey.generate().public_key()
+    edwards = ed25519.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    for key in (p256, edwards, rsa2048, b"", b"\x30\x00", mock_amd.ark_key.spki):
         with pytest.raises(FormatError) as refusal:
             verify_ecdsa_p384(key, r=1, s=1, message=b"")
         assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
-    for key in (p256, rsa2048, b"", mock_amd.vek_key.spki):
+    for key in (p256, edwards, rsa2048, b"", mock_amd.vek_key.spki):
         with pytest.raises(FormatError) as refusal:
             verify_rsa_pss(key, signature=b"", message=b"")
         assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
@@ -78,9 +101,13 @@ def test_private_keys_survive_a_round_trip(mock_amd: MockAmd) -> None:
     ecdsa, rsa4096 = mock_amd.vek_key, mock_amd.ark_key
     assert P384Key.from_der(ecdsa.reveal()).spki == ecdsa.spki
     assert RsaKey.from_der(rsa4096.reveal()).spki == rsa4096.spki
-    for wrong in (b"", b"\x30\x00", rsa4096.reveal()):
+    p256 = pkcs8(ec.generate_private_key(ec.SECP256R1()))
+    for wrong in (b"", b"\x30\x00", rsa4096.reveal(), p256):
         with pytest.raises(FormatError) as refusal:
             P384Key.from_der(wrong)
         assert refusal.value.code is Code.KEY_FILE_MALFORMED
-    with pytest.raises(FormatError):
-        RsaKey.from_der(ecdsa.reveal())
+    rsa2048 = pkcs8(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    for wrong in (ecdsa.reveal(), rsa2048, pkcs8(Ed25519PrivateKey.generate())):
+        with pytest.raises(FormatError) as refusal:
+            RsaKey.from_der(wrong)
+        assert refusal.value.code is Code.KEY_FILE_MALFORMED

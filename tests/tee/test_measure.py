@@ -9,6 +9,7 @@ import pytest
 
 import sealtune
 from sealtune.tee.measure import (
+    EnclaveModule,
     enclave_modules,
     measure_enclave_code,
     measurement_of,
@@ -19,7 +20,7 @@ PACKAGE = {
     "__init__.py": "",
     "errors.py": "class Error(Exception): pass\n",
     "core/__init__.py": "# only a comment\n",
-    "core/digest.py": "import hashlib\nfrom sealtune.errors import Error\n",
+    "core/digest.py": "import hashlib\n\nfrom sealtune.errors import Error\n",
     "worker/__init__.py": "",
     "worker/__main__.py": "import json\nimport sealtune.core.digest\nfrom sealtune.tee import a\n",
     "worker/plugin.py": "def late():\n    from sealtune.late.x import thing\n",
@@ -91,11 +92,16 @@ def test_code_that_is_not_in_the_enclave_does_not_count(package: Path) -> None:
     assert measurement_of(modules_of(package)) == before
 
 
-def test_content_cannot_move_from_one_module_to_the_next(package: Path) -> None:
-    first = measurement_of(modules_of(package))
-    (package / "late" / "__init__.py").write_text("thing = 1\n")
-    (package / "late" / "x.py").write_text("")
-    assert measurement_of(modules_of(package)) != first
+def test_a_change_of_the_same_length_changes_the_value(package: Path) -> None:
+    before = measurement_of(modules_of(package))
+    (package / "late" / "x.py").write_text("thing = 2\n")
+    assert measurement_of(modules_of(package)) != before
+
+
+def test_bytes_cannot_move_from_path_to_content() -> None:
+    first = EnclaveModule(name="a", path="sealtune/a", source=b"b = 1")
+    second = EnclaveModule(name="a", path="sealtune/ab", source=b" = 1")
+    assert measurement_of((first,)) != measurement_of((second,))
 
 
 def test_this_installation() -> None:
