@@ -119,6 +119,13 @@ def test_nothing_left_to_learn(tokenizer: TextTokenizer) -> None:
     assert "record 0" in str(caught.value)
 
 
+def test_long_conversation_is_cut_and_counted(tokenizer: TextTokenizer) -> None:
+    long = [{"role": "assistant", "content": "wind " * 40}]
+    encoded = encode([{"messages": long}], LANGUAGE, tokenizer)
+    assert len(encoded.examples[0].ids) == 16
+    assert encoded.truncated == 1
+
+
 def test_conversation_needs_a_template() -> None:
     files = make_tokenizer_files()
     del files["tokenizer_config.json"]

@@ -85,6 +85,7 @@ def test_half_a_head_is_refused(bert: Path) -> None:
 def test_missing_tensor_is_named(llama: Path) -> None:
     weights = FolderWeights(llama)
     del weights.tensors["model.layers.1.mlp.up_proj.weight"]
+    weights.data.clear()  # refused before anything is read
     error = refused(weights, LANGUAGE)
     assert (type(error), error.code) == (FormatError, Code.MODEL_MALFORMED)
     assert "model.layers.1.mlp.up_proj.weight" in str(error)

@@ -90,7 +90,6 @@ def _build(model_class: Any, stored: Mapping[str, Any], *, recipe: Recipe) -> An
     values["use_cache"] = False
     # Named here, because a configuration could name a kernel that is downloaded.
     attention = "sdpa" if model_class._supports_sdpa else "eager"
-    values = {k: v for k, v in values.items() if "attn_implementation" not in k}
     try:
         config = model_class.config_class.from_dict(values)
         with torch.device("meta"):
