@@ -100,6 +100,7 @@ def test_the_header_that_we_write_is_read(tmp_path: Path) -> None:
         ({"a": F32}, bytes(9)),
         ({"a": F32 | {"data_offsets": [1, 9]}}, bytes(9)),
         ({"a": F32, "b": F32}, bytes(8)),
+        ({"a": F32, "b": F32}, bytes(16)),
         ({"a": F32, "b": F32 | {"data_offsets": [4, 12]}}, bytes(12)),
         ({"a": F32, "b": F32 | {"data_offsets": [9, 17]}}, bytes(17)),
         (b'{"a": 1, "a": 2}', bytes(8)),

@@ -200,11 +200,13 @@ def test_an_existing_target_is_never_replaced(
     source = tmp_path / "d.jsonl"
     source.write_text("{}\n")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
     for attempt in (
         lambda: seal_data(source, path, owner=owner, recipients=[], task=None),
         lambda: seal_model(tmp_path, path, owner=owner, recipients=[]),
         lambda: rewrap(path, path, owner=owner, recipients=[]),
         lambda: open_to_folder(path, tmp_path / "folder", recipient=broker),
+        lambda: open_to_folder(path, tmp_path / "link", recipient=broker),
     ):
         with pytest.raises(StorageError) as caught:
             attempt()
