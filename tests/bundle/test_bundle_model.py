@@ -214,9 +214,11 @@ def refusal(folder: Path) -> FormatError:
 
 
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(StorageError) as caught:
-        survey_model(tmp_path / "none")
-    assert caught.value.code is Code.FILE_MISSING
+    (tmp_path / "file").touch()
+    for name in ("none", "file"):
+        with pytest.raises(StorageError) as caught:
+            survey_model(tmp_path / name)
+        assert caught.value.code is Code.FILE_MISSING
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
@@ -276,6 +278,14 @@ def test_shards_with_an_index(tmp_path: Path) -> None:
     survey = survey_model(sharded(tmp_path / "m"))
     assert [tensor.name for _, tensor in read_weights(survey)] == ["a", "b"]
     assert survey.notes == ()
+
+
+def test_one_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
+    mapping = {"c": "m-1.safetensors", "b": "m-2.safetensors"}
+    folder = sharded(tmp_path / "m", weight_map=mapping)
+    both = {"b": F32, "c": F32 | {"data_offsets": [8, 16]}}
+    safetensors(folder / "m-1.safetensors", both, bytes(16))
+    assert refusal(folder).code is Code.MODEL_MALFORMED
 
 
 def test_a_shard_that_the_index_does_not_name_is_noted(tmp_path: Path) -> None:
