@@ -232,8 +232,9 @@ class MockAmd:
             serial=int.from_bytes(hashlib.sha256(subject.encode()).digest()[:4], "big"),
             issuer=_name(issuer),
             subject=_name(subject),
-            not_before=self._now - timedelta(days=2),
-            not_after=self._now + timedelta(days=20 * 365),
+            # Root and intermediate each have days on which only one of them is valid.
+            not_before=self._now - timedelta(days=2 if subject == issuer else 3),
+            not_after=self._now + timedelta(days=365 * (21 if subject == issuer else 20)),
             spki=spki,
             extensions=authority_extensions(path_length=None if subject == issuer else 0),
         )
