@@ -116,7 +116,7 @@ def issue_challenge(desk: Desk, body: bytes) -> bytes:
 
 
 def release_keys(desk: Desk, body: bytes) -> bytes:
-    """Answer a KeyRequest (spec/protocol §5.3, §8).
+    """Answer a KeyRequest (spec/protocol §5.3, §9).
 
     Raises:
         FormatError, VerificationError: no signed KeyRequest, or its challenge is not out.
@@ -243,7 +243,7 @@ def _log_refusal(desk: Desk, asked: ReleaseRequest, decision: ReleaseDecision) -
 
 
 def _entry(asked: ReleaseRequest, decision: ReleaseDecision) -> dict[str, Any]:
-    """The decision as the log keeps it (spec/protocol §9): names and reasons, no secret."""
+    """The decision as the log keeps it (spec/protocol §10): names and reasons, no secret."""
     return {
         "contract": asked.contract,
         "run_id": asked.run_id,

@@ -1,6 +1,6 @@
 """The relying party's decision: may these keys go to this attested worker, for this run?
 
-A decision is every rule with its reason (docs/spec/protocol.md §8); the same object feeds the
+A decision is every rule with its reason (docs/spec/protocol.md §9); the same object feeds the
 answer to the worker, the decision log and the report.
 """
 

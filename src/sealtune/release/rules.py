@@ -1,4 +1,4 @@
-"""The rules of a release, one function each (docs/spec/protocol.md §8).
+"""The rules of a release, one function each (docs/spec/protocol.md §9).
 
 Each returns a RuleResult that says in words why; a reason names nothing that the asking worker
 does not know from its own contract.
