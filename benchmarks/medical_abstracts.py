@@ -15,6 +15,7 @@ that a machine that slows down does so for both. Seconds include loading, tokeni
 and exclude the import of torch and transformers.
 
     python benchmarks/medical_abstracts.py                 # 6 runs, about 3 minutes each on 2 cores
+    python benchmarks/medical_abstracts.py --sealed        # ours through the whole sealed chain
     python benchmarks/medical_abstracts.py --limit 200     # a quick look; its accuracy says nothing
 """
 
@@ -50,8 +51,6 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "medical-abst
 def main() -> int:
     """Run the benchmark, or one run of it, and print what it gave."""
     options = _parse()
-    if options.sealed:
-        sys.exit("--sealed needs `sealtune run`, which this benchmark does not drive yet")
     if options.one:
         print(json.dumps(_run_one(options.one, options)))
         return 0
@@ -99,6 +98,7 @@ def _start(program: str, seed: int, options: argparse.Namespace) -> dict[str, An
     command += ["--data", str(options.data), "--model", str(options.model)]
     command += ["--limit", str(options.limit), "--precision", options.precision]
     command += ["--threads", str(options.threads)]
+    command += ["--sealed"] * options.sealed
     print(f"{program}, seed {seed} ...", file=sys.stderr, flush=True)
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -108,14 +108,16 @@ def _start(program: str, seed: int, options: argparse.Namespace) -> dict[str, An
 
 def _run_one(program: str, options: argparse.Namespace) -> dict[str, Any]:
     training, test, labels = _read(options)
-    run = _run_ours if program == "ours" else _run_peer
+    ours = _run_sealed if options.sealed else _run_ours
+    run = ours if program == "ours" else _run_peer
     result = run(training, test, labels, options)
     return {
         "program": program,
         "seed": options.seeds[0],
         **result,
         "tokens_per_second": result["tokens"] / result["seconds"],
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mib": result.get("children_peak_mib")
+        or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
@@ -182,6 +184,34 @@ def _run_ours(
         "tokens": result.counts["tokens"],
         "trainable": result.counts["trainable_parameters"],
     }
+
+
+def _run_sealed(
+    training: list[dict[str, Any]],
+    test: list[dict[str, Any]],
+    labels: list[str],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    import tempfile
+
+    from sealed_run import run_sealed
+
+    recipe = {
+        **SETTINGS,
+        "seed": options.seeds[0],
+        "precision": options.precision,
+        "threads": options.threads,
+        "evaluation_fraction": 0.0,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        return run_sealed(
+            training,
+            test,
+            labels=labels,
+            model=options.model,
+            recipe=recipe,
+            folder=Path(folder) / "stage",
+        )
 
 
 class FolderWeights:
@@ -300,7 +330,12 @@ def _summarize(runs: list[dict[str, Any]], options: argparse.Namespace) -> dict[
         }
     points = 100 * (summary["ours"]["accuracy"]["mean"] - summary["peer"]["accuracy"]["mean"])
     return {
-        "settings": {**SETTINGS, "precision": options.precision, "limit": options.limit},
+        "settings": {
+            **SETTINGS,
+            "precision": options.precision,
+            "limit": options.limit,
+            "sealed": options.sealed,
+        },
         "seeds": options.seeds,
         "runs": runs,
         "summary": summary,
@@ -318,7 +353,10 @@ def _table(report: dict[str, Any]) -> str:
         "| | accuracy (least-most) | loss | seconds (least-most) | CPU s | tokens/s | peak MiB |",
         "|---|---|---|---|---|---|---|",
     ]
-    names = {"ours": "sealtune", "peer": "HF Trainer + PEFT"}
+    names = {
+        "ours": "sealtune, sealed" if report["settings"]["sealed"] else "sealtune",
+        "peer": "HF Trainer + PEFT",
+    }
     for program in PROGRAMS:
         s = report["summary"][program]
         accuracy, seconds = s["accuracy"], s["seconds"]
