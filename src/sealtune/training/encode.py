@@ -135,8 +135,9 @@ def _plain_example(
     ids: list[int], cut: bool, place: str, recipe: Recipe, tokenizer: TextTokenizer
 ) -> tuple[Example, bool]:
     end = tokenizer.token_id("eos_token")
-    # The end token teaches the model where texts end; a cut text does not end there.
-    if not cut and end is not None and len(ids) < recipe.max_length and ids[-1:] != [end]:
+    # The end token teaches the model where texts end; a cut text, which is max_length long, does
+    # not end there.
+    if end is not None and len(ids) < recipe.max_length and ids[-1:] != [end]:
         ids = [*ids, end]
     tokens = _array(ids, place=place)
     return Example(tokens, tokens), cut
