@@ -304,6 +304,7 @@ def test_one_file_of_another_name_needs_no_index(tmp_path: Path) -> None:
     [
         {"weight_map": {}},
         {"weight_map": []},
+        {"weight_map": ["m-1.safetensors"]},
         {"weight_map": {"a": 1}},
         {"weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors"}},
         {"weight_map": {"a": "m-2.safetensors", "b": "m-1.safetensors"}},

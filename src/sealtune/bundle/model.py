@@ -128,7 +128,7 @@ def _shards(folder: Path, index: Path) -> tuple[Path, ...]:
     names = sorted(set(_weight_map(index).values()))
     for name in names:
         # An index is foreign input: a shard is a file of this very folder.
-        if name != Path(name).name or not name.endswith(".safetensors"):
+        if name != Path(name).name:
             raise FormatError(Code.MODEL_MALFORMED, f"{index}: names no plain file {name[:80]!r}")
         if not (folder / name).is_file():
             message = f"{folder}: the shard {name} is missing"
