@@ -172,13 +172,17 @@ def test_a_toml_file_is_not_signed(desk: Path, sealtune_: Sealtune) -> None:
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [("{", "json-malformed"), ("[]", "contract-malformed"), ('{"payloadType":1}', None)],
+    [
+        ("{", "json-malformed"),
+        ("[]", "contract-malformed"),
+        ('{"format":"sealtune-receipt/1"}', "contract-malformed"),
+        ('{"purpose":"x"}', "contract-field"),
+        ('{"payloadType":1}', "envelope-malformed"),
+    ],
 )
-def test_what_is_no_contract(
-    desk: Path, sealtune_: Sealtune, content: str, code: str | None
-) -> None:
+def test_what_is_no_contract(desk: Path, sealtune_: Sealtune, content: str, code: str) -> None:
     Path("x.json").write_text(content)
     said = sealtune_("contract", "show", "x.json", "--json")
     assert said.error["family"] == "format"
     assert "x.json" in said.error["message"]
-    assert code is None or said.error["code"] == code
+    assert said.error["code"] == code

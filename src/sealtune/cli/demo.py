@@ -31,7 +31,7 @@ _SIMULATED = "the enclave was simulated; what is shown is that everything around
 )
 @click.option(
     "--records",
-    type=click.IntRange(min=300),
+    type=click.IntRange(min=2000),
     default=3000,
     help="How many synthetic notes to train on.",
 )

@@ -21,6 +21,7 @@ class Guidance:
 
 
 _COPY = "copy the file again from whoever made it, and compare its digest with theirs"
+_SEALED = "give a file that `sealtune seal` or a run made; if it is one, copy it again"
 _MAKER = "ask whoever made the file to make it again; do not repair it by hand"
 _OPERATOR = "run on a machine that the contract accepts, or agree on a contract that names this one"
 _GENUINE = "do not run on this machine: its evidence is not what the vendor signed"
@@ -118,7 +119,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "format", "A bundle is cut short, or something follows it.", _COPY
     ),
     Code.BUNDLE_MALFORMED: Guidance(
-        "format", "Not a SealedBundle, or a part of it has another form.", _COPY
+        "format", "Not a SealedBundle, or a part of it has another form.", _SEALED
     ),
     Code.BUNDLE_VERSION: Guidance(
         "format",
@@ -258,7 +259,8 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.EVIDENCE_ROOT: Guidance(
         "verification",
         "The chain ends in a root that is not a vendor's (a simulated one, for example).",
-        "use real hardware; to try things out, name the simulated root in an insecure contract",
+        "use real hardware; for a trial, an insecure contract names the simulated root, and so "
+        "does `receipt verify --insecure-root`",
     ),
     Code.EVIDENCE_CERTIFICATE_TIME: Guidance(
         "verification",
@@ -475,7 +477,9 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "A defect of sealtune.",
         "report it, after reading that the report holds nothing private",
     ),
-    Code.RECEIPT_MALFORMED: Guidance("format", "Not a receipt of this version.", _COPY),
+    Code.RECEIPT_MALFORMED: Guidance(
+        "format", "Not a receipt of this version.", "give the receipt.json of a run, unchanged"
+    ),
     Code.RECEIPT_BINDING: Guidance(
         "verification",
         "The receipt is not bound by its hardware evidence.",

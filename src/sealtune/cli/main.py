@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
+import sealtune
 from sealtune.cli.failures import fail, fail_internal, fail_interrupted, fail_missing, fail_usage
 from sealtune.cli.framework import LazyGroup
 from sealtune.cli.output import colour
@@ -46,6 +47,7 @@ SECTIONS: Final = {
 
 
 @click.command("sealtune", cls=LazyGroup, sections=SECTIONS)
+@click.version_option(sealtune.__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Fine-tune a model on sealed data inside an enclave; keys go only where evidence is good.
 

@@ -56,7 +56,10 @@ def read_contract_file(path: Path) -> ContractFile:
         return _contract_file(path, draft_contract(path), None)
     data = read_bounded(path, limit=ENVELOPE_BYTES_MAX, what="contract")
     value = parse_json(data, limit=ENVELOPE_BYTES_MAX, what=str(path))
-    if not isinstance(value, dict) or "payloadType" not in value:
+    if not isinstance(value, dict) or not {"payloadType", "purpose"} & value.keys():
+        remedy = "give a contract's TOML file, or what `sealtune contract draft` or `sign` wrote"
+        raise FormatError(Code.CONTRACT_MALFORMED, f"{path}: not a contract", remedy=remedy)
+    if "payloadType" not in value:
         # An editor's final line end is not what anybody signs.
         return _contract_file(path, parse_contract(data.rstrip(b"\n"), what=str(path)), None)
     envelope = envelope_from_dict(value, what=str(path))
