@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import select
 import signal
@@ -29,7 +30,7 @@ from sealtune.core.canonical import canonical_json, parse_json
 from sealtune.core.clock import Clock
 from sealtune.core.digest import Digest
 from sealtune.core.files import read_bounded, storage_errors, write_atomic
-from sealtune.errors import Code, ConfigError, SealtuneError
+from sealtune.errors import Code, ConfigError, FormatError, SealtuneError
 from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
@@ -38,6 +39,7 @@ RECEIPT_NAME = "receipt.json"
 RESULT_NAME = "result.sealed"
 _RUN_NAME = "run.json"
 _RUN_BYTES_MAX = 4096
+_RUN_ID = re.compile("[0-9a-f]{32}")
 _STOP_SECONDS = 5.0
 
 
@@ -253,7 +255,11 @@ def _run_id(output: Path, contract: Digest) -> str:
         return run_id
     data = read_bounded(path, limit=_RUN_BYTES_MAX, what="run file")
     value = parse_json(data, limit=_RUN_BYTES_MAX, what=str(path))
-    if not isinstance(value, dict) or value.get("contract") != contract:
+    if not isinstance(value, dict) or not _RUN_ID.fullmatch(str(value.get("run_id"))):
+        message = f"{path}: not a run file"
+        remedy = "give a new folder with --output; this one's run cannot be resumed without its id"
+        raise FormatError(Code.CONFIG_INVALID, message, remedy=remedy)
+    if value.get("contract") != contract:
         message = f"{output} holds a run of another contract"
         remedy = "give this contract a folder of its own with --output"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy=remedy)
