@@ -60,7 +60,7 @@ def furnish(folder: Path) -> None:
 
 def _background(body: str) -> str:
     # What is started in the background must listen before the next command needs it.
-    waited = r"\1 > /dev/null 2>> brokers.log &\nwait_for \2"
+    waited = r"\1 >> brokers.out 2>> brokers.log &\nwait_for \2"
     return re.sub(r"^(.* --port (\d+).*) &$", waited, body, flags=re.MULTILINE)
 
 

@@ -75,6 +75,22 @@ def test_no_broker_there(tmp_path: Path, sealtune_: Sealtune, verb: str) -> None
     assert "broker.toml" in said.error["message"]
 
 
+def test_a_protected_key_needs_its_passphrase(sealed: Path, sealtune_: Sealtune) -> None:
+    keys = sealed.parent
+    word = keys / "word"
+    word.write_text("correct horse\n")
+    sealtune_("key", "create", "safe", "--dir", keys, "--passphrase-file", word)
+    make = ("broker", "init", "--dir", keys / "s", "--key", keys / "safe.key", "--json")
+    make = (*make, "--owner", keys / "owner.pub")
+    assert sealtune_(*make).error["code"] == "key-passphrase"
+    assert sealtune_(*make, "--passphrase-file", word).status == 0
+    for verb in ("log", "status", "serve"):
+        said = sealtune_("broker", verb, "--dir", keys / "s", "--json")
+        assert (said.status, said.error["code"]) == (3, "key-passphrase"), verb
+    show = ("broker", "status", "--dir", keys / "s", "--passphrase-file", word, "--json")
+    assert sealtune_(*show).json["name"] == "safe"
+
+
 def test_a_broken_configuration_is_named(store: Path, sealtune_: Sealtune) -> None:
     (store / "broker.toml").write_text("name = \n")
     said = sealtune_("broker", "status", "--dir", store, "--json")

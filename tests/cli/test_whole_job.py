@@ -58,6 +58,8 @@ def test_everything_that_is_simulated_says_so(job: tuple[Path, str], sealtune_: 
     said = job[1].splitlines()
     for after in ("simulated TEE", "this run was protected", "this receipt proves nothing"):
         assert any("INSECURE" in line and after in line for line in said), after
+    brokers = (job[0] / "brokers.out").read_text()
+    assert brokers.count("INSECURE") == brokers.count("listens on") == 2
 
 
 def test_receipt_against_contract_and_outputs(folder: Path, sealtune_: Sealtune) -> None:

@@ -43,6 +43,10 @@ where, and what to do about it.
 
 ## Families and exit statuses
 """
+_PASSED_ON = """\
+A worker's error keeps its code and exit status on its way to `run`. What a broker refuses is of the
+family `release` at the one who asked, whatever its code: `appraisal-measurement`, for instance.
+"""
 _STATUS_MEANING = {
     0: ("", "", "The command did what it says."),
     1: ("failure", "`SealtuneError`", "Something else failed, or a defect of sealtune."),
@@ -90,8 +94,14 @@ def errors_reference() -> str:
         meanings.setdefault(family.exit_status, (name, f"`{family.__name__}`", summary))
     for status, (name, kind, meaning) in sorted(meanings.items()):
         lines.append(f"| {status} | {name} | {kind} | {meaning} |")
-    lines += ["", "A worker's error keeps its own code and exit status on its way to `run`.", ""]
-    lines += ["## Codes", "", "| code | family | meaning | what to do |", "|---|---|---|---|"]
+    lines += [
+        "",
+        _PASSED_ON,
+        "## Codes",
+        "",
+        "| code | family | meaning | what to do |",
+        "|---|---|---|---|",
+    ]
     for code in Code:
         guide = GUIDE[code]
         lines.append(f"| `{code}` | {guide.families} | {guide.meaning} | {guide.remedy} |")

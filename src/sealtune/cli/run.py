@@ -32,14 +32,20 @@ if TYPE_CHECKING:
 )
 @click.argument("contract", type=PATH)
 @click.option(
-    "--input", "inputs", type=Named(), multiple=True, help="Where an input of the contract is."
+    "--input",
+    "inputs",
+    type=Named(),
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Where an input of the contract is.",
 )
 @click.option(
     "--broker",
     "brokers",
     type=Named(),
     multiple=True,
-    help="Where a broker of the contract listens: NAME=http://HOST:PORT.",
+    metavar="NAME=URL",
+    help="Where a broker of the contract listens: http://HOST:PORT.",
 )
 @click.option(
     "-o",
