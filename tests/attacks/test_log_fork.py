@@ -117,7 +117,7 @@ def test_somebody_without_the_key_edits_the_store(desk: Desk, released: Released
         connection.execute("DELETE FROM log WHERE number = (SELECT max(number) FROM log)")
         connection.execute("DELETE FROM run")
 
-    desk.store.inspect(remove)
+    desk.store._database.write(remove)
     with pytest.raises(StorageError) as caught:
         desk.store.inspect(lambda connection: audit_store(connection, log=desk.key))
     assert caught.value.code is Code.STORE_DAMAGED

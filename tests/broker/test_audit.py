@@ -79,7 +79,9 @@ EDITS = {
 @pytest.mark.parametrize("what", sorted(EDITS))
 def test_an_edited_store_does_not_pass(used: Desk, what: str):
     assert audit(used).size == 6
-    changed = used.store.inspect(lambda connection: connection.execute(EDITS[what]).rowcount)
+    changed = used.store._database.write(
+        lambda connection: connection.execute(EDITS[what]).rowcount
+    )
     assert changed
     with pytest.raises(StorageError) as caught:
         audit(used)
@@ -102,7 +104,7 @@ def rechain(used: Desk, change: Callable[[dict], None], *, key: SigningKey) -> N
         connection.execute("UPDATE log SET entry = ? WHERE number = ?", (data, number))
         connection.execute("UPDATE head SET envelope = ?", (envelope,))
 
-    used.store.inspect(job)
+    used.store._database.write(job)
 
 
 def test_a_head_signed_by_another_key_does_not_pass(used: Desk):
@@ -161,7 +163,7 @@ def test_an_older_state_put_back_contradicts_a_head_that_somebody_holds(used: De
         connection.execute("UPDATE head SET envelope = ?", (envelope,))
         connection.execute("UPDATE run SET anchor_step = NULL, anchor_digest = NULL")
 
-    used.store.inspect(put_back)
+    used.store._database.write(put_back)
     assert audit(used).size == number
     with pytest.raises(StorageError) as caught:
         used.store.inspect(lambda connection: audit_store(connection, log=used.key, heads=(held,)))
@@ -178,7 +180,7 @@ def test_people_read_a_verified_log(used: Desk):
         "release",
         "anchor",
     ]
-    used.store.inspect(
+    used.store._database.write(
         lambda connection: connection.execute("DELETE FROM log WHERE number = 5").rowcount
     )
     with pytest.raises(VerificationError):

@@ -131,6 +131,26 @@ def test_a_read_only_store_is_an_error_not_a_hang(database: Database):
     assert caught.value.code is Code.IO_FAILED
 
 
+def test_reading_does_not_wait_for_the_writer_and_cannot_write(database: Database):
+    database.write(add(1))
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> None:
+        add(2)(connection)
+        started.set()
+        go_on.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(database.write, slow)
+        started.wait(10)
+        assert database.read(values) == [1]
+        go_on.set()
+        writing.result()
+    assert database.read(values) == [1, 2]
+    with pytest.raises(StorageError):
+        database.read(add(3))
+
+
 def test_a_file_that_is_no_database_is_damaged(tmp_path: Path):
     path = tmp_path / "store.sqlite3"
     path.write_bytes(b"no database at all, but long enough to look like something" * 20)

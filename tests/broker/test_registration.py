@@ -192,10 +192,10 @@ def test_a_contract_changed_in_the_store_is_noticed(desk: Desk, open_desk: OpenD
     def replace(connection):
         connection.execute("UPDATE contract SET envelope = ?", (other,))
 
-    desk.store.inspect(replace)
+    desk.store._database.write(replace)
     again = open_desk()
     assert refused(lambda: again.contracts.find(scene.contract.digest)) is Code.STORE_DAMAGED
-    again.store.inspect(
+    again.store._database.write(
         lambda connection: connection.execute("UPDATE contract SET envelope = x'7b7d'").rowcount
     )
     assert refused(lambda: open_desk().contracts.find(scene.contract.digest)) is (

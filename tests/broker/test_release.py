@@ -277,7 +277,7 @@ def test_a_store_that_refuses_grants_nothing(desk: Desk, scene: Scene, open_desk
     session = BrokerSession(terms_of(scene))
     challenge = session.on_challenge(issue_challenge(desk, session.start()))
     request = session.request(scene.attest(challenge))
-    desk.store.inspect(read_only)
+    desk.store._database.write(read_only)
     with pytest.raises(SealtuneError) as caught:
         release_keys(desk, request)
     assert caught.value.code is Code.IO_FAILED

@@ -68,6 +68,20 @@ class Database:
             self._queue.put(_Waiting(job, future))
         return future.result()
 
+    def read(self, job: Job[T]) -> T:
+        """Run a reading `job` on one state of the database, in this thread, beside the writer.
+
+        Raises:
+            StorageError: the database refuses, or `job` tries to write.
+        """
+        with contextlib.closing(_connect(self._path)) as connection:
+            try:
+                connection.execute("PRAGMA query_only = ON")
+                connection.execute("BEGIN")
+                return job(connection)
+            except sqlite3.Error as error:
+                raise store_error(error, self._path) from error
+
     def close(self) -> None:
         """Finish the jobs that wait, then close the file."""
         with self._lock:

@@ -235,8 +235,8 @@ class Store:
         return self._database.write(within)
 
     def inspect(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a reading `job` on the tables themselves (for `audit`)."""
-        return self._database.write(job)
+        """Run a reading `job` on the tables themselves, without holding up the writer."""
+        return self._database.read(job)
 
     def close(self) -> None:
         """Finish what waits and close the file."""
