@@ -39,7 +39,7 @@ def serving(desk: Desk, *, rate: Rate = PLENTY) -> Iterator[tuple[str, int]]:
     gateway = Gateway(desk, rate=rate)
     listener = server_module._listen("127.0.0.1", 0)
     ready = threading.Event()
-    config = server_module._uvicorn_config(make_app(desk, gateway=gateway))
+    config = server_module._uvicorn_config(make_app(gateway))
     server = server_module._Server(config, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -290,6 +290,14 @@ def test_who_it_is(place: tuple[str, int], desk: Desk):
     assert facts["signing_key"] == desk.key.text
     assert facts["insecure_accept_simulated"] is True
     assert facts["fingerprint"] == desk.identity.public.fingerprint
+
+
+def test_a_broker_whose_store_is_gone_says_so(desk: Desk):
+    with serving(desk) as place:
+        desk.store.close()
+        status, body = get(place, "/v1/broker")
+    assert status == 503
+    assert code_of(body) == "io-failed"
 
 
 def test_the_openapi_document_describes_every_endpoint(place: tuple[str, int]):

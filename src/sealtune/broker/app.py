@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
@@ -101,15 +101,17 @@ class Gateway:
         self._pool.shutdown(wait=True)
 
 
-def make_app(desk: Desk, *, gateway: Gateway) -> FastAPI:
-    """Return the ASGI application of the broker at `desk`."""
+def make_app(gateway: Gateway) -> FastAPI:
+    """Return the ASGI application of the broker behind `gateway`."""
     # No interactive pages: they load scripts from elsewhere.
     app = FastAPI(title="sealtune broker", version=__version__, docs_url=None, redoc_url=None)
 
-    @app.get("/v1/broker", summary="Who this broker is, and that it works")
-    def describe_broker() -> Response:
-        return Response(canonical_json(broker_facts(desk)), media_type="application/json")
-
+    app.get(
+        "/v1/broker",
+        summary="Who this broker is, and that its store works",
+        response_class=Response,
+        responses={503: {"description": "The store refuses; nothing can be released now"}},
+    )(_endpoint(gateway, _Route(path="/v1/broker", handler=describe_broker, limit=0)))
     for route in ROUTES:
         app.post(route.path, response_class=Response, **describe(route.path))(
             _endpoint(gateway, route)
@@ -117,10 +119,15 @@ def make_app(desk: Desk, *, gateway: Gateway) -> FastAPI:
     return app
 
 
-def broker_facts(desk: Desk) -> dict[str, Any]:
-    """Return what anybody may know: keys to compare, and whether simulated evidence is accepted."""
+def describe_broker(desk: Desk, _: bytes) -> bytes:
+    """Return what anybody may know: keys to compare, and whether simulated evidence is accepted.
+
+    Raises:
+        StorageError: the store refuses, so that nothing can be released now.
+    """
+    desk.store.write(lambda transaction: transaction.current_head())
     public = desk.identity.public
-    return {
+    facts = {
         "name": public.name,
         "signing_key": public.signing.text,
         "recipient_key": public.recipient.text,
@@ -128,6 +135,7 @@ def broker_facts(desk: Desk) -> dict[str, Any]:
         "insecure_accept_simulated": desk.accepts_insecure,
         "version": __version__,
     }
+    return canonical_json(facts)
 
 
 def _endpoint(gateway: Gateway, route: _Route) -> Callable[[Request], Awaitable[Response]]:

@@ -138,7 +138,7 @@ def _serve(
 
     gateway = Gateway(desk, rate=config.rate)
     try:
-        server = _Server(_uvicorn_config(make_app(desk, gateway=gateway)), announce)
+        server = _Server(_uvicorn_config(make_app(gateway)), announce)
         server.run(sockets=[listener])
     finally:
         gateway.close()
