@@ -10,6 +10,7 @@ import pytest
 
 from sealtune.bundle.format import BundleKind
 from sealtune.core.digest import sha256_digest
+from sealtune.core.limits import RECEIPT_FILES_MAX
 from sealtune.crypto.model_signing_key import ModelSigningKey
 from sealtune.errors import Code, SealtuneError
 from sealtune.receipt.modelsig import sign_model_folder
@@ -106,6 +107,28 @@ def test_linked_folder(run: FinishedRun, now: datetime, tmp_path: Path) -> None:
     receipt, folder = verified(run, now), run.opened(tmp_path / "adapter")
     (folder / "more").symlink_to(tmp_path)
     assert "is a link" in folder_refused(receipt, folder)
+
+
+def test_folder_of_endless_files(run: FinishedRun, now: datetime, tmp_path: Path) -> None:
+    receipt, folder = verified(run, now), run.opened(tmp_path / "adapter")
+    for number in range(RECEIPT_FILES_MAX):
+        (folder / f"a{number}").touch()
+    assert "holds more than" in folder_refused(receipt, folder)
+
+
+def test_folder_that_cannot_be_read(
+    run: FinishedRun, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run.opened(tmp_path / "adapter")
+
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    receipt = verified(run, now)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SealtuneError) as caught:
+        verify_result_folder(receipt, folder)
+    assert caught.value.code is Code.IO_FAILED
 
 
 def test_no_folder(run: FinishedRun, now: datetime, tmp_path: Path) -> None:

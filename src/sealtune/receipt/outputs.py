@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from sealtune.bundle.format import BundleKind
-from sealtune.bundle.reader import open_bundle_file, verify_body
+from sealtune.bundle.reader import verify_body
 from sealtune.core.digest import Digest, sha256_file
 from sealtune.core.files import storage_errors
 from sealtune.core.limits import RECEIPT_FILES_MAX
@@ -26,17 +26,13 @@ def verify_result_bundle(receipt: VerifiedReceipt, path: Path) -> None:
         FormatError: it is no bundle.
         StorageError: it cannot be read.
     """
-    with open_bundle_file(path) as bundle:
-        if bundle.kind is not BundleKind.RESULT:
-            raise _other(f"{path} is a bundle of kind {bundle.kind.value!r}")
-        if bundle.digest != receipt.statement.bundle:
-            raise _other(f"{path} is the result of another run")
-        if bundle.owner != receipt.statement.predicate.worker.signing:
-            raise _other(f"{path} was not sealed by the worker of this run")
     header = verify_body(path)
+    if header.kind is not BundleKind.RESULT:
+        raise _other(f"{path} is a bundle of kind {header.kind.value!r}")
     if header.digest != receipt.statement.bundle:
-        # The file was exchanged between the two readings.
-        raise _other(f"{path} changed while it was read")
+        raise _other(f"{path} is the result of another run")
+    if header.owner != receipt.statement.predicate.worker.signing:
+        raise _other(f"{path} was not sealed by the worker of this run")
 
 
 def verify_result_folder(receipt: VerifiedReceipt, folder: Path) -> None:
