@@ -496,7 +496,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "give the result that came with the receipt; do not trust the other one",
     ),
     Code.CONFIG_INVALID: Guidance(
-        "config, failure",
+        "config, failure, format",
         "An argument, name or setting cannot work.",
         "change what the message names",
     ),
