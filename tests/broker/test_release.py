@@ -15,6 +15,7 @@ from sealtune.broker.registration import register_contract
 from sealtune.broker.release import RequestRefused, issue_challenge, release_keys
 from sealtune.broker.store import log_entries
 from sealtune.core.digest import sha256_digest
+from sealtune.core.limits import KEY_REQUEST_BYTES_MAX
 from sealtune.errors import AppraisalError, Code, FormatError, ReleaseDenied, SealtuneError
 from sealtune.protocol.session import BrokerSession, SessionTerms, WorkerSecrets
 from sealtune.testing.clock import VirtualClock
@@ -244,6 +245,12 @@ def test_bytes_that_are_no_request_are_not_logged(desk: Desk):
         with pytest.raises(FormatError):
             release_keys(desk, body)
     assert len(log_of(desk)) == size
+
+
+def test_a_request_is_measured_before_it_is_parsed(desk: Desk):
+    with pytest.raises(FormatError) as caught:
+        release_keys(desk, b"[" * (KEY_REQUEST_BYTES_MAX + 1))
+    assert caught.value.code is Code.LIMIT_EXCEEDED
 
 
 def test_a_refusal_names_nothing_of_other_contracts(desk: Desk, scene: Scene):
