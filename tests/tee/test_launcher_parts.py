@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealtune.errors import Code, ConfigError, SealtuneError
+from sealtune.errors import Code, ConfigError, SealtuneError, StorageError
 from sealtune.tee.events import WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
+from sealtune.tee.launcher import LaunchSpec, Tee, _check_places
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
 
 
@@ -136,3 +137,18 @@ assert [name for name in os.listdir("/sys/class/net")] == ["lo"] if os.path.exis
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (out / "made").exists()
+
+
+def test_a_place_that_is_not_there_is_named(tmp_path: Path) -> None:
+    spec = LaunchSpec(
+        contract=tmp_path,
+        inputs={"notes": tmp_path / "absent.sealed"},
+        brokers={},
+        output=tmp_path,
+        tee=Tee.SIMULATED,
+        tee_files=tmp_path,
+    )
+    with pytest.raises(StorageError) as refused:
+        _check_places(spec)
+    assert refused.value.code is Code.FILE_MISSING
+    assert "absent.sealed" in refused.value.message

@@ -89,7 +89,7 @@ class SealedBundle:
         """
         if self.digest != digest:
             message = f"{self.file.path}: another bundle than the one named ({self.digest})"
-            remedy = f"the one expected is {digest}"
+            remedy = f"give the very file that was sealed as {digest}"
             raise VerificationError(Code.BUNDLE_DIGEST, message, remedy=remedy)
         return self
 

@@ -31,7 +31,10 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealSummary:
-    """What was sealed: `records` is 0 for a model; `bytes` are of plaintext; `notes` are words."""
+    """What was sealed: `bytes` are of plaintext; `notes` are words for people.
+
+    `records` is 0 for a model; `labels` are a classification's classes in their order.
+    """
 
     path: Path
     digest: Digest
@@ -40,6 +43,7 @@ class SealSummary:
     bytes: int
     entries: int
     notes: tuple[str, ...]
+    labels: tuple[str, ...] = ()
 
 
 def no_progress(done: int, total: int) -> None:
@@ -100,6 +104,7 @@ def seal_data(
         bytes=shards.bytes,
         entries=shards.entries,
         notes=(),
+        labels=tuple(names or ()),
     )
 
 

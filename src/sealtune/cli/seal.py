@@ -128,6 +128,7 @@ def _lines(summary: SealSummary) -> Iterable[str]:
             ("kind", summary.kind.value),
             ("holds", f"{records}{size(summary.bytes)} in {entries}"),
             ("digest", summary.digest),
+            *([("labels", ", ".join(summary.labels))] if summary.labels else []),
             *(("note", note) for note in summary.notes),
         ]
     )

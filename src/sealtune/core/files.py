@@ -28,6 +28,8 @@ def atomic_writer(path: Path, *, mode: int = SHARED_MODE) -> Iterator[BinaryIO]:
         StorageError: the disk is full or refuses; `path` is as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    if not path.parent.is_dir():
+        raise StorageError(Code.FILE_MISSING, f"{path.parent}: no such folder")
     with storage_errors(path):
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:

@@ -139,10 +139,13 @@ def load_identity(path: Path, *, passphrase: bytes | None) -> Identity:
         VerificationError: the passphrase is wrong or the file was changed.
     """
     data = read_bounded(path, limit=KEY_FILE_BYTES_MAX, what="key file")
+    if b"[parties." in data:
+        message, remedy = f"{path}: a public file, not a private key", "give NAME.key instead"
+        raise FormatError(Code.KEY_FILE_MALFORMED, message, remedy=remedy)
+    document = parse_json(data, limit=KEY_FILE_BYTES_MAX, what=str(path))
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         message, remedy = f"{path}: other users may read this private key", f"chmod 600 {path}"
         raise ConfigError(Code.KEY_PERMISSIONS, message, remedy=remedy)
-    document = parse_json(data, limit=KEY_FILE_BYTES_MAX, what=str(path))
     raw = _secret_bytes(document, path, passphrase)
     try:
         return Identity(

@@ -30,7 +30,7 @@ from sealtune.core.canonical import canonical_json, parse_json
 from sealtune.core.clock import Clock
 from sealtune.core.digest import Digest
 from sealtune.core.files import read_bounded, storage_errors, write_atomic
-from sealtune.errors import Code, ConfigError, FormatError, SealtuneError
+from sealtune.errors import Code, ConfigError, FormatError, SealtuneError, StorageError
 from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
@@ -100,6 +100,7 @@ def run_contract(
     """
     contract = verify_contract_file(spec.contract, now=clock.now())
     _check_names(spec, contract)
+    _check_places(spec)
     with storage_errors(spec.output):
         spec.output.mkdir(parents=True, exist_ok=True)
     with _locked(spec.output):
@@ -236,6 +237,14 @@ def _check_names(spec: LaunchSpec, contract: VerifiedContract) -> None:
         for name in sorted(given.keys() - wanted):
             message = f"{kind} {name!r} is not in the contract, which names {sorted(wanted)}"
             raise ConfigError(Code.CONFIG_INVALID, message)
+
+
+def _check_places(spec: LaunchSpec) -> None:
+    # Here, where the path is the operator's own; a sandbox would only say that it cannot bind it.
+    places = {f"input {name}": path for name, path in spec.inputs.items()}
+    for what, path in {**places, "the TEE's files": spec.tee_files}.items():
+        if not path.exists():
+            raise StorageError(Code.FILE_MISSING, f"{what}: {path}: no such file or folder")
 
 
 def _bubblewrap(mode: Sandbox) -> str:
