@@ -107,6 +107,21 @@ def rechain(used: Desk, change: Callable[[dict], None], *, key: SigningKey) -> N
     used.store._database.write(job)
 
 
+def test_the_newest_entry_and_its_table_edited_alike_contradict_the_signed_head(used: Desk):
+    # No later entry names the newest one's hash; only the head does.
+    def put_back(connection: sqlite3.Connection) -> None:
+        data = connection.execute("SELECT entry FROM log WHERE number = 5").fetchone()[0]
+        edited = data.replace(b'"step":7', b'"step":6')
+        assert edited != data
+        connection.execute("UPDATE log SET entry = ? WHERE number = 5", (edited,))
+        connection.execute("UPDATE run SET anchor_step = 6 WHERE anchor_step = 7")
+
+    used.store._database.write(put_back)
+    with pytest.raises(StorageError) as caught:
+        audit(used)
+    assert caught.value.code is Code.STORE_DAMAGED
+
+
 def test_a_head_signed_by_another_key_does_not_pass(used: Desk):
     rechain(used, lambda fields: None, key=SigningKey.generate())
     with pytest.raises(StorageError):
