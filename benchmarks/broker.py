@@ -197,7 +197,7 @@ def _generate(
 def _ceiling(*, attempt_seconds: float, workers: int) -> float:
     """Return how many such pairs of requests a bare endpoint answers per second."""
 
-    def attempt(client: BrokerClient, _: WorkerSecrets, number: int) -> None:
+    def attempt(client: BrokerClient, _: WorkerSecrets, __: int) -> None:
         client.post("/v1/challenge", b"x" * 150)
         client.post("/v1/release", b"x" * 17_000)
 
