@@ -17,7 +17,8 @@ from sealtune.errors import Code, FormatError
 
 # RFC 8785 numbers are IEEE doubles: a larger integer would not survive the round trip.
 _INTEGER_MAX = 2**53 - 1
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -70,13 +71,13 @@ def parse_json(data: bytes, *, limit: int, what: str) -> Any:
 def _depth(data: bytes) -> int:
     # Strings are blanked first, so that brackets inside them do not count.
     deepest = depth = 0
-    for byte in _STRINGS.sub(b"", data):
+    for byte in _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS):
         if byte in b"[{":
             depth += 1
             deepest = max(deepest, depth)
             if deepest > JSON_DEPTH_MAX:
                 break
-        elif byte in b"]}":
+        else:
             depth -= 1
     return deepest
 

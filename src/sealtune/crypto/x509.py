@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 
 from sealtune.core.digest import Digest, sha256_digest
@@ -107,6 +108,7 @@ def certificates_from_pem(data: bytes) -> tuple[bytes, ...]:
         raise _malformed("a PEM block that is not base64") from None
 
 
+@lru_cache(maxsize=64)  # pure and immutable; a verifier meets the same few chains again and again
 def parse_certificate(data: bytes) -> Certificate:
     """Return the certificate that `data`, in DER, holds.
 
