@@ -54,6 +54,16 @@ def test_brackets_inside_strings_are_not_nesting() -> None:
     assert parse(b'"' + b"[" * 100 + b'"') == "[" * 100
 
 
+@pytest.mark.parametrize("unit", [b'\\"', b'"', b'"\\', b"\\", b'"a', b'["', b'{"\\"'])
+def test_a_hostile_text_costs_one_pass(unit: bytes) -> None:
+    # Quadratic behaviour would take hours here, not a tenth of a second.
+    data = unit * ((4 << 20) // len(unit))
+    with pytest.raises(FormatError):
+        parse_json(data, limit=8 << 20, what="test")
+    with pytest.raises(FormatError):
+        parse_json(b'"' + data, limit=8 << 20, what="test")
+
+
 def test_a_hundred_thousand_brackets_are_cheap() -> None:
     with pytest.raises(FormatError):
         parse_json(b"[" * 100_000, limit=1 << 20, what="test")

@@ -17,7 +17,9 @@ from sealtune.errors import Code, FormatError
 
 # RFC 8785 numbers are IEEE doubles: a larger integer would not survive the round trip.
 _INTEGER_MAX = 2**53 - 1
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive, and an unterminated string runs to the end: a hostile text costs one pass, not one for
+# every quotation mark in it.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
