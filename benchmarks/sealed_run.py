@@ -8,7 +8,6 @@ between the adapter and its accuracy. The TEE is simulated (INSECURE); all else 
 from __future__ import annotations
 
 import json
-import resource
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -58,16 +57,13 @@ def run_sealed(
     open_to_folder(outcome.result, opened, recipient=stage.identities["recipient"])
     receipt = parse_receipt(outcome.receipt.read_bytes())
     counts = parse_statement(receipt.envelope.payload).predicate.counts
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         **evaluate_adapter(opened, test, model=model, labels=labels, recipe=recipe),
         "seconds": seconds,
         "sealing_seconds": sealing,
         "seconds_by_phase": dict(outcome.seconds_by_phase),
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "tokens": counts["tokens"],
         "trainable": counts["trainable_parameters"],
-        "children_peak_mib": usage.ru_maxrss // 1024,
     }
 
 
