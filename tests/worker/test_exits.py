@@ -28,7 +28,7 @@ def events(pipe: tuple[int, int]) -> list[dict[str, object]]:
 
 
 def test_no_telemetry_means_phases_only(pipe) -> None:
-    exits = Exits(pipe[1])
+    exits = Exits(pipe[1], insecure=False)
     exits.phase("train")
     exits.progress(1, 2)
     exits.loss(1, 0.5)
@@ -38,8 +38,8 @@ def test_no_telemetry_means_phases_only(pipe) -> None:
 
 @pytest.mark.parametrize("allowed", ["progress", "loss", "evaluation"])
 def test_only_the_agreed_telemetry_leaves(pipe, allowed: str) -> None:
-    exits = Exits(pipe[1])
-    exits.allow(frozenset({allowed}), insecure=False)
+    exits = Exits(pipe[1], insecure=False)
+    exits.allow(frozenset({allowed}))
     exits.progress(1, 2)
     exits.loss(1, 0.123456)
     exits.evaluation(1, {"accuracy": 0.123456})
@@ -48,12 +48,12 @@ def test_only_the_agreed_telemetry_leaves(pipe, allowed: str) -> None:
 
 def test_unclassified_phases_are_a_mistake(pipe) -> None:
     with pytest.raises(ValueError, match="classified"):
-        Exits(pipe[1]).phase("row 17 of patients.csv")
+        Exits(pipe[1], insecure=False).phase("row 17 of patients.csv")
     os.close(pipe[1])
 
 
 def test_errors_that_may_describe_data_leave_as_codes_once_keys_are_here(pipe) -> None:
-    exits = Exits(pipe[1])
+    exits = Exits(pipe[1], insecure=False)
     error = FormatError(Code.RECORD_MALFORMED, "record 17 says CANARY")
     exits.phase("open")
     assert exits.failed(error) == FormatError.exit_status
@@ -75,8 +75,7 @@ def test_errors_that_may_describe_data_leave_as_codes_once_keys_are_here(pipe) -
 
 
 def test_a_simulated_run_says_so_on_every_line(pipe) -> None:
-    exits = Exits(pipe[1])
-    exits.allow(frozenset(), insecure=True)
+    exits = Exits(pipe[1], insecure=True)
     exits.phase("train")
     exits.finished("sha256:0", reported=True)
     assert all(event["insecure"] is True for event in events(pipe))
@@ -85,7 +84,7 @@ def test_a_simulated_run_says_so_on_every_line(pipe) -> None:
 def test_a_reader_that_went_away_stops_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    Exits(writer).phase("train")
+    Exits(writer, insecure=False).phase("train")
     os.close(writer)
 
 
@@ -93,7 +92,7 @@ def test_libraries_cannot_print() -> None:
     script = """
         import os, sys, warnings
         from sealtune.worker.exits import Exits, close_standard_streams
-        exits = Exits(close_standard_streams())
+        exits = Exits(close_standard_streams(), insecure=False)
         print("CANARY"); sys.stderr.write("CANARY"); os.write(2, b"CANARY"); warnings.warn("CANARY")
         exits.phase("train")
         sys.stdout.flush()

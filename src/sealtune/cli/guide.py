@@ -460,7 +460,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "run in the output folder in which the run began",
     ),
     Code.CHECKPOINT_MISSING: Guidance(
-        "format",
+        "storage",
         "The brokers know of a training checkpoint that is not in the output folder.",
         _RESTORE,
     ),

@@ -43,14 +43,7 @@ def parse_json(data: bytes, *, limit: int, what: str) -> Any:
         levels, a name
             twice in an object, a number that is not finite or an integer beyond 2**53.
     """
-    if len(data) > limit:
-        raise FormatError(
-            Code.LIMIT_EXCEEDED, f"{what}: {len(data)} bytes, at most {limit} allowed"
-        )
-    if _depth(data) > JSON_DEPTH_MAX:
-        raise FormatError(
-            Code.JSON_MALFORMED, f"{what}: nested deeper than {JSON_DEPTH_MAX} levels"
-        )
+    _check_size(data, limit=limit, what=what)
     try:
         return json.loads(
             data.decode("utf-8"),
@@ -68,6 +61,34 @@ def parse_json(data: bytes, *, limit: int, what: str) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         raise FormatError(Code.JSON_MALFORMED, f"{what}: {error}") from None
+
+
+def parse_foreign_json(data: bytes, *, limit: int, what: str) -> Any:
+    """Return the JSON value in `data` that other programs wrote, for reading only; never signed.
+
+    Bounded like `parse_json`, but it takes what such files hold: the integer 10**30 that stands for
+    "no limit" in tokenizer configurations, for one.
+
+    Raises:
+        FormatError: more than `limit` bytes, not UTF-8, not JSON, or nested too deep.
+    """
+    _check_size(data, limit=limit, what=what)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "not readable"
+        raise FormatError(Code.JSON_MALFORMED, f"{what}: not JSON: {reason}") from None
+
+
+def _check_size(data: bytes, *, limit: int, what: str) -> None:
+    if len(data) > limit:
+        raise FormatError(
+            Code.LIMIT_EXCEEDED, f"{what}: {len(data)} bytes, at most {limit} allowed"
+        )
+    if _depth(data) > JSON_DEPTH_MAX:
+        raise FormatError(
+            Code.JSON_MALFORMED, f"{what}: nested deeper than {JSON_DEPTH_MAX} levels"
+        )
 
 
 def _depth(data: bytes) -> int:

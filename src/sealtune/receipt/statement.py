@@ -21,6 +21,8 @@ from sealtune.crypto.signing import VerifyingKey
 from sealtune.receipt.modelsig import SIGNATURE_FILE, SIGNER_FILE
 from sealtune.receipt.schema import PREDICATE_TYPE, RESULT_NAME, STATEMENT_TYPE, statement_bytes
 
+METRIC_DECIMALS = 4  # as telemetry: further digits would be room to say something else in
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRecord:
@@ -96,7 +98,11 @@ def _predicate(contract: VerifiedContract, run: RunRecord, output: OutputRecord)
         "inputs": contract_inputs(terms),
         "recipe": json_document(terms)["recipe"],
         # The contract says which numbers leave; all others stay, whatever the trainer measured.
-        "metrics": {k: v for k, v in run.metrics.items() if k in terms.receipt.metrics},
+        "metrics": {
+            k: round(v, METRIC_DECIMALS)
+            for k, v in run.metrics.items()
+            if k in terms.receipt.metrics
+        },
         "counts": {k: v for k, v in run.counts.items() if k in terms.receipt.counts},
         "software": dict(run.software),
         "worker": {

@@ -17,6 +17,10 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from sealtune.errors import Code, FormatError
 
 _MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")
+# The library's own strftime_now reads the clock, which is the operator's: the same records would
+# give other tokens tomorrow. This is the day that templates name which know no clock. (The empty
+# expression keeps a line end with which the template may begin.)
+_NO_CLOCK = '{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}{{ "" }}'
 Span = tuple[int, int]
 Message = Mapping[str, str]
 
@@ -97,7 +101,7 @@ def _render(
     try:
         texts, spans = render_jinja_template(
             [list(messages)],
-            chat_template=template,
+            chat_template=_NO_CLOCK + template if "strftime_now" in template else template,
             return_assistant_tokens_mask=marked,
             add_generation_prompt=prompt,
             **special,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
-from sealtune.core.canonical import parse_json
+from sealtune.core.canonical import parse_foreign_json
 from sealtune.core.limits import MODEL_FILE_BYTES_MAX
 from sealtune.errors import Code, FormatError, TrainingError
 
@@ -84,6 +84,9 @@ def load_tokenizer(files: Mapping[str, bytes]) -> TextTokenizer:
         backend = Tokenizer.from_buffer(files["tokenizer.json"])
     except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
         raise _unusable("does not load", error) from None
+    if getattr(backend.model, "dropout", None):
+        # Random merges would make every run, and every resumption, train on other tokens.
+        backend.model.dropout = None
     special = _special_tokens(_json_object(files, "special_tokens_map.json"))
     special.update(_special_tokens(config))
     return TextTokenizer(
@@ -94,7 +97,7 @@ def load_tokenizer(files: Mapping[str, bytes]) -> TextTokenizer:
 def _json_object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if name not in files:
         return {}
-    value = parse_json(bytes(files[name]), limit=MODEL_FILE_BYTES_MAX, what=name)
+    value = parse_foreign_json(bytes(files[name]), limit=MODEL_FILE_BYTES_MAX, what=name)
     if not isinstance(value, dict):
         raise FormatError(Code.TOKENIZER_MALFORMED, f"{name} is not a JSON object")
     return value

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sealtune.contract.contract import VerifiedContract
 from sealtune.core.digest import Digest
-from sealtune.crypto.signing import SigningKey
-from sealtune.errors import TransportError
+from sealtune.crypto.signing import SigningKey, VerifyingKey
+from sealtune.errors import SealtuneError, TransportError
 from sealtune.protocol.client import BrokerClient
 from sealtune.protocol.reports import (
     anchor_request,
@@ -37,15 +37,11 @@ class Brokers:
         """
         digest = self.contract.digest
         request = anchor_request(anchor, contract=digest, run_id=self.run_id, signing=signing)
-        reached = True
-        for name, broker in self.contract.contract.brokers.items():
-            try:
-                answer = self.clients[name].ask("/v1/anchor", request)
-            except TransportError:
-                reached = False
-            else:
-                open_anchor_answer(answer, request=request, broker=broker.signing)
-        return reached
+        return self._tell_all(
+            "/v1/anchor",
+            request,
+            lambda answer, key: open_anchor_answer(answer, request=request, broker=key),
+        )
 
     def report(self, receipt: Mapping[str, Any], *, digest: Digest) -> bool:
         """Hand the receipt to every broker, which closes the run there; return whether all have it.
@@ -55,12 +51,26 @@ class Brokers:
             VerificationError: something else answers in a broker's place.
         """
         report = receipt_report(receipt, contract=self.contract.digest, run_id=self.run_id)
-        reached = True
+        return self._tell_all(
+            "/v1/receipt",
+            report,
+            lambda answer, key: open_receipt_answer(
+                answer, request=report, receipt=digest, broker=key
+            ),
+        )
+
+    def _tell_all(
+        self, path: str, request: bytes, open_answer: Callable[[bytes, VerifyingKey], object]
+    ) -> bool:
+        # One broker that refuses must not keep the others from hearing of it.
+        reached, refusals = True, []
         for name, broker in self.contract.contract.brokers.items():
             try:
-                answer = self.clients[name].ask("/v1/receipt", report)
+                open_answer(self.clients[name].ask(path, request), broker.signing)
             except TransportError:
                 reached = False
-            else:
-                open_receipt_answer(answer, request=report, receipt=digest, broker=broker.signing)
+            except SealtuneError as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
         return reached

@@ -17,7 +17,7 @@ from sealtune.bundle.writer import BundleWriter
 from sealtune.core.digest import Digest
 from sealtune.core.files import atomic_writer, sync_folder
 from sealtune.crypto.secret import ContentKey
-from sealtune.errors import Code, FormatError, VerificationError
+from sealtune.errors import Code, StorageError, VerificationError
 from sealtune.protocol.session import Anchor, WorkerSecrets
 from sealtune.worker.keys import RunKeys
 
@@ -71,7 +71,7 @@ class SealedCheckpoints:
 
         Raises:
             VerificationError: the file is not the anchored one, or was changed.
-            FormatError: it is missing.
+            StorageError: it is missing.
         """
         newest = self._keys.newest
         if newest is None:
@@ -80,7 +80,7 @@ class SealedCheckpoints:
         if not path.exists():
             message = f"the training checkpoint after step {newest.step} is missing"
             remedy = f"put {path.name} back into the run's folder; an older one is not accepted"
-            raise FormatError(Code.CHECKPOINT_MISSING, message, remedy=remedy)
+            raise StorageError(Code.CHECKPOINT_MISSING, message, remedy=remedy)
         with open_bundle_file(path) as bundle:
             if bundle.digest != newest.digest:
                 message = f"{path.name} is not the newest training checkpoint that the brokers know"

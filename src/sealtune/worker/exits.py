@@ -17,7 +17,14 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from sealtune.errors import Code, FormatError, SealtuneError, TrainingError
+from sealtune.errors import (
+    Code,
+    ReleaseDenied,
+    SealtuneError,
+    StorageError,
+    TransportError,
+    VerificationError,
+)
 
 PHASES = (
     "contract",
@@ -32,21 +39,24 @@ PHASES = (
 )
 
 
+# Their texts name brokers, rules, digests, sizes and the operator's own paths, never a record.
+_SPEAKS_OF_NO_DATA = (TransportError, StorageError, ReleaseDenied, VerificationError)
+
+
 class Exits:
     """Writes events as JSON lines to one descriptor; threads may share it."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, insecure: bool) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._telemetry: frozenset[str] = frozenset()
         self._keys_present = False
-        self._insecure = False
+        self._insecure = insecure
         self.current_phase = ""
 
-    def allow(self, telemetry: frozenset[str], *, insecure: bool) -> None:
-        """Let out the telemetry that the verified contract names, and mark a simulated run."""
+    def allow(self, telemetry: frozenset[str]) -> None:
+        """Let out the telemetry that the verified contract names."""
         self._telemetry = telemetry
-        self._insecure = insecure
 
     def keys_released(self) -> None:
         """From now on plaintext is in memory: errors leave as codes only."""
@@ -88,7 +98,7 @@ class Exits:
             # Its text is unknown, so it stays inside; the name of a class is our code's or a
             # library's.
         event = {"event": "failed", "code": error.code, "phase": self.current_phase}
-        if not (self._keys_present and isinstance(error, FormatError | TrainingError)):
+        if not self._keys_present or isinstance(error, _SPEAKS_OF_NO_DATA):
             event |= {"message": error.message, "remedy": error.remedy}
         self._write(event)
         return error.exit_status

@@ -12,10 +12,10 @@ from typing import Any
 
 from sealtune.bundle.format import BundleKind
 from sealtune.bundle.manifest import Entry, Media
-from sealtune.bundle.reader import BundleReader, SealedBundle, open_bundle_file, verify_body
+from sealtune.bundle.reader import BundleReader, SealedBundle, open_bundle_file
 from sealtune.contract.contract import VerifiedContract
 from sealtune.contract.schema import Input
-from sealtune.core.canonical import parse_json
+from sealtune.core.canonical import parse_foreign_json, parse_json
 from sealtune.core.digest import Digest
 from sealtune.core.limits import MODEL_FILE_BYTES_MAX, RECORD_BYTES_MAX
 from sealtune.crypto.secret import ContentKey
@@ -65,7 +65,9 @@ class BundleWeights:
         config = self.files.pop(_CONFIG, None)
         if config is None:
             raise FormatError(Code.MODEL_MALFORMED, "the model bundle has no config.json")
-        self.config: dict[str, Any] = parse_json(config, limit=MODEL_FILE_BYTES_MAX, what=_CONFIG)
+        self.config: dict[str, Any] = parse_foreign_json(
+            config, limit=MODEL_FILE_BYTES_MAX, what=_CONFIG
+        )
 
     def read_into(self, name: str, destination: memoryview) -> None:
         """Decrypt tensor `name` straight into `destination`."""
@@ -75,11 +77,13 @@ class BundleWeights:
 def open_model(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> BundleWeights:
     """Return the model's weights, once its whole body has the agreed digest.
 
+    Tensors are read later, so each is compared with what was checked: the owner, who has the key,
+    could otherwise have the host put other authentic bytes in their place in between.
+
     Raises:
         VerificationError: a byte of the file differs.
     """
-    verify_body(bundle.file.path)
-    return BundleWeights(bundle.unlock(keys[bundle.digest]))
+    return BundleWeights(bundle.unlock(keys[bundle.digest]).pinned())
 
 
 def open_records(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> list[dict[str, Any]]:

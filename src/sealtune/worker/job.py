@@ -53,7 +53,7 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits) -> None
     started = clock.now()
     contract = _read_contract(job, now=started)
     terms = contract.contract
-    exits.allow(frozenset(terms.telemetry.allowed), insecure=attester.insecure)
+    exits.allow(frozenset(terms.telemetry.allowed))
     clients = {name: BrokerClient(address) for name, address in job.brokers.items()}
     brokers = Brokers(contract=contract, run_id=job.run_id, clients=clients)
 

@@ -6,7 +6,7 @@ only here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sealtune.attestation.evidence import Evidence
@@ -14,6 +14,7 @@ from sealtune.contract.contract import VerifiedContract
 from sealtune.core.digest import Digest, digest_bytes
 from sealtune.crypto.kdf import derive_key
 from sealtune.crypto.secret import ContentKey
+from sealtune.errors import Code, VerificationError
 from sealtune.protocol.client import BrokerClient, fetch_keys
 from sealtune.protocol.session import (
     Anchor,
@@ -73,11 +74,23 @@ def gather_keys(
             worker=secrets,
         )
         released[name] = fetch_keys(clients[name], terms=terms, attest=attest)
-    anchors = [item.anchor for item in released.values() if item.anchor is not None]
     return RunKeys(
         content_keys={key: value for item in released.values() for key, value in item.keys.items()},
         released=released,
-        # A worker writes a checkpoint before it tells any broker, so the newest one told exists.
-        newest=max(anchors, key=lambda anchor: anchor.step, default=None),
+        newest=_newest(item.anchor for item in released.values()),
         _shares=b"".join(released[name].run_share for name in sorted(released)),
     )
+
+
+def _newest(told: Iterable[Anchor | None]) -> Anchor | None:
+    # A worker writes a checkpoint before it tells any broker, so the newest one told exists. Two
+    # of the same step are two histories of this run, and one of them was put there.
+    anchors = {anchor for anchor in told if anchor is not None}
+    if not anchors:
+        return None
+    last = max(anchor.step for anchor in anchors)
+    newest = [anchor for anchor in anchors if anchor.step == last]
+    if len(newest) > 1:
+        message = f"the brokers know different training checkpoints of step {last}"
+        raise VerificationError(Code.CHECKPOINT_ROLLBACK, message)
+    return newest[0]
