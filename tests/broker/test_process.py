@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -75,6 +76,12 @@ def test_a_stop_that_was_asked_for_is_no_failure(present: Scene, how: signal.Sig
     with BrokerProcess(present.broker_folder(BROKER)) as broker:
         broker.process.send_signal(how)
         assert broker.process.wait(20) == 0
+
+
+def test_its_keys_are_in_no_core(present: Scene):
+    with BrokerProcess(present.broker_folder(BROKER)) as broker:
+        limits = resource.prlimit(broker.process.pid, resource.RLIMIT_CORE)
+    assert max(limits) in (0, 1)  # 0 where this machine's hard limit was 0 already
 
 
 def test_without_the_switch_it_says_that_it_is_not_insecure(present: Scene):

@@ -25,6 +25,7 @@ from sealtune.broker.store import Store
 from sealtune.broker.vault import load_vault
 from sealtune.core.clock import SystemClock
 from sealtune.core.limits import KIB
+from sealtune.core.process import forbid_core_dumps
 from sealtune.crypto.identity import load_identity
 from sealtune.errors import Code, ConfigError
 
@@ -69,12 +70,15 @@ def serve_broker(
 ) -> None:
     """Serve the broker in `directory` until SIGTERM or SIGINT; port 0 takes any free one.
 
-    `ready` is called once it listens. Call it from the main thread of a process of its own.
+    `ready` is called once it listens. Call it from the main thread of a process of its own: it
+    handles that process's signals and takes away its core dumps.
 
     Raises:
         ConfigError: the folder's configuration cannot work, or the address cannot be had.
         StorageError: the store is missing, or STORE_DAMAGED: it disagrees with its log.
     """
+    # Before any key is read: the store's and the identity's are in this process's memory.
+    forbid_core_dumps()
     config = load_config(directory)
     configure_logging()
     listener = _listen(host, port)

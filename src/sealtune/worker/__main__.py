@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import sys
 from pathlib import Path
 
 from sealtune.core.clock import SystemClock
+from sealtune.core.process import forbid_core_dumps
 from sealtune.errors import Code, ConfigError
 from sealtune.tee.attester import Attester
 from sealtune.tee.simulated import InsecureSimulatedAttester
 from sealtune.worker.exits import Exits, close_standard_streams
 from sealtune.worker.job import Job, run_job
 
+_SIMULATED = "simulated"
+
 
 def main() -> int:
     """Run one job and return its exit status."""
     arguments = _parser().parse_args()
-    exits = Exits(close_standard_streams())
+    exits = Exits(close_standard_streams(), insecure=arguments.tee == _SIMULATED)
     _keep_memory_private()
     try:
         run_job(
@@ -38,7 +40,7 @@ def main() -> int:
 
 
 def _attester(tee: str, files: Path) -> Attester:
-    if tee == "simulated":
+    if tee == _SIMULATED:
         return InsecureSimulatedAttester(files)
     raise ConfigError(Code.TEE_UNAVAILABLE, f"this worker has no attester for {tee!r}")
 
@@ -61,8 +63,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _keep_memory_private() -> None:
-    # A core file would be plaintext on the host's disk.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A core would be plaintext on the host's disk.
+    forbid_core_dumps()
     # Nothing may be fetched at run time, and the tokenizer's own threads would outnumber the cores.
     os.environ |= {
         "HF_HUB_OFFLINE": "1",
