@@ -30,6 +30,7 @@ from sealtune.testing.scene import Scene, new_run_id
 
 BROKER = "hospital-broker"
 PLENTY = Rate(per_second=1e5, burst=1e5)
+MINE, YOURS = "127.0.0.1", "127.0.0.2"
 ONCE = Patience(timeout_s=20, attempts=1)
 
 
@@ -59,8 +60,10 @@ def place(desk: Desk) -> Iterator[tuple[str, int]]:
         yield place
 
 
-def post(place: tuple[str, int], path: str, body: bytes) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(*place, timeout=20)
+def post(
+    place: tuple[str, int], path: str, body: bytes, *, address: str = MINE
+) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(*place, timeout=20, source_address=(address, 0))
     try:
         connection.request("POST", path, body=body)
         response = connection.getresponse()
@@ -90,6 +93,32 @@ def raw(place: tuple[str, int], *pieces: bytes, pause: float = 0.0) -> bytes:
             while data := connection.recv(65536):
                 received += data
         return received
+
+
+def connect(place: tuple[str, int], address: str) -> socket.socket:
+    return socket.create_connection(place, timeout=20, source_address=(address, 0))
+
+
+def begin(place: tuple[str, int], address: str) -> tuple[socket.socket, int]:
+    """Begin a request whose body does not come; return what the broker says to that."""
+    connection = connect(place, address)
+    head = b"POST /v1/release HTTP/1.1\r\nHost: b\r\nContent-Length: 1000\r\n"
+    # It says 100 when it starts to read the body: the request is surely being held then.
+    connection.sendall(head + b"Expect: 100-continue\r\n\r\n")
+    return connection, int(connection.recv(65536).split()[1])
+
+
+def status_if_any(place: tuple[str, int], address: str) -> int:
+    with contextlib.suppress(ConnectionError, http.client.HTTPException):
+        return post(place, "/v1/challenge", b"{}", address=address)[0]
+    return 0
+
+
+def wait_for(status: int, ask: Callable[[], int]) -> None:
+    deadline = time.monotonic() + 20
+    while ask() != status:
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def code_of(body: bytes) -> str:
@@ -223,6 +252,24 @@ def test_the_number_of_connections_is_bounded(desk: Desk, monkeypatch: pytest.Mo
         assert raw(place, b"GET /v1/broker HTTP/1.1\r\nHost: b\r\n\r\n") == b""
 
 
+def test_idle_connections_of_one_address_leave_room_for_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 4)
+    monkeypatch.setattr(server_module, "CONNECTIONS_EACH_MAX", 2)
+    with serving(desk) as place, contextlib.ExitStack() as stack:
+        flood = [stack.enter_context(connect(place, MINE)) for _ in range(8)]
+        for refused in flood[2:]:
+            with contextlib.suppress(ConnectionError):
+                assert refused.recv(1) == b""
+        assert post(place, "/v1/challenge", b"{}", address=YOURS)[0] == 400
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            post(place, "/v1/challenge", b"{}", address=MINE)
+        for connection in flood:
+            connection.close()
+        wait_for(400, lambda: status_if_any(place, MINE))
+
+
 def test_an_address_that_asks_too_often_is_told_to_wait(desk: Desk):
     with serving(desk, rate=Rate(per_second=0.001, burst=2)) as place:
         assert [post(place, "/v1/challenge", b"{}")[0] for _ in range(2)] == [400, 400]
@@ -241,6 +288,57 @@ def test_the_number_of_requests_in_work_is_bounded(desk: Desk, monkeypatch: pyte
         status, body = post(place, "/v1/challenge", b"{}")
     assert status == 503
     assert code_of(body) == "rate-limited"
+
+
+def test_slow_bodies_of_one_address_leave_room_for_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(app_module, "PENDING_MAX", 4)
+    monkeypatch.setattr(app_module, "PENDING_EACH_MAX", 2)
+    with serving(desk) as place:
+        flood = [begin(place, MINE) for _ in range(8)]
+        assert [status for _, status in flood] == [100] * 2 + [429] * 6
+        assert code_of(post(place, "/v1/challenge", b"{}", address=MINE)[1]) == "rate-limited"
+        assert post(place, "/v1/challenge", b"{}", address=YOURS)[0] == 400
+        for connection, _ in flood:
+            connection.close()
+        wait_for(400, lambda: post(place, "/v1/challenge", b"{}", address=MINE)[0])
+
+
+def test_the_bytes_of_bodies_are_bounded_for_each_address(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(app_module, "BODY_BYTES_EACH_MAX", 1000)
+    with serving(desk) as place:
+        connection, _ = begin(place, MINE)
+        connection.sendall(b"x" * 999)
+        wait_for(429, lambda: post(place, "/v1/challenge", b"{}", address=MINE)[0])
+        assert post(place, "/v1/challenge", b"{}", address=YOURS)[0] == 400
+        connection.close()
+        wait_for(400, lambda: post(place, "/v1/challenge", b"{}", address=MINE)[0])
+
+
+def test_the_bytes_of_all_bodies_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(app_module, "BODY_BYTES_MAX", 1000)
+    with serving(desk) as place:
+        connection, _ = begin(place, MINE)
+        connection.sendall(b"x" * 999)
+        wait_for(503, lambda: post(place, "/v1/challenge", b"{}", address=YOURS)[0])
+        connection.close()
+        wait_for(400, lambda: post(place, "/v1/challenge", b"{}", address=YOURS)[0])
+
+
+def test_64_workers_behind_one_address_are_within_its_share():
+    # The largest request that a worker makes often, from all of them at once.
+    assert app_module.PENDING_EACH_MAX >= 64
+    assert app_module.BODY_BYTES_EACH_MAX >= 64 * KEY_REQUEST_BYTES_MAX
+    assert server_module.CONNECTIONS_EACH_MAX >= 64
+
+
+def test_no_address_has_more_than_a_quarter():
+    assert app_module.PENDING_EACH_MAX * 4 <= app_module.PENDING_MAX
+    assert app_module.BODY_BYTES_EACH_MAX * 4 <= app_module.BODY_BYTES_MAX
+    assert server_module.CONNECTIONS_EACH_MAX * 4 <= server_module.CONNECTIONS_MAX
 
 
 def failing(error: Exception) -> Callable[[Desk, bytes], bytes]:

@@ -25,18 +25,25 @@ from sealtune.broker.rate import Rate, RateLimiter
 from sealtune.broker.refusals import Reply, not_now, refuse_request
 from sealtune.broker.registration import register_contract, register_key
 from sealtune.broker.release import issue_challenge, release_keys
+from sealtune.broker.room import NoRoom, Room, Take
 from sealtune.broker.runs import close_run, remember_anchor
 from sealtune.core.canonical import canonical_json
 from sealtune.core.limits import (
     KEY_REQUEST_BYTES_MAX,
     MESSAGE_BYTES_MAX,
+    MIB,
     SMALL_MESSAGE_BYTES_MAX,
 )
 from sealtune.errors import Code, SealtuneError
 
 BODY_TIMEOUT_S: Final = 15.0
 THREADS: Final = 16  # two cores verify; the others wait for the disk, and share one fsync
-PENDING_MAX: Final = 512  # requests read but not answered; each holds at most its body
+# What is held at once: in all, and for one address, so that no single one holds it all. Behind a
+# forwarder 64 workers may share an address: twice their requests and their largest key requests.
+PENDING_MAX: Final = 512  # requests begun and not answered
+PENDING_EACH_MAX: Final = PENDING_MAX // 4
+BODY_BYTES_MAX: Final = 128 * MIB  # of those requests' bodies
+BODY_BYTES_EACH_MAX: Final = BODY_BYTES_MAX // 4
 
 Handler = Callable[[Desk, bytes], bytes]
 
@@ -67,34 +74,35 @@ class _TooLarge(Exception):
 
 
 class Gateway:
-    """Bounds what comes in: rate, size, time, number; then runs the handler in a thread."""
+    """Bounds what comes in: rate, number, size, time; then runs the handler in a thread."""
 
     def __init__(self, desk: Desk, *, rate: Rate) -> None:
         self._desk = desk
         self._limiter = RateLimiter(rate)
         self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="broker")
-        self._pending = 0
+        self._places = Room(total=PENDING_MAX, each=PENDING_EACH_MAX)
+        self._bytes = Room(total=BODY_BYTES_MAX, each=BODY_BYTES_EACH_MAX)
 
     async def answer(self, request: Request, route: _Route) -> Response:
         """Return the response to one request, whatever goes wrong."""
         address = request.client.host if request.client else "unix"
         if not self._limiter.allows(address, self._desk.clock.monotonic()):
             return _response(not_now(Code.RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS), close=True)
-        if self._pending >= PENDING_MAX:
-            return _response(not_now(Code.RATE_LIMITED, HTTPStatus.SERVICE_UNAVAILABLE), close=True)
-        self._pending += 1
         try:
-            body = await _read_body(request, limit=route.limit)
-            loop = asyncio.get_running_loop()
-            handle = functools.partial(_handle, self._desk, route.handler, body)
-            return _response(await loop.run_in_executor(self._pool, handle))
+            with self._places.hold(address) as take_places, self._bytes.hold(address) as take_bytes:
+                take_places(1)
+                body = await _read_body(request, limit=route.limit, take=take_bytes)
+                loop = asyncio.get_running_loop()
+                handle = functools.partial(_handle, self._desk, route.handler, body)
+                return _response(await loop.run_in_executor(self._pool, handle))
+        except NoRoom as full:
+            status = HTTPStatus.TOO_MANY_REQUESTS if full.own else HTTPStatus.SERVICE_UNAVAILABLE
+            return _response(not_now(Code.RATE_LIMITED, status), close=True)
         except _TooLarge:
             reply = not_now(Code.LIMIT_EXCEEDED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return _response(reply, close=True)
         except _TooSlow:
             return _response(not_now(Code.IO_FAILED, HTTPStatus.REQUEST_TIMEOUT), close=True)
-        finally:
-            self._pending -= 1
 
     def close(self) -> None:
         """Wait for the handlers that run."""
@@ -155,7 +163,7 @@ def _handle(desk: Desk, handler: Handler, body: bytes) -> Reply:
         return not_now(Code.INTERNAL, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _read_body(request: Request, *, limit: int) -> bytes:
+async def _read_body(request: Request, *, limit: int, take: Take) -> bytes:
     announced = request.headers.get("content-length", "0")
     if not announced.isdecimal() or int(announced[:20]) > limit:
         raise _TooLarge
@@ -163,10 +171,12 @@ async def _read_body(request: Request, *, limit: int) -> bytes:
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for piece in request.stream():
-                # Counted as it comes: a chunked body announces nothing.
-                body += piece
-                if len(body) > limit:
+                # Counted as it comes: a chunked body announces nothing, and who announces much and
+                # sends nothing holds nothing.
+                if len(body) + len(piece) > limit:
                     raise _TooLarge
+                take(len(piece))
+                body += piece
     except TimeoutError:
         raise _TooSlow from None
     return bytes(body)

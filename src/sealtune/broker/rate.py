@@ -51,7 +51,7 @@ class RateLimiter:
 
     def allows(self, address: str, now: float) -> bool:
         """Return whether `address` may ask at `now` (monotonic seconds)."""
-        group = _group(address)
+        group = address_group(address)
         with self._lock:
             bucket = self._buckets.pop(group, None) or TokenBucket(self._rate, now)
             self._buckets[group] = bucket
@@ -60,8 +60,8 @@ class RateLimiter:
             return bucket.take(now)
 
 
-def _group(address: str) -> str:
-    # A host usually has a whole /64 of IPv6 addresses; it is one asker.
+def address_group(address: str) -> str:
+    """Return what counts as one asker: an address, or a /64 of IPv6, which one host usually has."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
 """Running a broker: load, audit, listen, say so, serve until told to stop.
 
 uvicorn with the gaps closed that a public port needs: a deadline for request heads (it has one for
-idle connections only) and a bound on connections, not just on requests.
+idle connections only) and bounds on connections, not just on requests, in all and for one address.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sealtune.broker.audit import audit_store
 from sealtune.broker.config import BrokerConfig, load_config
 from sealtune.broker.desk import Desk
 from sealtune.broker.events import configure_logging, log_event
+from sealtune.broker.rate import address_group
 from sealtune.broker.store import Store
 from sealtune.broker.vault import load_vault
 from sealtune.core.clock import SystemClock
@@ -34,6 +35,7 @@ HEAD_BYTES_MAX: Final = 16 * KIB
 IDLE_TIMEOUT_S: Final = 15
 SHUTDOWN_TIMEOUT_S: Final = 10
 CONNECTIONS_MAX: Final = 1024
+CONNECTIONS_EACH_MAX: Final = CONNECTIONS_MAX // 4  # of one address: two for each of its requests
 _BACKLOG: Final = 1024
 
 
@@ -187,13 +189,17 @@ class _Server(uvicorn.Server):  # type: ignore[misc] # uvicorn is not typed stri
 
 
 class _BoundedProtocol(H11Protocol):  # type: ignore[misc] # uvicorn is not typed strictly
-    """HTTP/1.1 with a deadline for each request's head and a bound on connections."""
+    """HTTP/1.1 with a deadline for each request's head and bounds on connections."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _group = ""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
+        self._group = address_group(self.client[0]) if self.client else ""
+        if len(self.connections) > CONNECTIONS_MAX or self._own() > CONNECTIONS_EACH_MAX:
+            # Not counted any more: of a burst that comes at once, only what stays takes a place.
+            self.connections.discard(self)
             transport.abort()
             return
         self._arm()
@@ -208,6 +214,10 @@ class _BoundedProtocol(H11Protocol):  # type: ignore[misc] # uvicorn is not type
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         super().connection_lost(exc)
+
+    def _own(self) -> int:
+        # Counted anew each time: a tally kept beside the connections might drift from them.
+        return sum(other._group == self._group for other in self.connections)
 
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
