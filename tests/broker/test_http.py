@@ -35,10 +35,12 @@ ONCE = Patience(timeout_s=20, attempts=1)
 
 
 @contextlib.contextmanager
-def serving(desk: Desk, *, rate: Rate = PLENTY) -> Iterator[tuple[str, int]]:
+def serving(
+    desk: Desk, *, rate: Rate = PLENTY, listener: socket.socket | None = None
+) -> Iterator[tuple[str, int]]:
     """The broker on a socket, in a thread of this process."""
     gateway = Gateway(desk, rate=rate)
-    listener = server_module._listen("127.0.0.1", 0)
+    listener = listener or server_module._listen("127.0.0.1", 0)
     ready = threading.Event()
     config = server_module._uvicorn_config(make_app(gateway))
     server = server_module._Server(config, ready.set)
@@ -268,6 +270,23 @@ def test_idle_connections_of_one_address_leave_room_for_others(
         for connection in flood:
             connection.close()
         wait_for(400, lambda: status_if_any(place, MINE))
+
+
+def test_of_a_burst_of_connections_only_those_that_stay_count(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 4)
+    monkeypatch.setattr(server_module, "CONNECTIONS_EACH_MAX", 2)
+    listener = server_module._listen("127.0.0.1", 0)
+    place = listener.getsockname()[:2]
+    with contextlib.ExitStack() as stack:
+        # All wait when the broker begins to take connections, the honest one last.
+        for _ in range(8):
+            stack.enter_context(connect(place, MINE))
+        honest = stack.enter_context(connect(place, YOURS))
+        honest.sendall(b"GET /v1/broker HTTP/1.1\r\nHost: b\r\n\r\n")
+        with serving(desk, listener=listener):
+            assert honest.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_address_that_asks_too_often_is_told_to_wait(desk: Desk):
