@@ -62,6 +62,14 @@ def test_a_killed_worker_is_run_again(
     assert not list(output.glob(".*.part"))
 
 
+def test_what_a_killed_worker_was_writing_is_cleared(world: World, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    output.mkdir()
+    (output / ".result.sealed.0123456789ab.part").write_bytes(b"half")
+    world.run(world.agree("cleared"), output)
+    assert not list(output.glob(".*.part"))
+
+
 def test_the_run_of_a_killed_worker_counts_once(world: World, tmp_path: Path) -> None:
     contract = world.agree("counted", max_runs=1)
     output = tmp_path / "run"

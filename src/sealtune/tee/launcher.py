@@ -104,6 +104,9 @@ def run_contract(
     with storage_errors(spec.output):
         spec.output.mkdir(parents=True, exist_ok=True)
     with _locked(spec.output):
+        # What a killed worker was writing; nobody else writes here while the lock is held.
+        for unfinished in spec.output.glob(".*.part"):
+            unfinished.unlink(missing_ok=True)
         run_id = _run_id(spec.output, contract.digest)
         bubblewrap = _bubblewrap(spec.sandbox)
         finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
