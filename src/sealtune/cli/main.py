@@ -6,6 +6,7 @@ Loads no command until it is named; `sealtune --help` never loads torch, pydanti
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
@@ -86,6 +87,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
+    # As Ctrl-C: what the command started (a worker, the demo's brokers) ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -203,11 +203,15 @@ class BrokerProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
         )
-        line = self.process.stdout.readline() if self.process.stdout else b""
-        if not line:
+        try:
+            line = self.process.stdout.readline() if self.process.stdout else b""
+            if not line:
+                raise RuntimeError(f"the broker did not start: see {folder / 'broker.log'}")
+            self.ready: dict[str, Any] = json.loads(line)
+        except BaseException:
+            # An interruption here would leave it running: nobody else knows of it yet.
             self.close()
-            raise RuntimeError(f"the broker did not start: see {folder / 'broker.log'}")
-        self.ready: dict[str, Any] = json.loads(line)
+            raise
 
     @property
     def address(self) -> str:
