@@ -108,7 +108,7 @@ def _lines(outcome: RunOutcome) -> Iterator[str]:
             ("receipt", f"{outcome.receipt}  ({reported})"),
             ("contract", outcome.contract),
             ("run", outcome.run_id),
-            ("sandbox", "bubblewrap" if outcome.sandboxed else "none"),
+            ("sandbox", "bubblewrap" if outcome.sandboxed else "none: the worker was not confined"),
             ("phases", ", ".join(phases)),
         ]
     )
