@@ -1,0 +1,100 @@
+"""The worker opens the agreed inputs and no others, and believes no manifest without looking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sealtune.bundle.format import BundleKind
+from sealtune.bundle.manifest import Media
+from sealtune.bundle.reader import open_bundle_file
+from sealtune.bundle.writer import BundleWriter
+from sealtune.core.digest import sha256_digest
+from sealtune.crypto.hpke import RecipientKey
+from sealtune.crypto.secret import ContentKey
+from sealtune.crypto.signing import SigningKey
+from sealtune.errors import Code, SealtuneError
+from sealtune.worker.inputs import find_inputs, open_model, open_records
+
+OWNER, KEY = SigningKey.generate(), ContentKey.generate()
+RECIPIENT = RecipientKey.generate().public
+
+
+def sealed(path: Path, *, kind: BundleKind, entries: list[tuple[str, bytes, Media, int]]) -> Path:
+    with path.open("wb") as file:
+        writer = BundleWriter(file, kind=kind, owner=OWNER, key=KEY)
+        for name, data, media, count in entries:
+            writer.add_entry(name, data, media=media, count=count)
+        writer.finish(facts={}, recipients=[RECIPIENT])
+    return path
+
+
+def dataset(path: Path, text: bytes, *, count: int) -> Path:
+    return sealed(path, kind=BundleKind.DATASET, entries=[("shard", text, Media.RECORDS, count)])
+
+
+def contract(path: Path, **changes: Any) -> Any:
+    with open_bundle_file(path) as bundle:
+        values = {"name": "notes", "bundle": bundle.digest, "kind": BundleKind.DATASET}
+    item = SimpleNamespace(**values | {"owner": "hospital"} | changes)
+    owner = SimpleNamespace(signing=OWNER.public)
+    stranger = SimpleNamespace(signing=SigningKey.generate().public)
+    parties = {"hospital": owner, "stranger": stranger}
+    return SimpleNamespace(contract=SimpleNamespace(inputs=[item], parties=parties))
+
+
+def test_the_agreed_bundle_is_found(tmp_path: Path) -> None:
+    path = dataset(tmp_path / "b", b'{"text":"a"}\n{"text":"b"}\n', count=2)
+    found = find_inputs(contract(path), {"notes": path})["notes"]
+    assert open_records(found, {found.digest: KEY}) == [{"text": "a"}, {"text": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"bundle": sha256_digest(b"another")}, Code.BUNDLE_DIGEST),
+        ({"owner": "stranger"}, Code.BUNDLE_OWNER),
+        ({"kind": BundleKind.MODEL}, Code.BUNDLE_KIND),
+    ],
+)
+def test_any_other_is_refused(tmp_path: Path, changes: dict[str, Any], code: Code) -> None:
+    path = dataset(tmp_path / "b", b"{}\n", count=1)
+    with pytest.raises(SealtuneError) as caught:
+        find_inputs(contract(path, **changes), {"notes": path})
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "code"),
+    [
+        (b'{"text":"a"}\n', 2, Code.RECORD_MALFORMED),
+        (b"[1]\n", 1, Code.RECORD_MALFORMED),
+        (b'{"text":\n', 1, Code.JSON_MALFORMED),
+        (b'{"a":1,"a":2}\n', 1, Code.JSON_MALFORMED),
+    ],
+)
+def test_records_that_are_none(tmp_path: Path, text: bytes, count: int, code: Code) -> None:
+    """A hostile owner seals what `sealtune seal` would not."""
+    path = dataset(tmp_path / "b", text, count=count)
+    with open_bundle_file(path) as bundle, pytest.raises(SealtuneError) as caught:
+        open_records(bundle, {bundle.digest: KEY})
+    assert caught.value.code is code
+
+
+def test_a_dataset_without_records(tmp_path: Path) -> None:
+    entries = [("notes.txt", b"x", Media.FILE, 0)]
+    path = sealed(tmp_path / "b", kind=BundleKind.DATASET, entries=entries)
+    with open_bundle_file(path) as bundle, pytest.raises(SealtuneError) as caught:
+        open_records(bundle, {bundle.digest: KEY})
+    assert caught.value.code is Code.RECORDS_EMPTY
+
+
+def test_a_model_without_configuration(tmp_path: Path) -> None:
+    entries = [("vocab.txt", b"x", Media.FILE, 0)]
+    path = sealed(tmp_path / "b", kind=BundleKind.MODEL, entries=entries)
+    with open_bundle_file(path) as bundle, pytest.raises(SealtuneError) as caught:
+        open_model(bundle, {bundle.digest: KEY})
+    assert caught.value.code is Code.MODEL_MALFORMED
