@@ -25,6 +25,7 @@ from sealtune.receipt.outputs import verify_result_bundle, verify_result_folder
 from sealtune.receipt.receipt import parse_receipt
 from sealtune.receipt.verify import verify_receipt, verify_receipt_against_contract
 from sealtune.tee.events import WorkerEvent
+from sealtune.tee.launcher import Sandbox
 from training.tiny_models import make_model
 
 
@@ -166,3 +167,19 @@ def test_conversations_train_a_decoder(world: World, tmp_path: Path) -> None:
     receipt = parse_receipt(outcome.receipt.read_bytes())
     metrics = json.loads(receipt.envelope.payload)["predicate"]["metrics"]
     assert metrics["loss_after"] < metrics["loss_before"]
+
+
+def test_without_a_sandbox_it_runs_and_says_so(world: World, tmp_path: Path) -> None:
+    outcome = world.run(world.agree("bare-host"), tmp_path / "run", sandbox=Sandbox.OFF)
+    assert outcome.reported
+    assert not outcome.sandboxed
+
+
+def test_a_sandbox_that_is_required_and_absent_stops_the_launch(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sealtune.tee.launcher.sandbox_available", lambda: "")
+    contract = world.agree("required")
+    with pytest.raises(SealtuneError) as caught:
+        world.run(contract, tmp_path / "run", sandbox=Sandbox.REQUIRE)
+    assert caught.value.code is Code.TEE_UNAVAILABLE
