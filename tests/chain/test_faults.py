@@ -114,7 +114,7 @@ def test_training_resumes_from_its_newest_checkpoint(world: World, tmp_path: Pat
     assert resumed == adapter(world, whole, tmp_path / "opened-whole")
 
 
-@pytest.mark.parametrize("phase", ["attest", "train", "report"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_a_killed_broker_comes_back(
     world: World, tmp_path: Path, uninterrupted: bytes, phase: str
 ) -> None:
