@@ -40,6 +40,12 @@ def test_statement_is_an_in_toto_statement(run: FinishedRun) -> None:
     assert document["predicate"]["result"]["bytes"] == sum(map(len, FILES.values()))
 
 
+def test_metrics_have_no_digits_to_say_something_else_in(run: FinishedRun) -> None:
+    record = replace(run.record, metrics={"accuracy_after": 0.123456789})
+    document = json.loads(build_statement(run.contract, run=record, output=run.output))
+    assert document["predicate"]["metrics"] == {"accuracy_after": 0.1235}
+
+
 def test_statement_needs_signed_files_and_sound_facts(run: FinishedRun) -> None:
     with pytest.raises(ValueError, match="no model signature"):
         build_statement(run.contract, run=run.record, output=replace(run.output, files=FILES))
