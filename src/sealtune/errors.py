@@ -76,7 +76,30 @@ class Code(StrEnum):
     EVIDENCE_TCB_BINDING = "evidence-tcb-binding"
     EVIDENCE_CHIP_BINDING = "evidence-chip-binding"
     EVIDENCE_REVOKED = "evidence-revoked"
+    EVIDENCE_TCB_LEVEL = "evidence-tcb-level"
+    EVIDENCE_QE = "evidence-qe"
+    EVIDENCE_VTPM_BINDING = "evidence-vtpm-binding"
+    EVIDENCE_PCR_DIGEST = "evidence-pcr-digest"
+    EVIDENCE_UNSIGNED = "evidence-unsigned"
+    EVENT_LOG_MALFORMED = "event-log-malformed"
+    EVENT_LOG_MISMATCH = "event-log-mismatch"
+    DEVICE_FWID = "device-fwid"
+    DEVICE_DUPLICATE = "device-duplicate"
+    DEVICE_SPLICED = "device-spliced"
+    RIM_MISMATCH = "rim-mismatch"
     FRESHNESS = "freshness"
+    # attestation: endorsements
+    ENDORSEMENT_MALFORMED = "endorsement-malformed"
+    ENDORSEMENT_MISSING = "endorsement-missing"
+    ENDORSEMENT_STALE = "endorsement-stale"
+    ENDORSEMENT_MISMATCH = "endorsement-mismatch"
+    ENDORSEMENT_SIGNATURE = "endorsement-signature"
+    FETCH_FAILED = "fetch-failed"
+    FETCH_THROTTLED = "fetch-throttled"
+    # tokens
+    TOKEN_MALFORMED = "token-malformed"  # noqa: S105 - a code, no password
+    TOKEN_ALGORITHM = "token-algorithm"  # noqa: S105
+    TOKEN_SIGNATURE = "token-signature"  # noqa: S105
     # attestation: appraisal
     APPRAISAL_INSECURE = "appraisal-insecure"
     APPRAISAL_KIND = "appraisal-kind"
@@ -87,8 +110,19 @@ class Code(StrEnum):
     APPRAISAL_MEASUREMENT = "appraisal-measurement"
     APPRAISAL_HOST_DATA = "appraisal-host-data"
     APPRAISAL_PLATFORM = "appraisal-platform"
+    APPRAISAL_TCB_STATUS = "appraisal-tcb-status"
+    APPRAISAL_ADVISORY = "appraisal-advisory"
+    APPRAISAL_EVALUATION = "appraisal-evaluation"
+    APPRAISAL_ENDORSEMENT_AGE = "appraisal-endorsement-age"
+    APPRAISAL_REGISTER = "appraisal-register"
+    APPRAISAL_MEMORY = "appraisal-memory"
+    APPRAISAL_DEVICES = "appraisal-devices"
+    # measuring
+    FIRMWARE_MALFORMED = "firmware-malformed"
     # tee
     TEE_UNAVAILABLE = "tee-unavailable"
+    ATTESTER_FAILED = "attester-failed"
+    ATTESTER_RACED = "attester-raced"
     LAUNCH_FAILED = "launch-failed"
     # protocol, broker, release
     MESSAGE_MALFORMED = "message-malformed"

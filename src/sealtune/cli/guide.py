@@ -280,11 +280,116 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.EVIDENCE_REVOKED: Guidance(
         "verification", "The vendor has revoked a certificate.", _GENUINE
     ),
+    Code.EVIDENCE_TCB_LEVEL: Guidance(
+        "verification",
+        "Intel's TCB info has no level for this platform.",
+        _GENUINE,
+    ),
+    Code.EVIDENCE_QE: Guidance(
+        "verification",
+        "The quoting enclave is not the one that Intel names.",
+        _GENUINE,
+    ),
+    Code.EVIDENCE_VTPM_BINDING: Guidance(
+        "verification",
+        "The virtual TPM is not the one that the hardware report names.",
+        _GENUINE,
+    ),
+    Code.EVIDENCE_PCR_DIGEST: Guidance(
+        "verification",
+        "PCR values are not those that the TPM signed.",
+        "collect the evidence again; do not edit it",
+    ),
+    Code.EVIDENCE_UNSIGNED: Guidance(
+        "verification",
+        "A token that nobody signed (`alg: none`) is offered as evidence.",
+        "send the device's own evidence, not a local verifier's opinion of it",
+    ),
+    Code.EVENT_LOG_MALFORMED: Guidance(
+        "format",
+        "An event log cannot be read.",
+        "collect the evidence again on the machine itself",
+    ),
+    Code.EVENT_LOG_MISMATCH: Guidance(
+        "verification",
+        "Replaying the event log does not give the registers that the hardware signed.",
+        "collect log and evidence together; if it stays, the log was changed",
+    ),
+    Code.DEVICE_FWID: Guidance(
+        "verification",
+        "A device runs other firmware than its certificate was made for.",
+        _GENUINE,
+    ),
+    Code.DEVICE_DUPLICATE: Guidance(
+        "verification",
+        "One device stands for several.",
+        "collect evidence of every device; each answers for itself only",
+    ),
+    Code.DEVICE_SPLICED: Guidance(
+        "verification",
+        "Request and response in a device's evidence do not belong together.",
+        "collect the evidence again; do not edit it",
+    ),
+    Code.RIM_MISMATCH: Guidance(
+        "verification",
+        "A device's measurements differ from the vendor's reference values.",
+        "install a driver and firmware that the vendor published, then attest again",
+    ),
     Code.FRESHNESS: Guidance(
         "verification",
         "The evidence does not bind this challenge, worker key and contract: it is replayed, "
         "relayed or of another run.",
         "start the run again; if it happens twice, the machine or the network is hostile",
+    ),
+    Code.ENDORSEMENT_MALFORMED: Guidance(
+        "format",
+        "A vendor's document (certificate, revocation list, TCB info, RIM) cannot be read.",
+        "fetch it again with `sealtune endorsements fetch`",
+    ),
+    Code.ENDORSEMENT_MISSING: Guidance(
+        "verification",
+        "A vendor's document that this evidence needs is not there.",
+        "fetch it with `sealtune endorsements fetch EVIDENCE`, or give it with --endorsements",
+    ),
+    Code.ENDORSEMENT_STALE: Guidance(
+        "verification",
+        "A vendor's document is not valid at this time.",
+        "fetch a current one with `sealtune endorsements fetch`; check the clock",
+    ),
+    Code.ENDORSEMENT_MISMATCH: Guidance(
+        "verification",
+        "Vendor documents of different platforms or times are mixed.",
+        "fetch all of them again together with `sealtune endorsements fetch`",
+    ),
+    Code.ENDORSEMENT_SIGNATURE: Guidance(
+        "verification",
+        "A vendor's document is not signed by the vendor.",
+        "fetch it again; if it stays, somebody changed it on the way",
+    ),
+    Code.FETCH_FAILED: Guidance(
+        "transport",
+        "An endorsement service could not be reached or answered something else.",
+        "check the address and the network, then try again",
+    ),
+    Code.FETCH_THROTTLED: Guidance(
+        "transport",
+        "An endorsement service asked for fewer requests.",
+        "wait for the time that the message names, then try again",
+    ),
+    Code.TOKEN_MALFORMED: Guidance(
+        "format",
+        "A token is not a compact JWS with the expected claims.",
+        _MAKER,
+    ),
+    Code.TOKEN_ALGORITHM: Guidance(
+        "verification",
+        "A token is signed with an algorithm that is not accepted.",
+        _MAKER,
+    ),
+    Code.TOKEN_SIGNATURE: Guidance(
+        "verification",
+        "A token's signature does not match.",
+        _MAKER,
     ),
     Code.APPRAISAL_INSECURE: Guidance(
         "appraisal",
@@ -325,10 +430,60 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.APPRAISAL_PLATFORM: Guidance(
         "appraisal", "The machine is set up in a way that the contract does not accept.", _OPERATOR
     ),
+    Code.APPRAISAL_TCB_STATUS: Guidance(
+        "appraisal",
+        "Intel's status of this platform is not an accepted one.",
+        _OPERATOR,
+    ),
+    Code.APPRAISAL_ADVISORY: Guidance(
+        "appraisal",
+        "A security advisory that the policy denies applies to this platform.",
+        _OPERATOR,
+    ),
+    Code.APPRAISAL_EVALUATION: Guidance(
+        "appraisal",
+        "The platform was judged by an older TCB evaluation than the policy asks for.",
+        "fetch newer endorsements with `sealtune endorsements fetch`",
+    ),
+    Code.APPRAISAL_ENDORSEMENT_AGE: Guidance(
+        "appraisal",
+        "The vendor's documents are older than the policy allows.",
+        "fetch newer endorsements with `sealtune endorsements fetch`",
+    ),
+    Code.APPRAISAL_REGISTER: Guidance(
+        "appraisal",
+        "A runtime register (RTMR, PCR, MRSIGNER ...) is not an accepted one.",
+        "start the agreed image unchanged, or agree on these values",
+    ),
+    Code.APPRAISAL_MEMORY: Guidance(
+        "appraisal",
+        "The operator can read this machine's memory and the policy does not accept that.",
+        _OPERATOR,
+    ),
+    Code.APPRAISAL_DEVICES: Guidance(
+        "appraisal",
+        "The devices are not those that the policy asks for.",
+        "attach the agreed devices in confidential mode, or agree on these",
+    ),
+    Code.FIRMWARE_MALFORMED: Guidance(
+        "format",
+        "A firmware file cannot be measured.",
+        "give the OVMF file that the guest boots with",
+    ),
     Code.TEE_UNAVAILABLE: Guidance(
         "config",
         "The TEE or sandbox that was asked for does not work here.",
         "check the machine's firmware settings and the permissions of its device",
+    ),
+    Code.ATTESTER_FAILED: Guidance(
+        "transport",
+        "The TEE's own interface refused to make evidence.",
+        "see `sealtune doctor`; try again, and look at the kernel log",
+    ),
+    Code.ATTESTER_RACED: Guidance(
+        "transport",
+        "Somebody else used the TEE's interface at the same time, again and again.",
+        "stop other programs that attest, then try again",
     ),
     Code.LAUNCH_FAILED: Guidance(
         "failure",
