@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sealtune.crypto.ecdsa import P384_ORDER, P384Key, RsaKey, verify_ecdsa_p384, verify_rsa_pss
+from sealtune.crypto.ecdsa import P384_ORDER, P384Key, verify_ecdsa_p384
+from sealtune.crypto.rsa import RsaKey, verify_rsa_pss
 from sealtune.errors import Code, FormatError, VerificationError
 from sealtune.testing.mock_amd import MockAmd
 
@@ -106,8 +107,8 @@ def test_private_keys_survive_a_round_trip(mock_amd: MockAmd) -> None:
         with pytest.raises(FormatError) as refusal:
             P384Key.from_der(wrong)
         assert refusal.value.code is Code.KEY_FILE_MALFORMED
-    rsa2048 = pkcs8(rsa.generate_private_key(public_exponent=65537, key_size=2048))
-    for wrong in (ecdsa.reveal(), rsa2048, pkcs8(Ed25519PrivateKey.generate())):
+    rsa1024 = pkcs8(rsa.generate_private_key(public_exponent=65537, key_size=1024))
+    for wrong in (ecdsa.reveal(), rsa1024, pkcs8(Ed25519PrivateKey.generate())):
         with pytest.raises(FormatError) as refusal:
             RsaKey.from_der(wrong)
         assert refusal.value.code is Code.KEY_FILE_MALFORMED

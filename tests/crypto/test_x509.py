@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from sealtune.attestation.snp_report import Signer
 from sealtune.core.limits import CERTIFICATE_BYTES_MAX
-from sealtune.crypto import der, x509, x509_builder
+from sealtune.crypto import algorithms, der, x509, x509_builder
+from sealtune.crypto import extensions as extensions_module
 from sealtune.crypto.der import Tag
 from sealtune.crypto.x509 import Certificate, Extension, parse_certificate
 from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 from sealtune.testing.mock_amd import MockAmd, MockVek
 
 PSS = der.encode_oid("1.2.840.113549.1.1.10")
-SHA384 = der.encode(Tag.SEQUENCE, der.encode_oid(x509.OID_SHA384), der.encode(Tag.NULL))
-SHA384_BARE = der.encode(Tag.SEQUENCE, der.encode_oid(x509.OID_SHA384))
+SHA384 = der.encode(Tag.SEQUENCE, der.encode_oid(algorithms.OID_SHA384), der.encode(Tag.NULL))
+SHA384_BARE = der.encode(Tag.SEQUENCE, der.encode_oid(algorithms.OID_SHA384))
 SHA256 = der.encode(Tag.SEQUENCE, der.encode_oid("2.16.840.1.101.3.4.2.1"), der.encode(Tag.NULL))
-MGF1 = der.encode_oid(x509.OID_MGF1)
+MGF1 = der.encode_oid(algorithms.OID_MGF1)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,9 @@ def test_the_same_algorithm_spelled_otherwise_is_read(
     parse_certificate(rebuilt(chain[0], {2: algorithm}, outer=algorithm))
 
 
-RSA_PKCS1 = der.encode(Tag.SEQUENCE, der.encode_oid("1.2.840.113549.1.1.12"), der.encode(Tag.NULL))
+RSA_SHA1 = der.encode(Tag.SEQUENCE, der.encode_oid("1.2.840.113549.1.1.5"), der.encode(Tag.NULL))
+RSA_SHA384 = der.encode_oid("1.2.840.113549.1.1.12")
+ECDSA_SHA384 = der.encode_oid("1.2.840.10045.4.3.3")
 PSS_DEFAULTS = der.encode(Tag.SEQUENCE, PSS, der.encode(Tag.SEQUENCE))
 PSS_TWICE = der.encode(
     Tag.SEQUENCE,
@@ -111,7 +114,12 @@ PSS_TWICE = der.encode(
 @pytest.mark.parametrize(
     "algorithm",
     [
-        RSA_PKCS1,
+        RSA_SHA1,
+        der.encode(Tag.SEQUENCE, RSA_SHA384, der.encode(Tag.SEQUENCE)),
+        der.encode(Tag.SEQUENCE, RSA_SHA384, der.encode(Tag.NULL), der.encode(Tag.NULL)),
+        der.encode(Tag.SEQUENCE, ECDSA_SHA384, der.encode(Tag.NULL)),
+        der.encode(Tag.SEQUENCE),
+        der.encode(Tag.SEQUENCE, PSS),
         PSS_DEFAULTS,
         PSS_TWICE,
         pss(digest=SHA256),
@@ -120,9 +128,28 @@ PSS_TWICE = der.encode(
         pss(salt=32),
         pss(trailer=2),
         pss(
-            digest=der.encode(Tag.SEQUENCE, der.encode_oid(x509.OID_SHA384), der.encode_integer(1))
+            digest=der.encode(
+                Tag.SEQUENCE, der.encode_oid(algorithms.OID_SHA384), der.encode_integer(1)
+            )
         ),
         pss(digest=der.encode(Tag.SEQUENCE)),
+    ],
+    ids=[
+        "rsa-sha1",
+        "rsa-with-parameters",
+        "rsa-with-more",
+        "ecdsa-with-null",
+        "nothing",
+        "pss-without-parameters",
+        "pss-defaults",
+        "pss-digest-twice",
+        "pss-sha256",
+        "pss-mask-sha256",
+        "pss-other-mask",
+        "pss-salt-32",
+        "pss-trailer-2",
+        "pss-digest-with-parameters",
+        "pss-digest-empty",
     ],
 )
 def test_other_signature_algorithms_are_refused(chain: tuple[bytes, ...], algorithm: bytes) -> None:
@@ -289,7 +316,7 @@ def test_a_certificate_of_another_issuer_is_refused(chain: tuple[bytes, ...]) ->
 
 def test_an_issuer_that_is_no_authority_is_refused(chain: tuple[bytes, ...]) -> None:
     vek, ask, _ = map(parse_certificate, chain)
-    usage, constraints = x509.OID_KEY_USAGE, x509.OID_BASIC_CONSTRAINTS
+    usage, constraints = extensions_module.OID_KEY_USAGE, extensions_module.OID_BASIC_CONSTRAINTS
     signs_crl = Extension(critical=True, value=b"\x03\x02\x01\x02")
     no_authority = Extension(critical=True, value=der.encode(Tag.SEQUENCE))
     said_no = Extension(

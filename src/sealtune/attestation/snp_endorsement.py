@@ -11,6 +11,7 @@ from datetime import datetime
 from sealtune.attestation.anchors import Product, Root, TrustAnchors
 from sealtune.attestation.snp_report import Signer, Tcb
 from sealtune.crypto import der
+from sealtune.crypto.algorithms import SignatureAlgorithm
 from sealtune.crypto.der import Tag
 from sealtune.crypto.x509 import (
     Certificate,
@@ -68,6 +69,11 @@ def verify_endorsement(
     vek, intermediate, ark = map(parse_certificate, certificates)
     root = anchors.find(ark.digest)
     _require_roles(vek, intermediate, ark, signer=signer, product=root.product)
+    # spec/attestation §6.1: AMD signs with nothing else, so another algorithm is not AMD's.
+    if any(c.algorithm is not SignatureAlgorithm.PSS_SHA384 for c in (vek, intermediate, ark)):
+        raise VerificationError(
+            Code.CERTIFICATE_SIGNATURE, "a certificate of AMD's chain not signed with RSASSA-PSS"
+        )
     verify_issued(ark, issuer=ark)
     verify_issued(intermediate, issuer=ark)
     verify_issued(vek, issuer=intermediate)

@@ -27,6 +27,7 @@ class Tag(enum.IntEnum):
     OCTET_STRING = 0x04
     NULL = 0x05
     OID = 0x06
+    ENUMERATED = 0x0A
     UTF8_STRING = 0x0C
     PRINTABLE_STRING = 0x13
     IA5_STRING = 0x16
@@ -44,13 +45,13 @@ class Element:
     content: bytes
     raw: bytes
 
-    def children(self) -> tuple[Element, ...]:
-        """Return the elements in the content, at most 64.
+    def children(self, *, limit: int = _CHILDREN_MAX) -> tuple[Element, ...]:
+        """Return the elements in the content, at most `limit`.
 
         Raises:
-            FormatError: the content is not a series of whole elements.
+            FormatError: the content is not a series of whole elements, or of more.
         """
-        return tuple(_elements(self.content))
+        return tuple(_elements(self.content, limit))
 
 
 def _malformed(reason: str) -> FormatError:
@@ -78,12 +79,12 @@ def _header(data: bytes, offset: int) -> tuple[int, int, int]:
     return tag, start, start + length
 
 
-def _elements(data: bytes) -> Iterator[Element]:
+def _elements(data: bytes, limit: int) -> Iterator[Element]:
     offset = count = 0
     while offset < len(data):
         count += 1
-        if count > _CHILDREN_MAX:
-            raise _malformed(f"more than {_CHILDREN_MAX} elements in one")
+        if count > limit:
+            raise _malformed(f"more than {limit} elements in one")
         tag, start, end = _header(data, offset)
         yield Element(tag, data[start:end], data[offset:end])
         offset = end
@@ -114,13 +115,37 @@ def expect(element: Element, tag: int) -> Element:
     return element
 
 
+def fields(element: Element, count: int) -> tuple[Element, ...]:
+    """Return the elements in `element`, which must be `count`.
+
+    Raises:
+        FormatError: there are more or fewer, or they are not whole.
+    """
+    children = element.children()
+    if len(children) != count:
+        raise _malformed(f"{len(children)} fields where {count} belong")
+    return children
+
+
 def read_integer(element: Element) -> int:
     """Return the INTEGER that `element` is, of at most 1024 octets.
 
     Raises:
         FormatError: another tag, or not in its shortest form.
     """
-    content = expect(element, Tag.INTEGER).content
+    return _integer(expect(element, Tag.INTEGER).content)
+
+
+def read_enumerated(element: Element) -> int:
+    """Return the number of the ENUMERATED that `element` is.
+
+    Raises:
+        FormatError: another tag, or not in its shortest form.
+    """
+    return _integer(expect(element, Tag.ENUMERATED).content)
+
+
+def _integer(content: bytes) -> int:
     if not 1 <= len(content) <= 1024:
         raise _malformed("INTEGER of no or too many octets")
     if len(content) > 1 and (content[0] == 0) == (content[1] < 0x80) and content[0] in (0, 0xFF):

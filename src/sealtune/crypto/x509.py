@@ -1,8 +1,7 @@
-"""X.509 certificates of hardware vendors: read and verified one link at a time.
+"""X.509 certificates of hardware vendors: read, and verified link by link up to a root.
 
-Tolerates serial number 0 (every AMD VCEK has it) and knows one signature algorithm, RSASSA-PSS with
-SHA-384 and 48 bytes of salt. Does not build or search chains, fetch anything, or read the clock:
-the caller names each link.
+Tolerates serial number 0 (every AMD VCEK has it). Does not build or search chains, decide whether a
+root is trusted, fetch anything, or read the clock: the caller names each link and pins the root.
 """
 
 from __future__ import annotations
@@ -10,42 +9,52 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from types import MappingProxyType
 
 from sealtune.core.digest import Digest, sha256_digest
 from sealtune.core.limits import CERTIFICATE_BYTES_MAX, CHAIN_CERTIFICATES_MAX
 from sealtune.crypto import der
+from sealtune.crypto.algorithms import SignatureAlgorithm, read_algorithm, verify_signature
 from sealtune.crypto.der import Element, Tag
-from sealtune.crypto.ecdsa import verify_rsa_pss
+from sealtune.crypto.extensions import (
+    DIGITAL_SIGNATURE,
+    KEY_CERT_SIGN,
+    OID_BASIC_CONSTRAINTS,
+    OID_EXTENDED_KEY_USAGE,
+    OID_KEY_USAGE,
+    OID_SUBJECT_ALT_NAME,
+    Constraints,
+    read_constraints,
+    read_extended_key_usage,
+    read_extensions,
+    read_key_usage,
+)
+from sealtune.crypto.extensions import Extension as Extension
 from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 
 VERSION_TAG, EXTENSIONS_TAG = 0xA0, 0xA3
-OID_PSS = "1.2.840.113549.1.1.10"
-OID_MGF1 = "1.2.840.113549.1.1.8"
-OID_SHA384 = "2.16.840.1.101.3.4.2.2"
+OID_OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 _OID_COMMON_NAME = "2.5.4.3"
-OID_BASIC_CONSTRAINTS = "2.5.29.19"
-OID_KEY_USAGE = "2.5.29.15"
-_KEY_CERT_SIGN = 5
-SALT_BYTES = 48
-# digest, mask, salt and, in the older certificates, the default trailer spelled out.
-_PSS_PARAMETERS = ((0xA0, 0xA1, 0xA2), (0xA0, 0xA1, 0xA2, 0xA3))
-_UNDERSTOOD = frozenset({OID_BASIC_CONSTRAINTS, OID_KEY_USAGE})
+# RFC 5280 §4.1.2.2 says at most 20 octets; Intel fills all 160 bits, which DER writes in 21.
+_SERIAL_BITS_MAX = 160
+_UNDERSTOOD = frozenset(
+    {
+        OID_BASIC_CONSTRAINTS,  # verify_issued and verify_chain
+        OID_KEY_USAGE,  # verify_issued, require_may_sign, crl, ocsp
+        # A restriction to one purpose. verify_chain refuses the one that would be dangerous under
+        # the roots of hardware, a delegated OCSP responder; the caller asks for the one it needs.
+        OID_EXTENDED_KEY_USAGE,
+        # Critical where the subject is empty (RFC 5280 §4.2.1.6), as in the certificates of TPM
+        # endorsement keys. Another name restricts nothing, and no check of ours goes by name alone.
+        OID_SUBJECT_ALT_NAME,
+    }
+)
 _PEM = re.compile(
     rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]{1,16384})-----END CERTIFICATE-----"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """A certificate extension: the content of its OCTET STRING, and its critical flag."""
-
-    critical: bool
-    value: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,7 @@ class Certificate:
 
     raw: bytes
     tbs: bytes
+    algorithm: SignatureAlgorithm
     signature: bytes
     serial: int
     issuer: bytes
@@ -75,16 +85,24 @@ class Certificate:
         return sha256_digest(self.raw)
 
     @property
+    def constraints(self) -> Constraints:
+        """Its basicConstraints."""
+        return read_constraints(self.extensions)
+
+    @property
+    def key_usage(self) -> frozenset[int] | None:
+        """The bits of its keyUsage; None without it."""
+        return read_key_usage(self.extensions)
+
+    @property
+    def extended_key_usage(self) -> frozenset[str] | None:
+        """The purposes in its extKeyUsage; None without it."""
+        return read_extended_key_usage(self.extensions)
+
+    @property
     def may_issue(self) -> bool:
         """Whether basicConstraints and keyUsage both let it sign certificates (RFC 5280 §4.2.1)."""
-        constraints = self.extensions.get(OID_BASIC_CONSTRAINTS)
-        usage = self.extensions.get(OID_KEY_USAGE)
-        if constraints is None or usage is None:
-            return False
-        flags = der.read_flags(der.read_element(usage.value, tag=Tag.BIT_STRING))
-        fields = der.read_element(constraints.value, tag=Tag.SEQUENCE).children()
-        authority = bool(fields) and fields[0].tag == Tag.BOOLEAN and der.read_boolean(fields[0])
-        return authority and _KEY_CERT_SIGN in flags
+        return self.constraints.authority and KEY_CERT_SIGN in (self.key_usage or ())
 
 
 def _malformed(reason: str) -> FormatError:
@@ -113,79 +131,71 @@ def parse_certificate(data: bytes) -> Certificate:
     """Return the certificate that `data`, in DER, holds.
 
     Raises:
-        FormatError: larger than 8 KiB, not a version 3 certificate in DER, signed with another
-            algorithm than RSASSA-PSS SHA-384, an extension twice, or a critical extension that we
-            do not understand.
+        FormatError: larger than 8 KiB, not a version 3 certificate in DER, a serial number that is
+            negative or above 160 bits, signed with an algorithm that is not known here, an
+            extension twice, or a critical extension that we do not understand.
     """
     if len(data) > CERTIFICATE_BYTES_MAX:
         raise FormatError(Code.LIMIT_EXCEEDED, f"certificate: larger than {CERTIFICATE_BYTES_MAX}")
-    tbs, algorithm, signature = _fields(der.read_element(data, tag=Tag.SEQUENCE), 3)
+    tbs, algorithm, signature = der.fields(der.read_element(data, tag=Tag.SEQUENCE), 3)
     der.expect(tbs, Tag.SEQUENCE)
     # version, serial, signature, issuer, validity, subject, key, extensions; unique identifiers are
     # not used.
-    version, serial, inner, issuer, validity, subject, spki, extensions = _fields(tbs, 8)
+    version, serial, inner, issuer, validity, subject, spki, extensions = der.fields(tbs, 8)
     # RFC 5280 §4.1.1.2: the algorithm inside must be the one outside, which is not signed.
     if inner.raw != algorithm.raw:
         raise _malformed("two different signature algorithms")
-    _require_pss_sha384(algorithm)
     if der.expect(version, VERSION_TAG).content != der.encode_integer(2):
         raise _malformed("not version 3")
-    not_before, not_after = _fields(der.expect(validity, Tag.SEQUENCE), 2)
-    return Certificate(
+    not_before, not_after = der.fields(der.expect(validity, Tag.SEQUENCE), 2)
+    certificate = Certificate(
         raw=data,
         tbs=tbs.raw,
+        algorithm=read_algorithm(algorithm),
         signature=der.read_bit_string(signature),
-        serial=der.read_integer(serial),
+        serial=read_serial(serial),
         issuer=issuer.raw,
-        issuer_cn=_common_name(issuer),
+        issuer_cn=common_name(issuer),
         subject=subject.raw,
-        subject_cn=_common_name(subject),
+        subject_cn=common_name(subject),
         not_before=der.read_time(not_before),
         not_after=der.read_time(not_after),
         spki=der.expect(spki, Tag.SEQUENCE).raw,
         extensions=_extensions(extensions),
     )
+    _require_readable(certificate)
+    return certificate
 
 
-def _fields(element: Element, count: int) -> tuple[Element, ...]:
-    children = element.children()
-    if len(children) != count:
-        raise _malformed(f"{len(children)} fields where {count} belong")
-    return children
+def _require_readable(certificate: Certificate) -> None:
+    # What we claim to understand must be readable, whether or not a later check looks at it.
+    read_constraints(certificate.extensions)
+    read_key_usage(certificate.extensions)
+    read_extended_key_usage(certificate.extensions)
 
 
-def _require_pss_sha384(algorithm: Element) -> None:
-    """RFC 4055 §3.1: compare the parameters by meaning; the default trailer may be spelled out."""
-    oid, parameters = _fields(der.expect(algorithm, Tag.SEQUENCE), 2)
-    if der.read_oid(oid) != OID_PSS:
-        raise _malformed("signature algorithm is not RSASSA-PSS")
-    given = der.expect(parameters, Tag.SEQUENCE).children()
-    if tuple(field.tag for field in given) not in _PSS_PARAMETERS:
-        raise _malformed("RSASSA-PSS parameters missing or unknown")
-    (digest,) = _fields(given[0], 1)
-    (mask,) = _fields(given[1], 1)
-    (salt,) = _fields(given[2], 1)
-    mask_oid, mask_digest = _fields(der.expect(mask, Tag.SEQUENCE), 2)
-    if der.read_oid(mask_oid) != OID_MGF1 or der.read_integer(salt) != SALT_BYTES:
-        raise _malformed("RSASSA-PSS without MGF1 or with another salt")
-    if {_algorithm_oid(digest), _algorithm_oid(mask_digest)} != {OID_SHA384}:
-        raise _malformed("RSASSA-PSS with another digest than SHA-384")
-    if len(given) == 4 and given[3].content != der.encode_integer(1):
-        raise _malformed("RSASSA-PSS with another trailer")
+def read_serial(element: Element) -> int:
+    """Return the serial number that `element` is.
+
+    Raises:
+        FormatError: it is no INTEGER, negative, or above 160 bits.
+    """
+    serial = der.read_integer(element)
+    if not 0 <= serial < 1 << _SERIAL_BITS_MAX:
+        raise _malformed(f"a serial number that is negative or above {_SERIAL_BITS_MAX} bits")
+    return serial
 
 
-def _algorithm_oid(element: Element) -> str:
-    children = der.expect(element, Tag.SEQUENCE).children()
-    if not children or any(child.raw != b"\x05\x00" for child in children[1:]):
-        raise _malformed("a digest algorithm with parameters")
-    return der.read_oid(children[0])
+def common_name(name: Element) -> str:
+    """Return the common name in `name`, "" without one.
 
-
-def _common_name(name: Element) -> str:
+    Raises:
+        FormatError: more than one, or one that is not printable ASCII.
+    """
     found = []
     for relative in der.expect(name, Tag.SEQUENCE).children():
         for attribute in der.expect(relative, Tag.SET).children():
-            oid, value = _fields(der.expect(attribute, Tag.SEQUENCE), 2)
+            oid, value = der.fields(der.expect(attribute, Tag.SEQUENCE), 2)
             if der.read_oid(oid) == _OID_COMMON_NAME:
                 found.append(value)
     if len(found) > 1:
@@ -207,32 +217,14 @@ def read_text(element: Element) -> str:
 
 
 def _extensions(element: Element) -> Mapping[str, Extension]:
-    (listing,) = _fields(der.expect(element, EXTENSIONS_TAG), 1)
-    extensions: dict[str, Extension] = {}
-    for item in der.expect(listing, Tag.SEQUENCE).children():
-        oid, *flag, value = _fields_of_extension(item)
-        name = der.read_oid(oid)
-        extension = Extension(
-            critical=bool(flag) and der.read_boolean(flag[0]),
-            value=der.expect(value, Tag.OCTET_STRING).content,
-        )
-        if name in extensions:
-            raise _malformed(f"extension {name} twice")
-        if extension.critical and name not in _UNDERSTOOD:
-            raise _malformed(f"critical extension {name} that we do not understand")
-        extensions[name] = extension
-    return MappingProxyType(extensions)
-
-
-def _fields_of_extension(item: Element) -> tuple[Element, ...]:
-    fields = der.expect(item, Tag.SEQUENCE).children()
-    if len(fields) not in (2, 3):
-        raise _malformed("an extension with other than 2 or 3 fields")
-    return fields
+    (listing,) = der.fields(der.expect(element, EXTENSIONS_TAG), 1)
+    return read_extensions(listing, understood=_UNDERSTOOD)
 
 
 def verify_issued(certificate: Certificate, *, issuer: Certificate) -> None:
     """Verify that `issuer` is named in `certificate`, may sign certificates and signed this one.
+
+    The algorithm is the one that the certificate names; the issuer's key must be one for it.
 
     Raises:
         VerificationError: one of the three does not hold.
@@ -243,7 +235,12 @@ def verify_issued(certificate: Certificate, *, issuer: Certificate) -> None:
             f"{issuer.subject_cn!r} did not issue the certificate of {certificate.subject_cn!r}",
         )
     try:
-        verify_rsa_pss(issuer.spki, signature=certificate.signature, message=certificate.tbs)
+        verify_signature(
+            certificate.algorithm,
+            spki=issuer.spki,
+            signature=certificate.signature,
+            message=certificate.tbs,
+        )
     except SealtuneError as error:
         raise VerificationError(
             Code.CERTIFICATE_SIGNATURE,
@@ -263,3 +260,76 @@ def require_valid_at(certificate: Certificate, now: datetime) -> None:
             f"certificate of {certificate.subject_cn!r} is valid from {certificate.not_before} "
             f"to {certificate.not_after}, not at {now}",
         )
+
+
+def require_may_sign(certificate: Certificate) -> None:
+    """Verify that the key may sign data: keyUsage, where there is one, has digitalSignature.
+
+    Raises:
+        VerificationError: the key is for something else.
+    """
+    usage = certificate.key_usage
+    if usage is not None and DIGITAL_SIGNATURE not in usage:
+        raise VerificationError(
+            Code.EVIDENCE_CHAIN, f"the key of {certificate.subject_cn!r} may not sign data"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedChain:
+    """A chain whose links hold; only `verify_chain` makes it. Says nothing about its root."""
+
+    certificates: tuple[Certificate, ...]
+
+    @property
+    def leaf(self) -> Certificate:
+        """The first certificate, which is no authority's here."""
+        return self.certificates[0]
+
+    @property
+    def root(self) -> Certificate:
+        """The last certificate, signed by itself: the caller compares it with a pinned one."""
+        return self.certificates[-1]
+
+
+def verify_chain(chain: Sequence[Certificate], *, now: datetime) -> VerifiedChain:
+    """Verify each link of `chain`, leaf first and self-signed root last (RFC 5280 §6.1).
+
+    Whether the root is trusted is for the caller to find out, by its digest.
+
+    Raises:
+        VerificationError: fewer than 2 or more than 8 certificates, one that its successor did not
+            or may not issue, more authorities than a path length allows, one that is not valid at
+            `now`, or an OCSP responder's certificate as the leaf.
+    """
+    if not 2 <= len(chain) <= CHAIN_CERTIFICATES_MAX:
+        raise VerificationError(
+            Code.EVIDENCE_CHAIN,
+            f"a chain of {len(chain)} certificates, not 2 to {CHAIN_CERTIFICATES_MAX}",
+        )
+    for certificate, issuer in zip(chain, (*chain[1:], chain[-1]), strict=True):
+        verify_issued(certificate, issuer=issuer)
+    _require_path_lengths(chain)
+    # An authority under a hardware root may delegate OCSP to a server; that server is no hardware.
+    if OID_OCSP_SIGNING in (chain[0].extended_key_usage or ()):
+        raise VerificationError(
+            Code.EVIDENCE_CHAIN, f"{chain[0].subject_cn!r} answers for an authority (OCSP)"
+        )
+    # After the signatures: the dates of a forged certificate mean nothing.
+    for certificate in chain:
+        require_valid_at(certificate, now)
+    return VerifiedChain(certificates=tuple(chain))
+
+
+def _require_path_lengths(chain: Sequence[Certificate]) -> None:
+    # RFC 5280 §4.2.1.9: intermediates between this authority and the leaf, where one that issued
+    # itself (a renewed key) does not count. The leaf never does.
+    below = 0
+    for authority in chain[1:]:
+        limit = authority.constraints.path_length
+        if limit is not None and below > limit:
+            raise VerificationError(
+                Code.EVIDENCE_CHAIN,
+                f"{below} authorities below {authority.subject_cn!r}, which allows {limit}",
+            )
+        below += authority.issuer != authority.subject

@@ -29,7 +29,8 @@ from sealtune.core.digest import Digest, sha256_digest
 from sealtune.core.files import PRIVATE_MODE, SHARED_MODE, write_atomic
 from sealtune.crypto import der
 from sealtune.crypto.der import Tag
-from sealtune.crypto.ecdsa import P384Key, RsaKey
+from sealtune.crypto.ecdsa import P384Key
+from sealtune.crypto.rsa import RsaKey
 from sealtune.crypto.x509 import Extension
 from sealtune.crypto.x509_builder import (
     CertificateFields,
