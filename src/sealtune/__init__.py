@@ -45,7 +45,8 @@ _PLACES = {
         "register_bundle_file",
         "register_contract_file",
     ),
-    "sealtune.attestation.anchors": ("Product", "TrustAnchors", "amd_anchors"),
+    "sealtune.attestation.anchors": ("Product", "RootUse", "TrustAnchors", "vendor_anchors"),
+    "sealtune.attestation.endorsements": ("NO_ENDORSEMENTS",),
     "sealtune.core.digest": ("parse_digest",),
     "sealtune.receipt.files": (
         "ReceiptReport",

@@ -1,7 +1,9 @@
 # The types of what `__init__.py` loads lazily; a test keeps the two alike.
 from sealtune.attestation.anchors import Product as Product
+from sealtune.attestation.anchors import RootUse as RootUse
 from sealtune.attestation.anchors import TrustAnchors as TrustAnchors
-from sealtune.attestation.anchors import amd_anchors as amd_anchors
+from sealtune.attestation.anchors import vendor_anchors as vendor_anchors
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS as NO_ENDORSEMENTS
 from sealtune.broker.config import BrokerConfig as BrokerConfig
 from sealtune.broker.config import init_broker as init_broker
 from sealtune.broker.config import load_config as load_config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sealtune.attestation.anchors import Product, amd_anchors
+from sealtune.attestation.anchors import Product, RootUse, amd_anchors
 from sealtune.attestation.appraisal import anchors_for
 from sealtune.core.digest import Digest, sha256_digest
 from sealtune.errors import Code, VerificationError
@@ -34,7 +34,7 @@ def test_a_root_that_is_not_listed_is_refused() -> None:
 
 def test_an_added_root_is_insecure_and_leaves_the_others_alone() -> None:
     production = amd_anchors()
-    anchors = production.with_insecure_root(MOCK, product=Product.GENOA)
+    anchors = production.with_insecure_root(MOCK, use=RootUse.AMD_ARK, product=Product.GENOA)
     assert anchors.find(MOCK).insecure
     assert MOCK not in production.roots
     assert {**anchors.roots, MOCK: None} == {**production.roots, MOCK: None}
@@ -45,7 +45,7 @@ def test_an_added_root_is_insecure_and_leaves_the_others_alone() -> None:
 def test_a_production_root_cannot_be_added_as_another() -> None:
     milan = next(iter(amd_anchors().roots))
     with pytest.raises(ValueError, match="insecure"):
-        amd_anchors().with_insecure_root(Digest(milan), product=Product.GENOA)
+        amd_anchors().with_insecure_root(Digest(milan), use=RootUse.AMD_ARK, product=Product.GENOA)
 
 
 def test_only_entries_that_say_so_bring_a_mock_root(mock_amd: MockAmd) -> None:

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sealtune.attestation.anchors import Product, TrustAnchors, amd_anchors
-from sealtune.attestation.reference import AcceptedEnclave
-from sealtune.attestation.result import AttestationResult, PlatformFacts, RuleResult
-from sealtune.attestation.snp_rules import PLATFORM_KNOWN, snp_rules
-from sealtune.attestation.verified import VerifiedEvidence
+from sealtune.attestation.anchors import Product, RootUse, TrustAnchors, vendor_anchors
+from sealtune.attestation.evidence import EvidenceKind
+from sealtune.attestation.general_rules import first_rules, last_rules
+from sealtune.attestation.reference import (
+    DCAP_KINDS,
+    SNP_KINDS,
+    AcceptedEnclave,
+)
+from sealtune.attestation.result import AttestationResult, RuleResult
+from sealtune.attestation.snp_rules import snp_rules
+from sealtune.attestation.verified import SnpClaims, VerifiedEvidence
 from sealtune.errors import AppraisalError, Code
 
 __all__ = ["AcceptedEnclave", "AppraisalRefused", "anchors_for", "appraise"]
@@ -28,14 +34,24 @@ class AppraisalRefused(AppraisalError):
 
 
 def anchors_for(accepted: Iterable[AcceptedEnclave]) -> TrustAnchors:
-    """Return AMD's roots, and the mock roots of the entries that accept simulated evidence."""
-    anchors = amd_anchors()
+    """Return the vendors' roots, and the mock roots of entries that accept simulated evidence."""
+    anchors = vendor_anchors()
     for enclave in accepted:
         # Reference values have a mock root only together with `insecure_accept_simulated`.
         root = enclave.simulated_root
         if root is not None and root not in anchors.roots:
-            anchors = anchors.with_insecure_root(root, product=Product.GENOA)
+            use, product = simulated_root_use(enclave.kind)
+            anchors = anchors.with_insecure_root(root, use=use, product=product)
     return anchors
+
+
+def simulated_root_use(kind: EvidenceKind) -> tuple[RootUse, Product | None]:
+    """Return what the mock root of simulated evidence of `kind` stands for."""
+    if kind in SNP_KINDS:
+        return RootUse.AMD_ARK, Product.GENOA
+    if kind in DCAP_KINDS:
+        return RootUse.INTEL_SGX, None
+    return (RootUse.AWS_NITRO if kind is EvidenceKind.NITRO else RootUse.TPM), None
 
 
 def appraise(
@@ -52,11 +68,31 @@ def appraise(
     """
     if len(host_data) != HOST_DATA_BYTES:
         raise ValueError(f"host_data has {HOST_DATA_BYTES} bytes")
-    attempts = [snp_rules(verified, enclave, host_data=host_data) for enclave in accepted]
+    attempts = [_rules(verified, enclave, host_data) for enclave in accepted]
     for enclave, rules in zip(accepted, attempts, strict=True):
         if all(rule.passed for rule in rules):
             return _result(verified, enclave, rules)
     raise _refused(attempts)
+
+
+def _rules(
+    verified: VerifiedEvidence, enclave: AcceptedEnclave, host_data: bytes
+) -> tuple[RuleResult, ...]:
+    first = first_rules(verified, enclave)
+    if verified.kind is not enclave.kind:
+        # The entry's terms are for other hardware: nothing more can be asked.
+        return first
+    return (
+        *first,
+        *_hardware_rules(verified, enclave),
+        *last_rules(verified, enclave, host_data=host_data),
+    )
+
+
+def _hardware_rules(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> tuple[RuleResult, ...]:
+    if isinstance(verified.detail, SnpClaims) and enclave.snp is not None:
+        return snp_rules(verified.detail, enclave.snp)
+    raise AssertionError(f"no rules for {verified.kind}")
 
 
 def _refused(attempts: list[tuple[RuleResult, ...]]) -> AppraisalRefused:
@@ -77,29 +113,8 @@ def _result(
         kind=verified.kind,
         insecure=verified.insecure,
         enclave=enclave.name,
-        measurement=verified.measurement,
-        host_data=verified.host_data,
-        platform=_platform_facts(verified),
-        rules=rules,
-    )
-
-
-def _platform_facts(verified: VerifiedEvidence) -> PlatformFacts:
-    claims = verified.claims
-    report = claims.report
-    unknown = report.platform_info & ~PLATFORM_KNOWN
-    return PlatformFacts(
-        generation=str(claims.generation),
         root=verified.root.digest,
-        signer=str(claims.signer),
-        csp_id=claims.csp_id,
-        chip_id=verified.chip_id,
-        firmware=".".join(map(str, report.current_version)),
-        reported_tcb=str(claims.reported_tcb),
-        committed_tcb=str(claims.committed_tcb),
-        launch_tcb=str(claims.launch_tcb),
-        vmpl=report.vmpl,
-        policy=f"{report.policy:#x}",
-        platform_info=f"{report.platform_info:#x}",
-        unknown_platform_bits=tuple(bit for bit in range(64) if unknown >> bit & 1),
+        claims=verified.claims,
+        devices=tuple(device.claims for device in verified.devices),
+        rules=rules,
     )

@@ -16,6 +16,7 @@ REPORT_DATA_BYTES = 64
 CHALLENGE_BYTES = 32
 _RELEASE_LABEL = b"sealtune/v1/release"
 _RECEIPT_LABEL = b"sealtune/v1/receipt"
+_DEVICE_LABEL = b"sealtune/v1/device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +58,27 @@ def receipt_report_data(*, statement: Digest, worker: WorkerKeys, contract: Dige
     )
 
 
+def device_challenge(report_data: bytes) -> bytes:
+    """Return the 32 bytes that each device of a machine answers (spec/attestation §3.5).
+
+    They follow from what the machine's own evidence binds, so a device that answers them was asked
+    for this challenge, key and contract.
+    """
+    return hashlib.sha256(_framed(_DEVICE_LABEL, report_data)).digest()
+
+
+def tpm_challenge(report_data: bytes) -> bytes:
+    """Return the 32 bytes that a TPM quote carries as extraData (spec/attestation §3.6).
+
+    A TPM takes fewer than 64 bytes there.
+    """
+    return hashlib.sha256(report_data).digest()
+
+
 def _bind(*parts: bytes) -> bytes:
+    return hashlib.sha512(_framed(*parts)).digest()
+
+
+def _framed(*parts: bytes) -> bytes:
     # spec/attestation §3.1: with their lengths, or bytes could move from one part to the next.
-    state = hashlib.sha512()
-    for part in parts:
-        state.update(len(part).to_bytes(8, "big"))
-        state.update(part)
-    return state.digest()
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)

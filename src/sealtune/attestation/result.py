@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sealtune.attestation.evidence import EvidenceKind
+from sealtune.attestation.verified import Claims
 from sealtune.core.digest import Digest
 from sealtune.errors import Code
 
@@ -31,46 +32,33 @@ def rule_result(rule: str, *, passed: bool, reason: str, code: Code) -> RuleResu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformFacts:
-    """What the evidence says about the machine and the guest's policy, for people and logs."""
-
-    generation: str
-    root: Digest
-    signer: str
-    csp_id: str
-    chip_id: str
-    firmware: str
-    reported_tcb: str
-    committed_tcb: str
-    launch_tcb: str
-    vmpl: int
-    policy: str
-    platform_info: str
-    unknown_platform_bits: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationResult:
-    """Verified evidence that an accepted enclave's reference values match, rule by rule."""
+    """Verified evidence that an accepted enclave's reference values match, rule by rule.
+
+    `devices` are the claims of the machine's devices, in the order of its evidence.
+    """
 
     kind: EvidenceKind
     insecure: bool
     enclave: str
-    measurement: str
-    host_data: bytes
-    platform: PlatformFacts
+    root: Digest
+    claims: Claims
+    devices: tuple[Claims, ...]
     rules: tuple[RuleResult, ...]
+
+    @property
+    def measurement(self) -> str:
+        """What was launched, in hexadecimal."""
+        return self.claims.measurement
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a JSON object for logs and receipts."""
-        platform = {name: getattr(self.platform, name) for name in PlatformFacts.__slots__}
-        platform["unknown_platform_bits"] = list(self.platform.unknown_platform_bits)
         return {
             "kind": str(self.kind),
             "insecure": self.insecure,
             "enclave": self.enclave,
-            "measurement": self.measurement,
-            "host_data": self.host_data.hex(),
-            "platform": platform,
+            "root": self.root,
+            "claims": self.claims.to_dict(),
+            "devices": [device.to_dict() for device in self.devices],
             "rules": [rule.to_dict() for rule in self.rules],
         }

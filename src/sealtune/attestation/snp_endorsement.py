@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sealtune.attestation.anchors import Product, Root, TrustAnchors
+from sealtune.attestation.anchors import Product, Root, RootUse, TrustAnchors
 from sealtune.attestation.snp_report import Signer, Tcb
 from sealtune.crypto import der
 from sealtune.crypto.algorithms import SignatureAlgorithm
@@ -43,6 +43,7 @@ class Endorsement:
     """
 
     root: Root
+    product: Product
     signer: Signer
     spki: bytes
     tcb: Tcb
@@ -67,8 +68,9 @@ def verify_endorsement(
             Code.EVIDENCE_MALFORMED, f"{len(certificates)} certificates where 3 belong"
         )
     vek, intermediate, ark = map(parse_certificate, certificates)
-    root = anchors.find(ark.digest)
-    _require_roles(vek, intermediate, ark, signer=signer, product=root.product)
+    root = anchors.find(ark.digest, use=RootUse.AMD_ARK)
+    product = _product(root)
+    _require_roles(vek, intermediate, ark, signer=signer, product=product)
     # spec/attestation §6.1: AMD signs with nothing else, so another algorithm is not AMD's.
     if any(c.algorithm is not SignatureAlgorithm.PSS_SHA384 for c in (vek, intermediate, ark)):
         raise VerificationError(
@@ -80,7 +82,7 @@ def verify_endorsement(
     # After the signatures: the dates of a forged certificate mean nothing.
     for certificate in (vek, intermediate, ark):
         require_valid_at(certificate, now)
-    return _endorsement(vek, signer=signer, root=root)
+    return _endorsement(vek, signer=signer, root=root, product=product)
 
 
 def _require_roles(
@@ -102,22 +104,29 @@ def _require_roles(
         )
 
 
-def _endorsement(vek: Certificate, *, signer: Signer, root: Root) -> Endorsement:
+def _product(root: Root) -> Product:
+    if root.product is None:
+        raise VerificationError(Code.EVIDENCE_ROOT, f"the root {root.digest} is no ARK")
+    return root.product
+
+
+def _endorsement(vek: Certificate, *, signer: Signer, root: Root, product: Product) -> Endorsement:
     if _integer(vek, OID_STRUCT_VERSION, limit=255) not in _STRUCT_VERSIONS:
         raise _malformed("a struct version that is not known")
     # `Milan-B0` in older ones, `Genoa` in newer ones: the part before the stepping is the product.
     name = read_text(der.read_element(_value(vek, OID_PRODUCT_NAME), tag=Tag.IA5_STRING))
-    if name.partition("-")[0] != root.product:
+    if name.partition("-")[0] != product:
         raise VerificationError(
-            Code.EVIDENCE_CHAIN, f"a {signer} of product {name!r} under ARK-{root.product}"
+            Code.EVIDENCE_CHAIN, f"a {signer} of product {name!r} under ARK-{product}"
         )
     is_vcek = signer is Signer.VCEK
     return Endorsement(
         root=root,
+        product=product,
         signer=signer,
         spki=vek.spki,
-        tcb=_tcb(vek, product=root.product),
-        hwid=_hwid(vek, size=_HWID_BYTES[root.product]) if is_vcek else b"",
+        tcb=_tcb(vek, product=product),
+        hwid=_hwid(vek, size=_HWID_BYTES[product]) if is_vcek else b"",
         csp_id="" if is_vcek else _csp_id(vek),
     )
 

@@ -2,30 +2,114 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hmac
 from datetime import datetime
+from typing import Protocol
 
 from sealtune.attestation.anchors import TrustAnchors
-from sealtune.attestation.evidence import Evidence, EvidenceKind
-from sealtune.attestation.verified import VerifiedEvidence
-from sealtune.attestation.verifiers.snp import verify_snp_report
-from sealtune.errors import Code, FormatError
+from sealtune.attestation.binding import REPORT_DATA_BYTES, device_challenge, tpm_challenge
+from sealtune.attestation.endorsements import Endorsements
+from sealtune.attestation.evidence import DEVICE_KINDS, Evidence, EvidenceKind
+from sealtune.attestation.steps import Steps
+from sealtune.attestation.verified import AuthenticEvidence, VerifiedEvidence
+from sealtune.attestation.verifiers.snp import verify_snp
+from sealtune.errors import Code, FormatError, FreshnessError
 
-_VERIFIERS = {EvidenceKind.SEV_SNP: verify_snp_report}
+
+class _Verifier(Protocol):
+    def __call__(
+        self,
+        evidence: Evidence,
+        *,
+        anchors: TrustAnchors,
+        endorsements: Endorsements,
+        now: datetime,
+        steps: Steps,
+    ) -> AuthenticEvidence: ...
 
 
-def verify_evidence(
-    evidence: Evidence, *, report_data: bytes, anchors: TrustAnchors, now: datetime
-) -> VerifiedEvidence:
-    """Verify that `evidence` is authentic at `now` and binds all 64 bytes of `report_data`.
+_VERIFIERS: dict[EvidenceKind, _Verifier] = {EvidenceKind.SEV_SNP: verify_snp}
+_QUOTED_BY_TPM = frozenset({EvidenceKind.AZURE_SNP, EvidenceKind.AZURE_TDX, EvidenceKind.TPM_VM})
 
-    Does no I/O.
+
+def authenticate_evidence(
+    evidence: Evidence,
+    *,
+    anchors: TrustAnchors,
+    endorsements: Endorsements,
+    now: datetime,
+    steps: Steps,
+) -> AuthenticEvidence:
+    """Verify that `evidence`, and that of each of its devices, is authentic at `now`.
+
+    Says nothing about freshness: whatever is released must go through `verify_evidence`. Does no
+    I/O; `steps` notes what has passed.
 
     Raises:
         FormatError: malformed, or of a kind that nobody here verifies.
-        FreshnessError: it binds something else than `report_data`.
-        VerificationError: a signature, chain, binding or validity does not hold.
+        VerificationError: a signature, chain, binding or validity does not hold, or an endorsement
+            is missing or stale.
+        AppraisalError: the hardware itself says that this is no protected guest.
+        ValueError: `now` has no time zone.
     """
+    if now.tzinfo is None:
+        raise ValueError("a time without zone is ambiguous")
     verifier = _VERIFIERS.get(evidence.kind)
     if verifier is None:
         raise FormatError(Code.EVIDENCE_KIND, "evidence of a kind that nobody here verifies")
-    return verifier(evidence, report_data=report_data, anchors=anchors, now=now)
+    machine = verifier(evidence, anchors=anchors, endorsements=endorsements, now=now, steps=steps)
+    devices = tuple(
+        authenticate_evidence(
+            device, anchors=anchors, endorsements=endorsements, now=now, steps=steps
+        )
+        for device in evidence.devices
+    )
+    return dataclasses.replace(machine, devices=devices) if devices else machine
+
+
+def verify_evidence(
+    evidence: Evidence,
+    *,
+    report_data: bytes,
+    anchors: TrustAnchors,
+    endorsements: Endorsements,
+    now: datetime,
+    steps: Steps,
+) -> VerifiedEvidence:
+    """Verify that `evidence` is authentic at `now` and binds all 64 bytes of `report_data`.
+
+    Devices must answer the challenge that follows from `report_data` (spec/attestation §3.5).
+
+    Raises:
+        FormatError, VerificationError, AppraisalError: as `authenticate_evidence`.
+        FreshnessError: it, or one of its devices, binds something else than `report_data`.
+        ValueError: `report_data` is not 64 bytes, or `now` has no time zone.
+    """
+    if len(report_data) != REPORT_DATA_BYTES:
+        raise ValueError(f"report_data has {REPORT_DATA_BYTES} bytes")
+    authentic = authenticate_evidence(
+        evidence, anchors=anchors, endorsements=endorsements, now=now, steps=steps
+    )
+    # spec/attestation §5.5: last, so that this failure means "genuine, but not the answer to us".
+    _require_fresh(authentic, report_data)
+    for device in authentic.devices:
+        _require_fresh(device, report_data)
+    steps.passed("freshness", "binds this challenge, key and contract")
+    return VerifiedEvidence(authentic=authentic)
+
+
+def expected_freshness(kind: EvidenceKind, report_data: bytes) -> bytes:
+    """Return what evidence of `kind` must bind to answer `report_data` (spec/attestation §3)."""
+    if kind in DEVICE_KINDS:
+        return device_challenge(report_data)
+    return tpm_challenge(report_data) if kind in _QUOTED_BY_TPM else report_data
+
+
+def _require_fresh(authentic: AuthenticEvidence, report_data: bytes) -> None:
+    expected = expected_freshness(authentic.kind, report_data)
+    if not hmac.compare_digest(authentic.freshness, expected):
+        raise FreshnessError(
+            Code.FRESHNESS,
+            f"{authentic.kind}: does not bind this challenge, key and contract",
+        )

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
-from sealtune.attestation.anchors import TrustAnchors, amd_anchors
+from sealtune.attestation.anchors import TrustAnchors, vendor_anchors
 from sealtune.attestation.appraisal import anchors_for
+from sealtune.attestation.endorsements import Endorsements
 from sealtune.broker.challenges import ChallengeBook
 from sealtune.broker.rate import Rate, TokenBucket
 from sealtune.broker.store import Store
@@ -101,6 +104,7 @@ class Desk:
     store: Store
     clock: Clock
     accepts_insecure: bool
+    endorsements: Callable[[datetime], Endorsements]
     challenges: ChallengeBook = field(init=False)
     contracts: ContractBook = field(init=False)
     refusals: RefusalGate = field(init=False)
@@ -122,7 +126,7 @@ class Desk:
         """
         if self.accepts_insecure:
             return anchors_for(contract.contract.accepted_enclaves)
-        return amd_anchors()
+        return vendor_anchors()
 
 
 def _changed(digest: Digest) -> StorageError:

@@ -15,6 +15,7 @@ from sealtune.attestation.appraisal import AppraisalRefused, appraise
 from sealtune.attestation.binding import WorkerKeys, release_report_data
 from sealtune.attestation.evidence import Evidence, evidence_from_dict
 from sealtune.attestation.result import AttestationResult, RuleResult
+from sealtune.attestation.steps import Steps
 from sealtune.attestation.verify import verify_evidence
 from sealtune.broker.desk import Desk
 from sealtune.broker.events import log_event
@@ -173,8 +174,14 @@ def _attest(desk: Desk, request: _Request, contract: SignedContract) -> Attestat
         worker=request.asked.worker,
         contract=contract.digest,
     )
+    now = desk.clock.now()
     verified = verify_evidence(
-        evidence, report_data=report_data, anchors=desk.anchors(contract), now=desk.clock.now()
+        evidence,
+        report_data=report_data,
+        anchors=desk.anchors(contract),
+        endorsements=desk.endorsements(now),
+        now=now,
+        steps=Steps(),
     )
     # The launcher fixes host_data when it starts the guest: an enclave that was started for one
     # contract cannot be talked into asking for another's keys.
@@ -264,9 +271,10 @@ def _evidence_facts(result: AttestationResult) -> dict[str, Any]:
         "kind": str(result.kind),
         "enclave": result.enclave,
         "measurement": result.measurement,
-        "chip_id": result.platform.chip_id,
-        "reported_tcb": result.platform.reported_tcb,
-        "root": result.platform.root,
+        "identity": dict(result.claims.identity),
+        "tcb": dict(result.claims.tcb),
+        "root": result.root,
+        "devices": [dict(device.identity) for device in result.devices],
     }
 
 

@@ -103,8 +103,13 @@ def close_run(desk: Desk, body: bytes) -> bytes:
     message = parse_message(ReceiptReport, body, limit=MESSAGE_BYTES_MAX, what="receipt report")
     receipt = receipt_from_dict(message.receipt)
     contract = desk.contracts.find(parse_digest(message.contract))
+    now = desk.clock.now()
     agreed = verify_receipt_against_contract(
-        receipt, contract=contract, anchors=desk.anchors(contract), now=desk.clock.now()
+        receipt,
+        contract=contract,
+        anchors=desk.anchors(contract),
+        endorsements=desk.endorsements(now),
+        now=now,
     )
     predicate = agreed.receipt.statement.predicate
     if predicate.run_id != message.run_id:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.broker.app import Gateway, make_app
 from sealtune.broker.audit import audit_store
 from sealtune.broker.config import BrokerConfig, load_config
@@ -120,6 +121,7 @@ def open_desk(
         store=store,
         clock=clock,
         accepts_insecure=insecure_accept_simulated,
+        endorsements=lambda _now: NO_ENDORSEMENTS,
     )
 
 

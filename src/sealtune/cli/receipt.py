@@ -65,6 +65,7 @@ def verify(
         contract=contract,
         outputs=outputs,
         anchors=_anchors(insecure_root),
+        endorsements=sealtune.NO_ENDORSEMENTS,
         now=SystemClock().now(),
     )
     emit(report.to_dict(), lambda _: _verified(report))
@@ -86,14 +87,16 @@ def show(file: Path) -> None:
 
 
 def _anchors(insecure_root: str | None) -> TrustAnchors:
-    anchors = sealtune.amd_anchors()
+    anchors = sealtune.vendor_anchors()
     if insecure_root is None:
         return anchors
     root = sealtune.parse_digest(insecure_root)
     if root in anchors.roots:
         message = "--insecure-root names a vendor's own root, which is trusted already"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy="leave --insecure-root out")
-    return anchors.with_insecure_root(root, product=sealtune.Product.GENOA)
+    return anchors.with_insecure_root(
+        root, use=sealtune.RootUse.AMD_ARK, product=sealtune.Product.GENOA
+    )
 
 
 def _verified(report: ReceiptReport) -> Iterator[str]:

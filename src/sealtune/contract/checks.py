@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sealtune.attestation.reference import (
+    DCAP_KINDS,
     PLATFORM_REQUIREMENTS,
     POLICY_REQUIREMENTS,
+    SNP_KINDS,
+    TPM_KINDS,
     tcb_components,
 )
 from sealtune.contract.problems import nearest
@@ -20,6 +23,7 @@ from sealtune.core.limits import CONTRACT_DAYS_MAX
 from sealtune.errors import Code, FormatError
 
 if TYPE_CHECKING:
+    from sealtune.contract.enclave import Enclave
     from sealtune.contract.schema import Contract, Input
 
 # The words are those of Role, InputKind and OutputKind, which `schema` defines above this module.
@@ -147,6 +151,7 @@ def _check_roles(contract: Contract) -> None:
 def _check_enclaves(contract: Contract) -> None:
     for index, enclave in enumerate(contract.enclaves):
         place = f"enclaves[{index}]"
+        _check_kind(place, enclave)
         for generation, floor in enclave.minimum_tcb.items():
             names = tcb_components(generation)
             if floor.keys() != set(names):
@@ -164,6 +169,68 @@ def _check_enclaves(contract: Contract) -> None:
             # without the switch would hide that the contract is insecure.
             reason = "insecure_accept_simulated and simulated_root go together"
             raise problem(f"{place}.simulated_root", reason)
+        try:
+            enclave.accepted()
+        except ValueError as error:
+            # What the values of one entry must know of each other is the appraiser's to say.
+            raise problem(place, str(error)) from None
+
+
+# spec/contract §3.5.1: which fields only one family of hardware has, and those of them that an
+# entry for it cannot do without.
+_FAMILIES: Final = (
+    (
+        SNP_KINDS,
+        (
+            "minimum_tcb",
+            "vmpl",
+            "chip_ids",
+            "csp_ids",
+            "required_policy",
+            "required_platform",
+            "required_mitigations",
+            "require_crl",
+        ),
+        ("minimum_tcb", "vmpl"),
+    ),
+    (
+        DCAP_KINDS,
+        (
+            "tcb_statuses",
+            "denied_advisories",
+            "minimum_evaluation",
+            "platform_ids",
+            "platform_flags",
+            "td_attributes",
+            "minimum_tee_tcb_svn",
+            "isv_prod_id",
+            "minimum_isv_svn",
+        ),
+        ("tcb_statuses",),
+    ),
+    (TPM_KINDS, ("ak_digests", "accept_certified_ak"), ()),
+)
+
+
+def _check_kind(place: str, enclave: Enclave) -> None:
+    for kinds, fields, needed in _FAMILIES:
+        if enclave.kind in kinds:
+            for field in needed:
+                if not getattr(enclave, field):
+                    # What is not listed is not accepted: such an entry would accept nothing.
+                    raise problem(f"{place}.{field}", f"an enclave of {enclave.kind} needs it")
+        else:
+            for field in fields:
+                if _given(enclave, field):
+                    raise problem(f"{place}.{field}", f"{enclave.kind} has no such thing")
+    measured = "registers" if enclave.kind in TPM_KINDS else "measurements"
+    if not getattr(enclave, measured):
+        raise problem(f"{place}.{measured}", f"an enclave of {enclave.kind} needs at least one")
+
+
+def _given(enclave: Enclave, field: str) -> bool:
+    default = type(enclave).model_fields[field].get_default(call_default_factory=True)
+    return bool(getattr(enclave, field) != default)
 
 
 def _check_requirements(place: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -13,35 +13,27 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from sealtune.attestation.evidence import EvidenceKind
 from sealtune.attestation.reference import AcceptedEnclave
-from sealtune.attestation.snp_report import Generation
 from sealtune.contract.checks import check_agreement
+from sealtune.contract.enclave import Enclave
 from sealtune.contract.fields import (
     UNCONVERTED,
-    ChipId,
     DigestText,
     Distinct,
-    Measurement,
     MetricName,
     Name,
-    PrintableText,
     Purpose,
     RecipientKeyText,
     Section,
-    SecurityVersion,
     SigningKeyText,
     Time,
-    Vmpl,
 )
 from sealtune.core.clock import parse_time
 from sealtune.core.digest import Digest
 from sealtune.core.limits import (
     CONTRACT_BROKERS_MAX,
-    CONTRACT_CHIPS_MAX,
     CONTRACT_ENCLAVES_MAX,
     CONTRACT_INPUTS_MAX,
-    CONTRACT_MEASUREMENTS_MAX,
     CONTRACT_METRICS_MAX,
     CONTRACT_PARTIES_MAX,
     CONTRACT_RUNS_MAX,
@@ -152,64 +144,6 @@ class ContractRecipe(Recipe):
         """The hyper-parameters alone, as the training engine takes them."""
         values = self.to_dict()
         return recipe_from_dict({name: values[name] for name in Recipe.__dataclass_fields__})
-
-
-class TcbComponent(StrEnum):
-    """The parts of a processor's firmware that have a security version of their own (§3.5)."""
-
-    FMC = "fmc"
-    BOOTLOADER = "bl"
-    TEE = "tee"
-    SNP = "snp"
-    MICROCODE = "ucode"
-
-
-class Enclave(Section):
-    """One acceptable kind of enclave (§3.5)."""
-
-    name: Name
-    kind: EvidenceKind
-    measurements: Annotated[
-        tuple[Measurement, ...],
-        Field(min_length=1, max_length=CONTRACT_MEASUREMENTS_MAX),
-        Distinct,
-    ]
-    minimum_tcb: Annotated[
-        dict[Generation, dict[TcbComponent, SecurityVersion]], Field(min_length=1)
-    ]
-    vmpl: Annotated[tuple[Vmpl, ...], Field(min_length=1), Distinct]
-    chip_ids: Annotated[tuple[ChipId, ...], Field(max_length=CONTRACT_CHIPS_MAX), Distinct] = ()
-    csp_ids: Annotated[
-        tuple[PrintableText, ...], Field(max_length=CONTRACT_CHIPS_MAX), Distinct
-    ] = ()
-    required_policy: Annotated[tuple[Name, ...], Distinct] = ()
-    required_platform: Annotated[tuple[Name, ...], Distinct] = ()
-    insecure_accept_simulated: bool = False
-    simulated_root: DigestText | None = None
-
-    def accepted(self) -> AcceptedEnclave:
-        """Return the reference values that appraisal takes.
-
-        Raises:
-            ValueError: a value that could never match or means nothing.
-        """
-        return AcceptedEnclave(
-            name=self.name,
-            kind=self.kind,
-            measurements=frozenset(self.measurements),
-            minimum_tcb={
-                generation: {str(name): lowest for name, lowest in floor.items()}
-                for generation, floor in self.minimum_tcb.items()
-            },
-            vmpl=frozenset(self.vmpl),
-            # An empty list names no chip in particular; None accepts any.
-            chip_ids=frozenset(self.chip_ids) or None,
-            csp_ids=frozenset(self.csp_ids),
-            required_policy=frozenset(self.required_policy),
-            required_platform=frozenset(self.required_platform),
-            insecure_accept_simulated=self.insecure_accept_simulated,
-            simulated_root=None if self.simulated_root is None else Digest(self.simulated_root),
-        )
 
 
 class Outputs(Section):

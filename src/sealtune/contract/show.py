@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from sealtune.attestation.reference import DCAP_KINDS, SNP_KINDS, TPM_KINDS
 from sealtune.contract.contract import contract_digest
+from sealtune.contract.enclave import Devices, Enclave
 from sealtune.contract.fields import json_document
-from sealtune.contract.schema import Contract, Enclave, Keys
+from sealtune.contract.schema import Contract, Keys
 from sealtune.crypto.identity import PublicIdentity
 
 INSECURE_LINE = (
@@ -55,6 +57,23 @@ def _enclave(enclave: Enclave) -> list[str]:
     if enclave.insecure_accept_simulated:
         lines += [f"  INSECURE: simulated evidence accepted under root {enclave.simulated_root}"]
     lines += [f"  measurement {measurement}" for measurement in enclave.measurements]
+    for name, values in sorted(enclave.registers.items()):
+        lines += [f"  register {name} is {' or '.join(values)}"]
+    if not enclave.contract_at_launch:
+        lines += ["  not bound to this contract at launch, only when it asks for keys"]
+    if enclave.kind in SNP_KINDS:
+        lines += _amd(enclave)
+    if enclave.kind in DCAP_KINDS:
+        lines += _intel(enclave)
+    if enclave.kind in TPM_KINDS:
+        lines += ["  the operator can read its memory: measured boot, no memory protection"]
+        lines += [f"  attestation key {digest}" for digest in enclave.ak_digests]
+        lines += ["  any certified attestation key"] if enclave.accept_certified_ak else []
+    return lines + [line for device in enclave.devices for line in _devices(device)]
+
+
+def _amd(enclave: Enclave) -> list[str]:
+    lines = []
     for generation, floor in sorted(enclave.minimum_tcb.items()):
         lowest = ", ".join(f"{name} {value}" for name, value in sorted(floor.items()))
         lines.append(f"  on {generation} from versions {lowest} up")
@@ -65,6 +84,35 @@ def _enclave(enclave: Enclave) -> list[str]:
         f"  with a provider's key (VLEK) of: {_words(enclave.csp_ids)}",
         f"  guest policy must have: {_words(enclave.required_policy)}",
         f"  platform must have: {_words(enclave.required_platform)}",
+        f"  mitigations that must be in effect: {_words(map(str, enclave.required_mitigations))}",
+        f"  AMD's revocation list: {'required' if enclave.require_crl else 'used where present'}",
+    ]
+
+
+def _intel(enclave: Enclave) -> list[str]:
+    lines = [f"  only platform {platform}" for platform in enclave.platform_ids]
+    lines = lines or ["  any platform"]
+    svn = ".".join(map(str, enclave.minimum_tee_tcb_svn)) or "any"
+    return [
+        *lines,
+        f"  TCB status must be one of: {_words(enclave.tcb_statuses)}",
+        f"  advisories that are not accepted: {_words(enclave.denied_advisories)}",
+        f"  TCB evaluation number from {enclave.minimum_evaluation} up",
+        f"  Intel's documents at most {enclave.endorsements_max_age_days} days old",
+        f"  accepted of the platform: {_words(enclave.platform_flags)}",
+        f"  accepted TD attributes: {_words(enclave.td_attributes)}; TDX module from {svn} up",
+        f"  enclave product {'any' if enclave.isv_prod_id is None else enclave.isv_prod_id},"
+        f" version from {enclave.minimum_isv_svn} up",
+    ]
+
+
+def _devices(devices: Devices) -> list[str]:
+    return [
+        f"  with {devices.count} {devices.kind}, of {_words(devices.architectures)}",
+        f"    drivers: {_words(devices.drivers)}; VBIOS: {_words(devices.vbios)}"
+        " (nothing: any that NVIDIA vouches for)",
+        f"    protected PCIe {'required' if devices.protected_pcie else 'not required'},"
+        f" revocation (OCSP) {'required' if devices.ocsp else 'used where present'}",
     ]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sealtune.attestation.anchors import TrustAnchors
+from sealtune.attestation.endorsements import Endorsements
 from sealtune.attestation.result import RuleResult
 from sealtune.contract.contract import SignedContract, verify_contract_signatures_ignoring_validity
 from sealtune.contract.files import read_contract_file
@@ -92,6 +93,7 @@ def verify_receipt_file(
     contract: Path | None,
     outputs: Sequence[Path],
     anchors: TrustAnchors,
+    endorsements: Endorsements,
     now: datetime,
 ) -> ReceiptReport:
     """Verify the receipt at `path`, against the contract and the outputs that are given.
@@ -110,11 +112,11 @@ def verify_receipt_file(
     digest = None
     try:
         if contract is None:
-            verified = verify_receipt(receipt, anchors=anchors, now=now)
+            verified = verify_receipt(receipt, anchors=anchors, endorsements=endorsements, now=now)
         else:
             signed = _signed_contract(contract)
             agreed = verify_receipt_against_contract(
-                receipt, contract=signed, anchors=anchors, now=now
+                receipt, contract=signed, anchors=anchors, endorsements=endorsements, now=now
             )
             verified, rules, digest = agreed.receipt, agreed.result.rules, signed.digest
     except SealtuneError as error:

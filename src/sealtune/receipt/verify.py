@@ -12,7 +12,9 @@ from datetime import datetime
 from sealtune.attestation.anchors import TrustAnchors
 from sealtune.attestation.appraisal import appraise
 from sealtune.attestation.binding import receipt_report_data
+from sealtune.attestation.endorsements import Endorsements
 from sealtune.attestation.result import AttestationResult
+from sealtune.attestation.steps import Steps
 from sealtune.attestation.verified import VerifiedEvidence
 from sealtune.attestation.verify import verify_evidence
 from sealtune.contract.contract import SignedContract
@@ -56,7 +58,11 @@ class AgreedReceipt:
 
 
 def verify_receipt(
-    receipt: TrainingReceipt, *, anchors: TrustAnchors, now: datetime
+    receipt: TrainingReceipt,
+    *,
+    anchors: TrustAnchors,
+    endorsements: Endorsements,
+    now: datetime,
 ) -> VerifiedReceipt:
     """Verify that `receipt` is authentic at `now` (spec/receipt §5.1); appraises nothing.
 
@@ -74,14 +80,21 @@ def verify_receipt(
     verify_envelope(
         envelope, payload_type=RECEIPT_PAYLOAD_TYPE, required=[predicate.worker.signing]
     )
-    evidence = _verify_binding(receipt, predicate, anchors=anchors, now=now)
+    evidence = _verify_binding(
+        receipt, predicate, anchors=anchors, endorsements=endorsements, now=now
+    )
     return VerifiedReceipt(
         digest=receipt.digest, statement=statement, evidence=evidence, insecure=evidence.insecure
     )
 
 
 def verify_receipt_against_contract(
-    receipt: TrainingReceipt, *, contract: SignedContract, anchors: TrustAnchors, now: datetime
+    receipt: TrainingReceipt,
+    *,
+    contract: SignedContract,
+    anchors: TrustAnchors,
+    endorsements: Endorsements,
+    now: datetime,
 ) -> AgreedReceipt:
     """Verify `receipt` and that the run was what `contract` agrees on (spec/receipt §5.2).
 
@@ -90,7 +103,7 @@ def verify_receipt_against_contract(
             one, the message says in what.
         AppraisalError: the enclave is none that the contract accepts.
     """
-    verified = verify_receipt(receipt, anchors=anchors, now=now)
+    verified = verify_receipt(receipt, anchors=anchors, endorsements=endorsements, now=now)
     predicate, terms = verified.statement.predicate, contract.contract
     reference = (predicate.contract_digest, predicate.contract.name)
     if reference != (contract.digest, terms.name):
@@ -108,7 +121,12 @@ def verify_receipt_against_contract(
 
 
 def _verify_binding(
-    receipt: TrainingReceipt, predicate: Predicate, *, anchors: TrustAnchors, now: datetime
+    receipt: TrainingReceipt,
+    predicate: Predicate,
+    *,
+    anchors: TrustAnchors,
+    endorsements: Endorsements,
+    now: datetime,
 ) -> VerifiedEvidence:
     report_data = receipt_report_data(
         statement=sha256_digest(receipt.envelope.payload),
@@ -117,14 +135,16 @@ def _verify_binding(
     )
     try:
         evidence = verify_evidence(
-            receipt.evidence, report_data=report_data, anchors=anchors, now=now
+            receipt.evidence,
+            report_data=report_data,
+            anchors=anchors,
+            endorsements=endorsements,
+            now=now,
+            steps=Steps(),
         )
     except FreshnessError:
         reason = "the evidence binds another statement, worker or contract"
         raise VerificationError(Code.RECEIPT_BINDING, f"receipt: {reason}") from None
-    if evidence.host_data != digest_bytes(predicate.contract_digest):
-        reason = "the guest was launched for another contract"
-        raise VerificationError(Code.RECEIPT_BINDING, f"receipt: {reason}")
     if evidence.insecure != predicate.insecure_simulated:
         # spec/receipt §5.1 step 7: a simulated run must say so wherever its receipt is shown, by
         # software that reads nothing but the statement too.

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealtune.attestation.anchors import Product, TrustAnchors
+from sealtune.attestation.anchors import Product, RootUse, TrustAnchors
 from sealtune.attestation.binding import REPORT_DATA_BYTES
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.snp_endorsement import Endorsement, verify_endorsement
@@ -167,7 +167,9 @@ class InsecureSimulatedAttester:
 def _own_endorsement(certificates: tuple[bytes, ...]) -> Endorsement:
     """Verify a mock chain against its own root, to notice a damaged folder at the start."""
     vcek, ark = parse_certificate(certificates[0]), parse_certificate(certificates[-1])
-    anchors = TrustAnchors(roots={}).with_insecure_root(ark.digest, product=Product.GENOA)
+    anchors = TrustAnchors(roots={}).with_insecure_root(
+        ark.digest, use=RootUse.AMD_ARK, product=Product.GENOA
+    )
     return verify_endorsement(
         certificates, signer=Signer.VCEK, anchors=anchors, now=vcek.not_before
     )

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sealtune.attestation.anchors import Product, TrustAnchors, amd_anchors
+from sealtune.attestation.anchors import Product, RootUse, TrustAnchors, amd_anchors
 from sealtune.attestation.evidence import Evidence, EvidenceKind
-from sealtune.attestation.reference import AcceptedEnclave
+from sealtune.attestation.reference import AcceptedEnclave, SnpTerms
 from sealtune.attestation.snp_endorsement import (
     AMD_OID,
     OID_CSP_ID,
@@ -140,7 +140,9 @@ class MockAmd:
     def anchors(self, product: Product = Product.GENOA) -> TrustAnchors:
         """Return AMD's roots and this mock's root for `product`."""
         ark = self.chain(MockVek(product=product, product_name=str(product)))[-1]
-        return amd_anchors().with_insecure_root(sha256_digest(ark), product=product)
+        return amd_anchors().with_insecure_root(
+            sha256_digest(ark), use=RootUse.AMD_ARK, product=product
+        )
 
     def chain(self, vek: MockVek) -> tuple[bytes, bytes, bytes]:
         """Return the certificates of the key that signs reports, the intermediate and the root."""
@@ -186,17 +188,31 @@ class MockAmd:
         return dataclasses.replace(report, **changes)
 
     def insecure_enclave(self, **changes: Any) -> AcceptedEnclave:
-        """Return reference values that accept `evidence()` as it is; `changes` are its fields."""
-        enclave = AcceptedEnclave(
-            name="simulated",
-            kind=EvidenceKind.SEV_SNP,
-            measurements=frozenset({"00" * 48}),
+        """Return reference values that accept `evidence()` as it is.
+
+        `changes` are fields of the entry or of its terms for AMD's hardware.
+        """
+        terms = SnpTerms(
             minimum_tcb={Generation.GENOA: {"bl": 0, "tee": 0, "snp": 0, "ucode": 0}},
             vmpl=frozenset({0}),
             chip_ids=None,
             csp_ids=frozenset(),
             required_policy=frozenset(),
             required_platform=frozenset(),
+            minimum_mitigations=0,
+            require_crl=False,
+        )
+        of_terms = {name: changes.pop(name) for name in SnpTerms.__slots__ if name in changes}
+        enclave = AcceptedEnclave(
+            name="simulated",
+            kind=EvidenceKind.SEV_SNP,
+            measurements=frozenset({"00" * 48}),
+            registers={},
+            contract_at_launch=True,
+            snp=dataclasses.replace(terms, **of_terms),
+            dcap=None,
+            tpm=None,
+            devices=(),
             insecure_accept_simulated=True,
             simulated_root=self.root,
         )

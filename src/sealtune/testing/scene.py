@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence
 from sealtune.broker.config import BrokerConfig, init_broker
 from sealtune.broker.desk import Desk
@@ -98,6 +99,7 @@ class Scene:
             store=store,
             clock=clock,
             accepts_insecure=accepts_insecure,
+            endorsements=lambda _now: NO_ENDORSEMENTS,
         )
 
     def registrations(self, broker: str) -> list[bytes]:

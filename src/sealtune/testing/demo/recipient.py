@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sealtune.attestation.anchors import Product, amd_anchors
+from sealtune.attestation.anchors import Product, RootUse, amd_anchors
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.bundle.open import open_to_folder
 from sealtune.contract.contract import verify_contract_signatures_ignoring_validity
 from sealtune.receipt.outputs import verify_result_bundle, verify_result_folder
@@ -22,10 +23,12 @@ def accept_result(
     Raises:
         SealtuneError: it is not.
     """
-    anchors = amd_anchors().with_insecure_root(stage.mock.root, product=Product.GENOA)
+    anchors = amd_anchors().with_insecure_root(
+        stage.mock.root, use=RootUse.AMD_ARK, product=Product.GENOA
+    )
     contract = verify_contract_signatures_ignoring_validity(agreed.envelope)
     verified = verify_receipt_against_contract(
-        receipt, contract=contract, anchors=anchors, now=stage.now
+        receipt, contract=contract, anchors=anchors, endorsements=NO_ENDORSEMENTS, now=stage.now
     )
     verify_result_bundle(verified.receipt, result)
     return verified
