@@ -126,7 +126,7 @@ def certificates_from_pem(data: bytes) -> tuple[bytes, ...]:
         raise _malformed("a PEM block that is not base64") from None
 
 
-@lru_cache(maxsize=64)  # pure and immutable; a verifier meets the same few chains again and again
+@lru_cache(maxsize=256)  # pure and immutable; a verifier meets the same chains again
 def parse_certificate(data: bytes) -> Certificate:
     """Return the certificate that `data`, in DER, holds.
 

@@ -6,6 +6,7 @@ be wrong.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,8 +29,9 @@ from sealtune.crypto.extensions import (
     OID_KEY_USAGE,
     Extension,
 )
+from sealtune.crypto.ocsp import OID_BASIC_RESPONSE, public_key_bits
 from sealtune.crypto.rsa import RsaKey
-from sealtune.crypto.x509 import EXTENSIONS_TAG, VERSION_TAG
+from sealtune.crypto.x509 import EXTENSIONS_TAG, VERSION_TAG, Certificate
 
 AuthorityKey = P256Key | P384Key | RsaKey
 Name = Sequence[tuple[str, str]]
@@ -103,6 +105,81 @@ def build_crl(
     return sign_structure(tbs, key=key, algorithm=algorithm)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcspFields:
+    """What an OCSP response of a mock hierarchy says about the certificate `about` of `issuer`.
+
+    `revoked` is the reason of a revocation, None for a certificate that is good.
+    """
+
+    about: Certificate
+    issuer: Certificate
+    responder: Certificate
+    this_update: datetime
+    next_update: datetime | None
+    revoked: int | None
+    certificates: tuple[bytes, ...] = ()
+
+
+def build_ocsp_response(
+    fields: OcspFields, *, key: AuthorityKey, algorithm: SignatureAlgorithm | None = None
+) -> bytes:
+    """Return the OCSP response that `fields` describe, in DER, signed with `key`."""
+    answer = der.encode(
+        Tag.SEQUENCE,
+        ocsp_certificate_id(fields.about, issuer=fields.issuer),
+        _status(fields),
+        _generalized(fields.this_update),
+        der.encode(0xA0, _generalized(fields.next_update)) if fields.next_update else b"",
+    )
+    tbs = der.encode(
+        Tag.SEQUENCE,
+        der.encode(0xA1, fields.responder.subject),
+        _generalized(fields.this_update),
+        der.encode(Tag.SEQUENCE, answer),
+    )
+    return wrap_ocsp_response(
+        tbs, certificates=fields.certificates, key=key, algorithm=algorithm or usual_algorithm(key)
+    )
+
+
+def wrap_ocsp_response(
+    tbs: bytes, *, certificates: tuple[bytes, ...], key: AuthorityKey, algorithm: SignatureAlgorithm
+) -> bytes:
+    """Return the successful basic response with the response data `tbs`, signed with `key`."""
+    more = der.encode(0xA0, der.encode(Tag.SEQUENCE, *certificates)) if certificates else b""
+    basic = sign_structure(tbs, key=key, algorithm=algorithm, more=more)
+    content = der.encode(
+        Tag.SEQUENCE, der.encode_oid(OID_BASIC_RESPONSE), der.encode(Tag.OCTET_STRING, basic)
+    )
+    return der.encode(Tag.SEQUENCE, der.encode(Tag.ENUMERATED, b"\x00"), der.encode(0xA0, content))
+
+
+def ocsp_certificate_id(certificate: Certificate, *, issuer: Certificate) -> bytes:
+    """Return the CertID of `certificate` with SHA-384, as NVIDIA's tools ask."""
+    name, key = (
+        hashlib.sha384(data).digest() for data in (issuer.subject, public_key_bits(issuer))
+    )
+    return der.encode(
+        Tag.SEQUENCE,
+        der.encode(Tag.SEQUENCE, der.encode_oid(OID_SHA384), der.encode(Tag.NULL)),
+        der.encode(Tag.OCTET_STRING, name),
+        der.encode(Tag.OCTET_STRING, key),
+        der.encode_integer(certificate.serial),
+    )
+
+
+def _status(fields: OcspFields) -> bytes:
+    if fields.revoked is None:
+        return der.encode(0x80)
+    reason = der.encode(0xA0, der.encode(Tag.ENUMERATED, bytes((fields.revoked,))))
+    return der.encode(0xA1, _generalized(fields.this_update), reason)
+
+
+def _generalized(moment: datetime) -> bytes:
+    return der.encode(Tag.GENERALIZED_TIME, moment.strftime("%Y%m%d%H%M%SZ").encode())
+
+
 def _revoked(fields: CrlFields, serial: int, reason: int | None) -> bytes:
     extensions = dict(fields.entry_extensions)
     if reason is not None:
@@ -126,10 +203,12 @@ def usual_algorithm(key: AuthorityKey) -> SignatureAlgorithm:
     return SignatureAlgorithm.ECDSA_SHA384
 
 
-def sign_structure(tbs: bytes, *, key: AuthorityKey, algorithm: SignatureAlgorithm) -> bytes:
-    """Return the SEQUENCE of `tbs`, the algorithm and the signature over `tbs`."""
+def sign_structure(
+    tbs: bytes, *, key: AuthorityKey, algorithm: SignatureAlgorithm, more: bytes = b""
+) -> bytes:
+    """Return the SEQUENCE of `tbs`, the algorithm, the signature over `tbs`, and `more`."""
     signature = der.encode(Tag.BIT_STRING, b"\x00", _sign(tbs, key=key, algorithm=algorithm))
-    return der.encode(Tag.SEQUENCE, tbs, encode_algorithm(algorithm), signature)
+    return der.encode(Tag.SEQUENCE, tbs, encode_algorithm(algorithm), signature, more)
 
 
 def _sign(message: bytes, *, key: AuthorityKey, algorithm: SignatureAlgorithm) -> bytes:
@@ -199,7 +278,7 @@ def encode_name(attributes: Name) -> bytes:
 def _moment(moment: datetime) -> bytes:
     if moment.year < 2050:
         return der.encode(Tag.UTC_TIME, moment.strftime("%y%m%d%H%M%SZ").encode())
-    return der.encode(Tag.GENERALIZED_TIME, moment.strftime("%Y%m%d%H%M%SZ").encode())
+    return _generalized(moment)
 
 
 def encode_extensions(extensions: Mapping[str, Extension]) -> bytes:
