@@ -16,9 +16,11 @@ from sealtune.attestation.binding import (
     receipt_report_data,
     release_report_data,
 )
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence, evidence_from_dict
 from sealtune.attestation.result import AttestationResult
 from sealtune.attestation.snp_report import Generation, Signer
+from sealtune.attestation.steps import Steps
 from sealtune.attestation.verify import verify_evidence
 from sealtune.core.digest import digest_bytes, sha256_digest
 from sealtune.crypto.encoding import b64encode
@@ -26,7 +28,7 @@ from sealtune.crypto.hpke import RecipientKey
 from sealtune.crypto.signing import SigningKey
 from sealtune.errors import Code, SealtuneError
 from sealtune.tee.simulated import InsecureSimulatedAttester
-from sealtune.testing.mock_amd import MockAmd, MockVek, encode_tcb
+from sealtune.testing.mock_amd import MockAmd, MockVek, changed_enclave, encode_tcb
 
 CONTRACT = sha256_digest(b"the contract that all parties signed")
 HOST_DATA = digest_bytes(CONTRACT)
@@ -68,6 +70,8 @@ def judge(evidence: Evidence, enclave: AcceptedEnclave, now: datetime) -> Attest
         report_data=release_report_data(**EXPECTED),
         anchors=anchors_for([enclave]),
         now=now,
+        endorsements=NO_ENDORSEMENTS,
+        steps=Steps(),
     )
     return appraise(verified, accepted=[enclave], host_data=HOST_DATA)
 
@@ -224,7 +228,7 @@ def test_a_simulation_against_a_production_contract(
     mock_amd: MockAmd, mock_amd_folder: Path, enclave: AcceptedEnclave, now: datetime
 ) -> None:
     """The operator has no TEE and runs the worker in the simulated one."""
-    production = dataclasses.replace(enclave, insecure_accept_simulated=False, simulated_root=None)
+    production = changed_enclave(enclave, insecure_accept_simulated=False, simulated_root=None)
     attester = InsecureSimulatedAttester(mock_amd_folder)
     evidence = attester.attest(release_report_data(**EXPECTED), host_data=HOST_DATA)
     assert refusal_of(evidence, production, now) is Code.EVIDENCE_ROOT
@@ -234,6 +238,8 @@ def test_a_simulation_against_a_production_contract(
         report_data=release_report_data(**EXPECTED),
         anchors=mock_amd.anchors(),
         now=now,
+        endorsements=NO_ENDORSEMENTS,
+        steps=Steps(),
     )
     with pytest.raises(SealtuneError) as refusal:
         appraise(verified, accepted=[production], host_data=HOST_DATA)
@@ -255,6 +261,8 @@ def test_a_real_intermediate_grafted_onto_a_mock(
             report_data=bytes(64),
             anchors=amd_anchors(),
             now=now,
+            endorsements=NO_ENDORSEMENTS,
+            steps=Steps(),
         )
     assert refusal.value.code is Code.EVIDENCE_CHAIN
 

@@ -17,6 +17,7 @@ import pytest
 
 from chain.world import CANARY, World, kill_worker, write_records
 from sealtune.attestation.appraisal import anchors_for
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.bundle.open import open_to_folder
 from sealtune.bundle.seal import seal_data
 from sealtune.contract.contract import verify_contract_signatures_ignoring_validity
@@ -179,6 +180,7 @@ def test_a_result_without_its_receipt_is_not_accepted(world: World, tmp_path: Pa
         parse_receipt(outcome.receipt.read_bytes()),
         anchors=anchors_for(agreed.contract.accepted_enclaves),
         now=datetime.now(UTC),
+        endorsements=NO_ENDORSEMENTS,
     )
     verify_result_bundle(receipt, outcome.result)
     with pytest.raises(SealtuneError) as caught:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sealtune.attestation.binding import release_report_data
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.core.digest import digest_bytes
 from sealtune.crypto.dsse import Envelope, sign_envelope
 from sealtune.errors import Code, SealtuneError
@@ -37,7 +38,11 @@ def run(mock: MockAmd) -> FinishedRun:
 def refused(run: FinishedRun, receipt: TrainingReceipt) -> Code:
     with pytest.raises(SealtuneError) as caught:
         verify_receipt_against_contract(
-            receipt, contract=run.contract.signed, anchors=run.mock.anchors(), now=NOW
+            receipt,
+            contract=run.contract.signed,
+            anchors=run.mock.anchors(),
+            now=NOW,
+            endorsements=NO_ENDORSEMENTS,
         )
     return caught.value.code
 
@@ -79,7 +84,7 @@ def test_receipt_of_a_guest_with_the_operators_code(run: FinishedRun) -> None:
     """The operator starts an enclave with code of its own on genuine hardware; everything binds,
     but it is not the enclave that the parties accepted."""
     receipt = run.receipt(measurement=bytes(48))
-    verify_receipt(receipt, anchors=run.mock.anchors(), now=NOW)
+    verify_receipt(receipt, anchors=run.mock.anchors(), now=NOW, endorsements=NO_ENDORSEMENTS)
     assert refused(run, receipt) is Code.APPRAISAL_MEASUREMENT
 
 
@@ -113,7 +118,7 @@ def test_evidence_that_a_broker_saw(run: FinishedRun) -> None:
 def test_receipt_of_another_contract(run: FinishedRun, mock: MockAmd) -> None:
     """The operator shows the receipt of a run under another contract of the same parties."""
     other = make_finished_run(mock, now=NOW, name="other-notes")
-    verify_receipt(other.receipt(), anchors=mock.anchors(), now=NOW)
+    verify_receipt(other.receipt(), anchors=mock.anchors(), now=NOW, endorsements=NO_ENDORSEMENTS)
     assert refused(run, other.receipt()) is Code.RECEIPT_CONTRACT
 
 
@@ -177,7 +182,9 @@ def test_result_of_an_earlier_run_put_back(run: FinishedRun, tmp_path: Path) -> 
     path = tmp_path / "result.sealed"
     this = run.sealed(tmp_path / "this.sealed")
     run.again().sealed(path)
-    receipt = verify_receipt(this.receipt(), anchors=run.mock.anchors(), now=NOW)
+    receipt = verify_receipt(
+        this.receipt(), anchors=run.mock.anchors(), now=NOW, endorsements=NO_ENDORSEMENTS
+    )
     with pytest.raises(SealtuneError) as caught:
         verify_result_bundle(receipt, path)
     assert caught.value.code is Code.RECEIPT_OUTPUT
@@ -189,7 +196,9 @@ def test_adapter_changed_after_opening(run: FinishedRun, tmp_path: Path) -> None
     folder = run.opened(tmp_path / "adapter")
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(b"\x01" + weights.read_bytes()[1:])
-    receipt = verify_receipt(run.receipt(), anchors=run.mock.anchors(), now=NOW)
+    receipt = verify_receipt(
+        run.receipt(), anchors=run.mock.anchors(), now=NOW, endorsements=NO_ENDORSEMENTS
+    )
     with pytest.raises(SealtuneError) as caught:
         verify_result_folder(receipt, folder)
     assert caught.value.code is Code.RECEIPT_OUTPUT

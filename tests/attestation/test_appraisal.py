@@ -9,21 +9,24 @@ from typing import Any
 
 import pytest
 
-from sealtune.attestation.anchors import Product, amd_anchors
+from sealtune.attestation.anchors import Product, vendor_anchors
 from sealtune.attestation.appraisal import (
     AcceptedEnclave,
     AppraisalRefused,
     anchors_for,
     appraise,
 )
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import EvidenceKind
-from sealtune.attestation.reference import PLATFORM_REQUIREMENTS, POLICY_REQUIREMENTS
+from sealtune.attestation.reference import PLATFORM_REQUIREMENTS, POLICY_REQUIREMENTS, DcapTerms
+from sealtune.attestation.result import AttestationResult
 from sealtune.attestation.snp_report import Generation, Signer
+from sealtune.attestation.steps import Steps
 from sealtune.attestation.verified import VerifiedEvidence
 from sealtune.attestation.verify import verify_evidence
 from sealtune.core.digest import sha256_digest
 from sealtune.errors import AppraisalError, Code
-from sealtune.testing.mock_amd import TURIN_VEK, MockAmd, MockVek, encode_tcb
+from sealtune.testing.mock_amd import TURIN_VEK, MockAmd, MockVek, changed_enclave, encode_tcb
 
 MEASUREMENT = bytes(range(48))
 HOST_DATA = bytes(range(32))
@@ -44,6 +47,8 @@ def verify(mock_amd: MockAmd, now: datetime) -> Verify:
             report_data=bytes(64),
             anchors=mock_amd.anchors(vek.product),
             now=now,
+            endorsements=NO_ENDORSEMENTS,
+            steps=Steps(),
         )
 
     return verified
@@ -79,30 +84,33 @@ def test_an_accepted_enclave_yields_a_result_with_every_rules_reason(
     result = appraise(verify(), accepted=[enclave], host_data=HOST_DATA)
     assert result.insecure
     assert (result.enclave, result.kind) == ("simulated", EvidenceKind.SEV_SNP)
-    assert (result.measurement, result.host_data) == (MEASUREMENT.hex(), HOST_DATA)
-    assert result.platform.root == mock_amd.root
-    assert result.platform.reported_tcb == "bl=10 tee=0 snp=27 ucode=90"
-    assert result.platform.firmware == "1.55.49"
+    assert (result.measurement, result.claims.host_data) == (MEASUREMENT.hex(), HOST_DATA)
+    assert result.root == mock_amd.root
+    assert result.claims.tcb["reported"]["ucode"] == 90
+    assert result.claims.tcb["firmware"] == "1.55.49"
     assert [rule.rule for rule in result.rules] == [
         "root",
         "kind",
         "debug",
+        "memory",
         "migration",
         "policy-known",
         "policy-required",
         "vmpl",
         "generation",
         "tcb",
-        "measurement",
-        "host-data",
+        "mitigations",
         "platform",
         "identity",
+        "measurement",
+        "registers",
+        "host-data",
     ]
     assert all(rule.passed and rule.reason and rule.code is None for rule in result.rules)
     written = result.to_dict()
     assert written["insecure"] is True
     assert written["rules"][0]["reason"].startswith("INSECURE")
-    assert written["platform"]["unknown_platform_bits"] == []
+    assert written["claims"]["vendor"] == "INSECURE mock"
 
 
 def bit(number: int) -> int:
@@ -153,7 +161,7 @@ def test_every_component_of_every_tcb_that_counts_has_the_floor(
 
 def test_the_tee_component_has_the_floor(verify: Verify, enclave: AcceptedEnclave) -> None:
     floor = {Generation.GENOA: {**FLOOR, "tee": 1}}
-    strict = dataclasses.replace(enclave, minimum_tcb=floor)
+    strict = changed_enclave(enclave, minimum_tcb=floor)
     assert code_of(verify(), strict) is Code.APPRAISAL_TCB
 
 
@@ -176,7 +184,7 @@ def test_turin_has_a_floor_for_its_fmc(verify: Verify, mock_amd: MockAmd, compon
     )
     appraise(verified, accepted=[enclave], host_data=HOST_DATA)
     above = {Generation.TURIN: {**floor, component: floor[component] + 1}}
-    strict = dataclasses.replace(enclave, minimum_tcb=above)
+    strict = changed_enclave(enclave, minimum_tcb=above)
     assert code_of(verified, strict) is Code.APPRAISAL_TCB
 
 
@@ -185,21 +193,33 @@ def test_a_generation_without_a_floor_is_not_accepted(
 ) -> None:
     siena = verify(cpuid=(0x19, 0xA0, 1))
     assert refusal_of(siena, enclave).code is Code.APPRAISAL_PLATFORM
-    none = dataclasses.replace(enclave, minimum_tcb={})
+    none = changed_enclave(enclave, minimum_tcb={})
     assert refusal_of(verify(), none).code is Code.APPRAISAL_PLATFORM
 
 
 def test_what_is_not_listed_is_not_accepted(verify: Verify, enclave: AcceptedEnclave) -> None:
     verified = verify()
-    nothing = dataclasses.replace(enclave, measurements=frozenset())
+    nothing = changed_enclave(enclave, measurements=frozenset())
     assert code_of(verified, nothing) is Code.APPRAISAL_MEASUREMENT
-    nowhere = dataclasses.replace(enclave, vmpl=frozenset())
+    nowhere = changed_enclave(enclave, vmpl=frozenset())
     assert code_of(verified, nowhere) is Code.APPRAISAL_VMPL
     assert refusal_of(verified).code is Code.APPRAISAL_KIND
 
 
 def test_another_kind_is_not_accepted(verify: Verify, enclave: AcceptedEnclave) -> None:
-    other = dataclasses.replace(enclave, kind="tdx")  # type: ignore[arg-type]
+    terms = DcapTerms(
+        tcb_statuses=frozenset({"UpToDate"}),
+        denied_advisories=frozenset(),
+        minimum_evaluation=0,
+        platform_ids=None,
+        platform_flags=frozenset(),
+        td_attributes=frozenset(),
+        minimum_tee_tcb_svn=(),
+        endorsements_max_age_days=30,
+        isv_prod_id=None,
+        minimum_isv_svn=0,
+    )
+    other = dataclasses.replace(enclave, kind=EvidenceKind.TDX, snp=None, dcap=terms)
     assert code_of(verify(), other) is Code.APPRAISAL_KIND
 
 
@@ -209,7 +229,7 @@ def test_another_kind_is_not_accepted(verify: Verify, enclave: AcceptedEnclave) 
 def test_simulated_evidence_needs_an_entry_that_says_insecure(
     verify: Verify, enclave: AcceptedEnclave
 ) -> None:
-    production = dataclasses.replace(enclave, insecure_accept_simulated=False, simulated_root=None)
+    production = changed_enclave(enclave, insecure_accept_simulated=False, simulated_root=None)
     assert code_of(verify(), production) is Code.APPRAISAL_INSECURE
     result = appraise(verify(), accepted=[production, enclave], host_data=HOST_DATA)
     assert result.insecure
@@ -218,7 +238,7 @@ def test_simulated_evidence_needs_an_entry_that_says_insecure(
 def test_simulated_evidence_needs_the_very_root_of_the_entry(
     verify: Verify, enclave: AcceptedEnclave
 ) -> None:
-    other = dataclasses.replace(enclave, simulated_root=sha256_digest(b"another mock"))
+    other = changed_enclave(enclave, simulated_root=sha256_digest(b"another mock"))
     assert code_of(verify(), other) is Code.APPRAISAL_INSECURE
 
 
@@ -228,15 +248,15 @@ def test_an_entry_for_a_simulation_accepts_no_hardware(
     # As if a vendor had signed it: the same claims under a root that is not insecure.
     verified = verify()
     root = dataclasses.replace(verified.root, insecure=False)
-    hardware = dataclasses.replace(verified, root=root)
+    hardware = VerifiedEvidence(authentic=dataclasses.replace(verified.authentic, root=root))
     assert code_of(hardware, enclave) is Code.APPRAISAL_INSECURE
-    production = dataclasses.replace(enclave, insecure_accept_simulated=False, simulated_root=None)
+    production = changed_enclave(enclave, insecure_accept_simulated=False, simulated_root=None)
     assert not appraise(hardware, accepted=[production], host_data=HOST_DATA).insecure
 
 
 def test_the_anchors_of_a_production_contract_know_no_mock(enclave: AcceptedEnclave) -> None:
-    production = dataclasses.replace(enclave, insecure_accept_simulated=False, simulated_root=None)
-    assert anchors_for([production]).roots == amd_anchors().roots
+    production = changed_enclave(enclave, insecure_accept_simulated=False, simulated_root=None)
+    assert anchors_for([production]).roots == vendor_anchors().roots
 
 
 # -- requirements ----------------------------------------------------------------------------------
@@ -245,7 +265,7 @@ def test_the_anchors_of_a_production_contract_know_no_mock(enclave: AcceptedEncl
 @pytest.mark.parametrize("name", sorted(POLICY_REQUIREMENTS))
 def test_a_required_policy_bit(verify: Verify, enclave: AcceptedEnclave, name: str) -> None:
     number, value = POLICY_REQUIREMENTS[name]
-    strict = dataclasses.replace(enclave, required_policy=frozenset({name}))
+    strict = changed_enclave(enclave, required_policy=frozenset({name}))
     set_, clear = BASE_POLICY | 1 << number, BASE_POLICY & ~(1 << number)
     good, bad = (set_, clear) if value else (clear, set_)
     appraise(verify(policy=good), accepted=[strict], host_data=HOST_DATA)
@@ -255,7 +275,7 @@ def test_a_required_policy_bit(verify: Verify, enclave: AcceptedEnclave, name: s
 @pytest.mark.parametrize("name", sorted(PLATFORM_REQUIREMENTS))
 def test_a_required_platform_bit(verify: Verify, enclave: AcceptedEnclave, name: str) -> None:
     number, value = PLATFORM_REQUIREMENTS[name]
-    strict = dataclasses.replace(enclave, required_platform=frozenset({name}))
+    strict = changed_enclave(enclave, required_platform=frozenset({name}))
     good, bad = (1 << number, 0) if value else (0, 1 << number)
     appraise(verify(platform_info=good), accepted=[strict], host_data=HOST_DATA)
     assert code_of(verify(platform_info=bad), strict) is Code.APPRAISAL_PLATFORM
@@ -266,8 +286,11 @@ def test_unknown_platform_bits_are_recorded_and_not_refused(
 ) -> None:
     verified = verify(platform_info=0x25 | 1 << 8 | 1 << 63)
     result = appraise(verified, accepted=[enclave], host_data=HOST_DATA)
-    assert result.platform.unknown_platform_bits == (8, 63)
-    assert any("unknown bits" in rule.reason for rule in result.rules)
+    assert "unknown bits 0x8000000000000100" in _reason(result, "platform")
+
+
+def _reason(result: AttestationResult, name: str) -> str:
+    return next(rule.reason for rule in result.rules if rule.rule == name)
 
 
 # -- identity --------------------------------------------------------------------------------------
@@ -275,21 +298,21 @@ def test_unknown_platform_bits_are_recorded_and_not_refused(
 
 def test_only_enrolled_chips(verify: Verify, enclave: AcceptedEnclave) -> None:
     verified = verify()
-    enrolled = dataclasses.replace(enclave, chip_ids=frozenset({verified.chip_id}))
+    enrolled = changed_enclave(enclave, chip_ids=frozenset({verified.claims.identity["chip_id"]}))
     appraise(verified, accepted=[enrolled], host_data=HOST_DATA)
     for chips in (frozenset({"00" * 64}), frozenset[str]()):
-        other = dataclasses.replace(enclave, chip_ids=chips)
+        other = changed_enclave(enclave, chip_ids=chips)
         assert code_of(verified, other) is Code.APPRAISAL_PLATFORM
 
 
 def test_a_vlek_of_a_listed_provider_only(verify: Verify, enclave: AcceptedEnclave) -> None:
     verified = verify(VLEK)
     assert code_of(verified, enclave) is Code.APPRAISAL_PLATFORM
-    other = dataclasses.replace(enclave, csp_ids=frozenset({"CN=another"}))
+    other = changed_enclave(enclave, csp_ids=frozenset({"CN=another"}))
     assert code_of(verified, other) is Code.APPRAISAL_PLATFORM
-    listed = dataclasses.replace(enclave, csp_ids=frozenset({VLEK.csp_id}))
+    listed = changed_enclave(enclave, csp_ids=frozenset({VLEK.csp_id}))
     result = appraise(verified, accepted=[listed], host_data=HOST_DATA)
-    assert result.platform.signer == "VLEK"
+    assert result.claims.signer == "VLEK"
 
 
 # -- which entry -----------------------------------------------------------------------------------
@@ -298,8 +321,8 @@ def test_a_vlek_of_a_listed_provider_only(verify: Verify, enclave: AcceptedEncla
 def test_the_first_entry_that_is_satisfied_is_named(
     verify: Verify, enclave: AcceptedEnclave
 ) -> None:
-    other = dataclasses.replace(enclave, name="other", measurements=frozenset({"ff" * 48}))
-    same = dataclasses.replace(enclave, name="same")
+    other = changed_enclave(enclave, name="other", measurements=frozenset({"ff" * 48}))
+    same = changed_enclave(enclave, name="same")
     result = appraise(verify(), accepted=[other, same, enclave], host_data=HOST_DATA)
     assert result.enclave == "same"
 
@@ -307,10 +330,10 @@ def test_the_first_entry_that_is_satisfied_is_named(
 def test_a_refusal_is_that_of_the_entry_that_came_closest(
     verify: Verify, enclave: AcceptedEnclave
 ) -> None:
-    far = dataclasses.replace(
+    far = changed_enclave(
         enclave, insecure_accept_simulated=False, simulated_root=None, vmpl=frozenset({3})
     )
-    near = dataclasses.replace(enclave, measurements=frozenset({"ff" * 48}))
+    near = changed_enclave(enclave, measurements=frozenset({"ff" * 48}))
     assert code_of(verify(), far, near) is Code.APPRAISAL_MEASUREMENT
 
 
@@ -343,12 +366,12 @@ def test_reference_values_that_mean_nothing_are_the_callers_mistake(
     enclave: AcceptedEnclave, change: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        dataclasses.replace(enclave, **change)
+        changed_enclave(enclave, **change)
 
 
 def test_the_highest_floor_can_be_demanded(enclave: AcceptedEnclave) -> None:
     highest = dict.fromkeys(FLOOR, 255)
-    dataclasses.replace(enclave, minimum_tcb={Generation.GENOA: highest})
+    changed_enclave(enclave, minimum_tcb={Generation.GENOA: highest})
 
 
 def test_a_mock_milan_is_refused_where_only_genoa_is_simulated(
@@ -356,3 +379,71 @@ def test_a_mock_milan_is_refused_where_only_genoa_is_simulated(
 ) -> None:
     milan = verify(MockVek(product=Product.MILAN, product_name="Milan-B0"))
     assert refusal_of(milan, enclave).code is Code.APPRAISAL_INSECURE
+
+
+# -- registers, launch, memory ---------------------------------------------------------------------
+
+
+def with_claims(verified: VerifiedEvidence, **changes: Any) -> VerifiedEvidence:
+    claims = dataclasses.replace(verified.claims, **changes)
+    return VerifiedEvidence(authentic=dataclasses.replace(verified.authentic, claims=claims))
+
+
+def test_each_register_that_is_asked_for_has_one_of_its_values(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    asked = changed_enclave(enclave, registers={"rtmr0": frozenset({"aa", "bb"})})
+    for good in ("aa", "bb"):
+        verified = with_claims(verify(), registers={"rtmr0": good, "rtmr1": "cc"})
+        appraise(verified, accepted=[asked], host_data=HOST_DATA)
+    for registers in ({"rtmr0": "cc"}, {"rtmr1": "aa"}, {}):
+        verified = with_claims(verify(), registers=registers)
+        assert code_of(verified, asked) is Code.APPRAISAL_REGISTER
+
+
+def test_a_tee_without_host_data_satisfies_no_entry_that_asks_for_it(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    verified = with_claims(verify(), host_data=None)
+    assert code_of(verified, enclave) is Code.APPRAISAL_HOST_DATA
+    unbound = changed_enclave(enclave, contract_at_launch=False)
+    appraise(verified, accepted=[unbound], host_data=HOST_DATA)
+
+
+def test_longer_host_data_is_the_contract_and_zeros(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    padded = with_claims(verify(), host_data=HOST_DATA + bytes(16))
+    appraise(padded, accepted=[enclave], host_data=HOST_DATA)
+    other = with_claims(verify(), host_data=HOST_DATA + bytes(15) + b"\x01")
+    assert code_of(other, enclave) is Code.APPRAISAL_HOST_DATA
+
+
+def test_readable_memory_is_refused(verify: Verify, enclave: AcceptedEnclave) -> None:
+    readable = with_claims(verify(), memory_protected=False)
+    assert code_of(readable, enclave) is Code.APPRAISAL_MEMORY
+
+
+def test_a_debug_device_is_refused_with_its_machine(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    authentic = verify().authentic
+    debug = dataclasses.replace(authentic.claims, debug=True)
+    device = dataclasses.replace(authentic, claims=debug)
+    machine = VerifiedEvidence(authentic=dataclasses.replace(authentic, devices=(device,)))
+    refusal = refusal_of(machine, enclave)
+    assert refusal.code is Code.APPRAISAL_DEBUG
+
+
+def test_any_measurement_is_said_aloud(verify: Verify, enclave: AcceptedEnclave) -> None:
+    open_entry = changed_enclave(enclave, measurements=None)
+    result = appraise(verify(), accepted=[open_entry], host_data=HOST_DATA)
+    assert "ANY measurement" in _reason(result, "measurement")
+
+
+def test_mitigations_that_are_asked_for_are_in_effect(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    asked = changed_enclave(enclave, minimum_mitigations=0b101)
+    appraise(verify(mitigations=0b111), accepted=[asked], host_data=HOST_DATA)
+    assert code_of(verify(mitigations=0b100), asked) is Code.APPRAISAL_TCB

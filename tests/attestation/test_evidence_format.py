@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from sealtune.attestation.evidence import Evidence, EvidenceKind, evidence_from_
 from sealtune.core.limits import (
     CERTIFICATE_BYTES_MAX,
     CHAIN_CERTIFICATES_MAX,
+    DEVICES_MAX,
     EVIDENCE_BYTES_MAX,
 )
 from sealtune.crypto.encoding import b64encode
@@ -33,7 +35,7 @@ def test_round_trip(report: bytes, certificates: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"kind": "sgx"}, Code.EVIDENCE_KIND),
+        ({"kind": "sev-es"}, Code.EVIDENCE_KIND),
         ({"kind": "SEV-SNP"}, Code.EVIDENCE_KIND),
         ({"kind": 1}, Code.EVIDENCE_KIND),
         ({"kind": None}, Code.EVIDENCE_KIND),
@@ -117,3 +119,83 @@ def test_any_json_raises_nothing_but_our_errors(kind: Any, report: Any, certific
     ):
         with contextlib.suppress(SealtuneError):
             evidence_from_dict(value)
+
+
+# -- parts and devices -----------------------------------------------------------------------------
+
+GPU = Evidence(kind=EvidenceKind.NVIDIA_GPU, report=b"gpu", certificates=(b"leaf",))
+
+
+def test_parts_and_devices_travel() -> None:
+    original = dataclasses.replace(evidence(), parts={"event_log": b"log"}, devices=(GPU, GPU))
+    again = evidence_from_dict(original.to_dict())
+    assert again == original
+    assert again.part("event_log") == b"log"
+    assert again.size == evidence().size + 3 + 2 * GPU.size
+
+
+def test_a_part_that_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(FormatError, match="tpm_quote") as refusal:
+        evidence().part("tpm_quote")
+    assert refusal.value.code is Code.EVIDENCE_MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"parts": {}}, Code.EVIDENCE_MALFORMED),  # a second spelling of none
+        ({"parts": []}, Code.EVIDENCE_MALFORMED),
+        ({"parts": {"Log": "AA"}}, Code.EVIDENCE_MALFORMED),
+        ({"parts": {"a" * 33: "AA"}}, Code.EVIDENCE_MALFORMED),
+        ({"parts": {"log": "A+"}}, Code.EVIDENCE_MALFORMED),
+        ({"parts": {f"p{number}": "AA" for number in range(9)}}, Code.EVIDENCE_MALFORMED),
+        ({"devices": []}, Code.EVIDENCE_MALFORMED),
+        ({"devices": {}}, Code.EVIDENCE_MALFORMED),
+        ({"devices": [1]}, Code.EVIDENCE_MALFORMED),
+        ({"devices": [GPU.to_dict()] * (DEVICES_MAX + 1)}, Code.EVIDENCE_MALFORMED),
+        ({"devices": [{**GPU.to_dict(), "kind": "sev-snp"}]}, Code.EVIDENCE_MALFORMED),
+        ({"kind": "nvidia-gpu", "devices": [GPU.to_dict()]}, Code.EVIDENCE_MALFORMED),
+        (
+            {"devices": [{**GPU.to_dict(), "devices": [GPU.to_dict()]}]},
+            Code.EVIDENCE_MALFORMED,
+        ),
+    ],
+    ids=[
+        "no parts",
+        "a list",
+        "a capital",
+        "a long name",
+        "no base64url",
+        "too many parts",
+        "no devices",
+        "an object",
+        "no evidence",
+        "too many devices",
+        "a machine in a machine",
+        "a device with devices",
+        "a device's device",
+    ],
+)
+def test_other_parts_and_devices_are_refused(changes: dict[str, Any], code: Code) -> None:
+    with pytest.raises(FormatError) as refusal:
+        evidence_from_dict({**evidence().to_dict(), **changes})
+    assert refusal.value.code is code
+
+
+def test_devices_and_parts_count_towards_the_bound() -> None:
+    half = bytes(EVIDENCE_BYTES_MAX // 2)
+    device = dataclasses.replace(GPU, report=half)
+    for changes in ({"devices": (device, device)}, {"parts": {"a": half, "b": half}}):
+        with pytest.raises(FormatError) as refusal:
+            dataclasses.replace(evidence(b"xx"), **changes)
+        assert refusal.value.code is Code.LIMIT_EXCEEDED
+
+
+def test_too_many_parts_or_devices_are_refused() -> None:
+    for changes in (
+        {"parts": {f"p{number}": b"" for number in range(9)}},
+        {"devices": (GPU,) * (DEVICES_MAX + 1)},
+    ):
+        with pytest.raises(FormatError) as refusal:
+            dataclasses.replace(evidence(), **changes)
+        assert refusal.value.code is Code.LIMIT_EXCEEDED

@@ -12,12 +12,16 @@ import pytest
 
 from sealtune.attestation.anchors import Product, amd_anchors
 from sealtune.attestation.appraisal import AcceptedEnclave, appraise
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence, EvidenceKind
+from sealtune.attestation.reference import SnpTerms
 from sealtune.attestation.snp_report import Generation, SnpReport, Tcb, decode_tcb, parse_snp_report
-from sealtune.attestation.verified import VerifiedEvidence
+from sealtune.attestation.steps import Steps
+from sealtune.attestation.verified import SnpClaims, VerifiedEvidence
 from sealtune.attestation.verify import verify_evidence
 from sealtune.crypto.x509 import certificates_from_pem
 from sealtune.errors import AppraisalError, Code, VerificationError
+from sealtune.testing.mock_amd import changed_enclave
 
 VECTORS = (
     "ms-milan",
@@ -68,28 +72,48 @@ def verified_of(folder: Path, entry: dict[str, Any], **paths: str) -> VerifiedEv
     evidence = evidence_of(folder, entry, **paths)
     report_data = bytes.fromhex(entry["report_fields"]["report_data"])
     return verify_evidence(
-        evidence, report_data=report_data, anchors=amd_anchors(), now=time_of(entry)
+        evidence,
+        report_data=report_data,
+        anchors=amd_anchors(),
+        now=time_of(entry),
+        endorsements=NO_ENDORSEMENTS,
+        steps=Steps(),
     )
 
 
+def snp(verified: VerifiedEvidence) -> SnpClaims:
+    assert isinstance(verified.detail, SnpClaims)
+    return verified.detail
+
+
 def enclave_for(verified: VerifiedEvidence, **changes: Any) -> AcceptedEnclave:
-    fields = {
-        "name": "vector",
-        "kind": EvidenceKind.SEV_SNP,
-        "measurements": frozenset({verified.measurement}),
-        "minimum_tcb": {
+    terms = SnpTerms(
+        minimum_tcb={
             **{generation: NO_FLOOR for generation in Generation if generation != "turin"},
             Generation.TURIN: {"fmc": 0, **NO_FLOOR},
         },
-        "vmpl": frozenset({0}),
-        "chip_ids": None,
-        "csp_ids": frozenset({CSP_ID}),
-        "required_policy": frozenset(),
-        "required_platform": frozenset(),
-        "insecure_accept_simulated": False,
-        "simulated_root": None,
-    }
-    return AcceptedEnclave(**{**fields, **changes})
+        vmpl=frozenset({0}),
+        chip_ids=None,
+        csp_ids=frozenset({CSP_ID}),
+        required_policy=frozenset(),
+        required_platform=frozenset(),
+        minimum_mitigations=0,
+        require_crl=False,
+    )
+    enclave = AcceptedEnclave(
+        name="vector",
+        kind=EvidenceKind.SEV_SNP,
+        measurements=frozenset({verified.measurement}),
+        registers={},
+        contract_at_launch=True,
+        snp=terms,
+        dcap=None,
+        tpm=None,
+        devices=(),
+        insecure_accept_simulated=False,
+        simulated_root=None,
+    )
+    return changed_enclave(enclave, **changes)
 
 
 @pytest.mark.parametrize("name", VECTORS)
@@ -116,9 +140,12 @@ def test_a_vmpl_1_guest_of_a_provider_is_accepted_where_both_are(
     folder: Path, entries: dict[str, dict[str, Any]]
 ) -> None:
     verified = verified_of(folder, entries["snp/coco-milan-vlek"])
-    assert verified.claims.csp_id == CSP_ID
+    assert snp(verified).csp_id == CSP_ID
     enclave = enclave_for(verified, vmpl=frozenset({1}))
-    assert appraise(verified, accepted=[enclave], host_data=bytes(32)).platform.csp_id == CSP_ID
+    assert (
+        appraise(verified, accepted=[enclave], host_data=bytes(32)).claims.identity["csp_id"]
+        == CSP_ID
+    )
 
 
 def _tcb(tcb: Tcb) -> dict[str, Any]:
@@ -205,9 +232,9 @@ def test_every_parsed_field_is_as_expected(
         Generation.SIENA_BERGAMO: "Siena/Bergamo",
         Generation.TURIN: "Turin",
     }
-    report = verified.claims.report
+    report = snp(verified).report
     # The list was made from the report alone; a version 2 report leaves this open there.
-    generation = names[verified.claims.generation] if report.has_cpuid else "Milan/Genoa?"
+    generation = names[snp(verified).generation] if report.has_cpuid else "Milan/Genoa?"
     assert verified.root.product == entry["generation"]
     assert fields_of(report, verified.root.product, generation) == entry["report_fields"]
 
@@ -273,6 +300,8 @@ def test_a_report_with_the_vcek_of_another_chip_is_refused(folder: Path) -> None
             report_data=parse_snp_report(report).report_data,
             anchors=amd_anchors(),
             now=datetime(2024, 1, 1, tzinfo=UTC),
+            endorsements=NO_ENDORSEMENTS,
+            steps=Steps(),
         )
     assert refusal.value.code is Code.EVIDENCE_SIGNATURE
 
@@ -304,7 +333,7 @@ def test_a_bit_that_we_do_not_know_in_platform_info_is_accepted_and_recorded(
     verified = verified_of(folder, entries["snp/ms-turin"])
     enclave = enclave_for(verified, required_platform=frozenset({"iommu-write-safe"}))
     result = appraise(verified, accepted=[enclave], host_data=verified.host_data)
-    assert result.platform.platform_info == "0x65"
+    assert result.claims.fields["platform_info"] == "0x65"
 
 
 @pytest.mark.parametrize("name", ["evidence-v0", "evidence-v1", "evidence-v2", "evidence-genoa"])
@@ -331,12 +360,14 @@ def test_the_report_inside_azure_evidence_verifies_with_the_expected_fields(
         report_data=bytes.fromhex(expected["report_data"]),
         anchors=amd_anchors(),
         now=datetime.fromisoformat(entry["vcek_validity"][0]),
+        endorsements=NO_ENDORSEMENTS,
+        steps=Steps(),
     )
-    assert verified.claims.generation == product.lower()
+    assert snp(verified).generation == product.lower()
     assert verified.measurement == expected["measurement"]
-    assert verified.chip_id == expected["chip_id"]
-    assert verified.claims.report.version == expected["version"]
-    assert _tcb(verified.claims.reported_tcb) == expected["reported_tcb"]
+    assert verified.claims.identity["chip_id"] == expected["chip_id"]
+    assert snp(verified).report.version == expected["version"]
+    assert _tcb(snp(verified).reported_tcb) == expected["reported_tcb"]
 
 
 def b64(text: str) -> bytes:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealtune.attestation.anchors import Product, TrustAnchors, amd_anchors
+from sealtune.attestation.anchors import Product, RootUse, TrustAnchors, amd_anchors
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence
 from sealtune.attestation.snp_endorsement import (
     AMD_OID,
@@ -22,8 +23,8 @@ from sealtune.attestation.snp_endorsement import (
     verify_endorsement,
 )
 from sealtune.attestation.snp_report import SIGNED_BYTES, Generation, Signer, Tcb
-from sealtune.attestation.verified import VerifiedEvidence
-from sealtune.attestation.verifiers.snp import verify_snp_report
+from sealtune.attestation.steps import Steps
+from sealtune.attestation.verified import SnpClaims, VerifiedEvidence
 from sealtune.attestation.verify import verify_evidence
 from sealtune.crypto import der
 from sealtune.crypto.der import Tag
@@ -42,20 +43,39 @@ def evidence(mock_amd: MockAmd) -> Evidence:
 
 def verified(mock: MockAmd, evidence: Evidence, now: datetime) -> VerifiedEvidence:
     anchors = mock.anchors()
-    return verify_evidence(evidence, report_data=REPORT_DATA, anchors=anchors, now=now)
+    return verify_evidence(
+        evidence,
+        report_data=REPORT_DATA,
+        anchors=anchors,
+        now=now,
+        endorsements=NO_ENDORSEMENTS,
+        steps=Steps(),
+    )
+
+
+def snp(verified: VerifiedEvidence) -> SnpClaims:
+    assert isinstance(verified.detail, SnpClaims)
+    return verified.detail
 
 
 def refusal_of(mock: MockAmd, evidence: Evidence, now: datetime, **arguments: Any) -> Code:
     given_ = {"report_data": REPORT_DATA, "anchors": mock.anchors(), "now": now, **arguments}
     with pytest.raises(SealtuneError) as refusal:
-        verify_snp_report(evidence, **given_)
+        verify_evidence(evidence, endorsements=NO_ENDORSEMENTS, steps=Steps(), **given_)
     return refusal.value.code
 
 
 def accepted(mock: MockAmd, vek: MockVek, now: datetime, **changes: Any) -> VerifiedEvidence:
     evidence = mock.evidence(vek=vek, report_data=REPORT_DATA, **changes)
     anchors = mock.anchors(vek.product)
-    return verify_snp_report(evidence, report_data=REPORT_DATA, anchors=anchors, now=now)
+    return verify_evidence(
+        evidence,
+        report_data=REPORT_DATA,
+        anchors=anchors,
+        endorsements=NO_ENDORSEMENTS,
+        now=now,
+        steps=Steps(),
+    )
 
 
 def refused(mock: MockAmd, vek: MockVek, now: datetime, **changes: Any) -> Code:
@@ -72,11 +92,11 @@ def test_a_simulated_guest_verifies_and_is_insecure(
     result = verified(mock_amd, evidence, now)
     assert result.insecure
     assert result.root.digest == mock_amd.root
-    assert result.claims.generation is Generation.GENOA
-    assert result.claims.signer is Signer.VCEK
+    assert snp(result).generation is Generation.GENOA
+    assert snp(result).signer is Signer.VCEK
     assert result.measurement == "00" * 48
-    assert result.chip_id == MockVek().hwid.hex()
-    assert result.claims.reported_tcb == MockVek().tcb
+    assert result.claims.identity["chip_id"] == MockVek().hwid.hex()
+    assert snp(result).reported_tcb == MockVek().tcb
 
 
 @pytest.mark.parametrize(
@@ -94,9 +114,9 @@ def test_every_product_and_signer_verifies(
     mock_amd: MockAmd, now: datetime, vek: MockVek, generation: Generation
 ) -> None:
     result = accepted(mock_amd, vek, now)
-    assert result.claims.generation is generation
-    assert result.claims.reported_tcb == vek.tcb
-    assert result.claims.csp_id == (vek.csp_id if vek.signer is Signer.VLEK else "")
+    assert snp(result).generation is generation
+    assert snp(result).reported_tcb == vek.tcb
+    assert snp(result).csp_id == (vek.csp_id if vek.signer is Signer.VLEK else "")
 
 
 @pytest.mark.parametrize("version", [2, 3, 5])
@@ -106,12 +126,12 @@ def test_every_known_version_verifies(
 ) -> None:
     changes = {"cpuid": (0, 0, 0)} if version == 2 else {}
     result = accepted(mock_amd, vek, now, version=version, **changes)
-    assert result.claims.report.version == version
+    assert snp(result).report.version == version
 
 
 def test_siena_is_endorsed_by_genoas_root(mock_amd: MockAmd, now: datetime) -> None:
     result = accepted(mock_amd, MockVek(), now, cpuid=(0x19, 0xA0, 2))
-    assert result.claims.generation is Generation.SIENA_BERGAMO
+    assert snp(result).generation is Generation.SIENA_BERGAMO
 
 
 @pytest.mark.parametrize("vek", [MockVek(), TURIN_VEK], ids=["64-bytes", "8-bytes"])
@@ -124,12 +144,12 @@ def test_reserved_tcb_bytes_that_both_sides_know_are_accepted(
     mock_amd: MockAmd, now: datetime
 ) -> None:
     tcb = dataclasses.replace(MockVek().tcb, reserved=bytes([1, 2, 3, 4]))
-    assert accepted(mock_amd, MockVek(tcb=tcb), now).claims.reported_tcb == tcb
+    assert snp(accepted(mock_amd, MockVek(tcb=tcb), now)).reported_tcb == tcb
 
 
 def test_a_lower_reported_tcb_keeps_the_higher_ones_apart(mock_amd: MockAmd, now: datetime) -> None:
     higher = dataclasses.replace(MockVek().tcb, ucode=91)
-    claims = accepted(mock_amd, MockVek(), now, current_tcb=encode_tcb(higher)).claims
+    claims = snp(accepted(mock_amd, MockVek(), now, current_tcb=encode_tcb(higher)))
     assert (claims.current_tcb.ucode, claims.reported_tcb.ucode) == (91, 90)
     assert claims.committed_tcb == claims.launch_tcb == MockVek().tcb
 
@@ -144,7 +164,14 @@ def test_all_64_bytes_of_report_data_count(
     other = bytearray(REPORT_DATA)
     other[index] ^= 1
     with pytest.raises(FreshnessError) as refusal:
-        verify_evidence(evidence, report_data=bytes(other), anchors=mock_amd.anchors(), now=now)
+        verify_evidence(
+            evidence,
+            report_data=bytes(other),
+            anchors=mock_amd.anchors(),
+            now=now,
+            endorsements=NO_ENDORSEMENTS,
+            steps=Steps(),
+        )
     assert refusal.value.code is Code.FRESHNESS
 
 
@@ -153,7 +180,14 @@ def test_report_data_of_another_length_is_the_callers_mistake(
     mock_amd: MockAmd, evidence: Evidence, now: datetime, size: int
 ) -> None:
     with pytest.raises(ValueError, match="64"):
-        verify_evidence(evidence, report_data=bytes(size), anchors=mock_amd.anchors(), now=now)
+        verify_evidence(
+            evidence,
+            report_data=bytes(size),
+            anchors=mock_amd.anchors(),
+            now=now,
+            endorsements=NO_ENDORSEMENTS,
+            steps=Steps(),
+        )
 
 
 def test_a_time_without_zone_is_the_callers_mistake(
@@ -163,15 +197,12 @@ def test_a_time_without_zone_is_the_callers_mistake(
         verified(mock_amd, evidence, now.replace(tzinfo=None))
 
 
-@pytest.mark.parametrize("verify", [verify_snp_report, verify_evidence])
-def test_evidence_of_another_kind_is_refused(
-    mock_amd: MockAmd, evidence: Evidence, now: datetime, verify: Any
+def test_evidence_of_a_kind_without_verifier_is_refused(
+    mock_amd: MockAmd, evidence: Evidence, now: datetime
 ) -> None:
     other = dataclasses.replace(evidence)
-    object.__setattr__(other, "kind", "tdx")
-    with pytest.raises(FormatError) as refusal:
-        verify(other, report_data=REPORT_DATA, anchors=mock_amd.anchors(), now=now)
-    assert refusal.value.code is Code.EVIDENCE_KIND
+    object.__setattr__(other, "kind", "sev-es")
+    assert refusal_of(mock_amd, other, now) is Code.EVIDENCE_KIND
 
 
 # -- the signature ---------------------------------------------------------------------------------
@@ -267,7 +298,9 @@ def test_a_root_that_did_not_sign_itself_is_refused(
     broken = ark[:-1] + bytes([ark[-1] ^ 1])
     from sealtune.core.digest import sha256_digest
 
-    anchors = amd_anchors().with_insecure_root(sha256_digest(broken), product=Product.GENOA)
+    anchors = amd_anchors().with_insecure_root(
+        sha256_digest(broken), use=RootUse.AMD_ARK, product=Product.GENOA
+    )
     code = refusal_of(mock_amd, with_chain(evidence, vek, ask, broken), now, anchors=anchors)
     assert code is Code.CERTIFICATE_SIGNATURE
 
@@ -315,7 +348,9 @@ def test_a_leaf_of_another_name_is_refused(mock_amd: MockAmd, now: datetime, sub
 def test_a_root_of_another_product_is_refused(
     mock_amd: MockAmd, evidence: Evidence, now: datetime
 ) -> None:
-    anchors = amd_anchors().with_insecure_root(mock_amd.root, product=Product.TURIN)
+    anchors = amd_anchors().with_insecure_root(
+        mock_amd.root, use=RootUse.AMD_ARK, product=Product.TURIN
+    )
     assert refusal_of(mock_amd, evidence, now, anchors=anchors) is Code.EVIDENCE_CHAIN
 
 
@@ -489,6 +524,13 @@ def test_errors_are_of_the_family_that_says_who_must_act(
     mock_amd: MockAmd, evidence: Evidence, now: datetime
 ) -> None:
     with pytest.raises(VerificationError):
-        verify_evidence(evidence, report_data=REPORT_DATA, anchors=amd_anchors(), now=now)
+        verify_evidence(
+            evidence,
+            report_data=REPORT_DATA,
+            anchors=amd_anchors(),
+            now=now,
+            endorsements=NO_ENDORSEMENTS,
+            steps=Steps(),
+        )
     with pytest.raises(FormatError):
         verified(mock_amd, dataclasses.replace(evidence, report=b""), now)

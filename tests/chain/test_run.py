@@ -14,6 +14,7 @@ import pytest
 from chain.world import CANARY, LABELS, World
 from sealtune.attestation.anchors import amd_anchors
 from sealtune.attestation.appraisal import anchors_for
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.bundle.open import open_to_folder
 from sealtune.bundle.reader import registration
 from sealtune.bundle.seal import seal_data, seal_model
@@ -49,6 +50,7 @@ def test_from_contract_to_adapter(world: World, tiny_encoder: Path, tmp_path: Pa
         contract=agreed,
         anchors=anchors_for(agreed.contract.accepted_enclaves),
         now=datetime.now(UTC),
+        endorsements=NO_ENDORSEMENTS,
     )
     assert verified.insecure
     verify_result_bundle(verified.receipt, outcome.result)
@@ -60,7 +62,9 @@ def test_from_contract_to_adapter(world: World, tiny_encoder: Path, tmp_path: Pa
 
     # No vendor's root vouches for a simulation.
     with pytest.raises(SealtuneError) as caught:
-        verify_receipt(receipt, anchors=amd_anchors(), now=datetime.now(UTC))
+        verify_receipt(
+            receipt, anchors=amd_anchors(), now=datetime.now(UTC), endorsements=NO_ENDORSEMENTS
+        )
     assert caught.value.code is Code.EVIDENCE_ROOT
 
     # Nothing of ours is needed to check the signature or to use the adapter.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.bundle.format import BundleKind
 from sealtune.core.digest import sha256_digest
 from sealtune.core.limits import RECEIPT_FILES_MAX
@@ -20,7 +21,9 @@ from sealtune.testing.finished_run import FILES, FinishedRun
 
 
 def verified(run: FinishedRun, now: datetime, statement: bytes | None = None) -> VerifiedReceipt:
-    return verify_receipt(run.receipt(statement), anchors=run.mock.anchors(), now=now)
+    return verify_receipt(
+        run.receipt(statement), anchors=run.mock.anchors(), now=now, endorsements=NO_ENDORSEMENTS
+    )
 
 
 def bundle_refused(receipt: VerifiedReceipt, path: Path) -> Code:

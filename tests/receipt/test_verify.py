@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sealtune.attestation.anchors import amd_anchors
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.core.digest import digest_bytes, sha256_digest
 from sealtune.crypto.dsse import Envelope, sign_envelope
 from sealtune.crypto.signing import SigningKey
@@ -34,12 +35,18 @@ Document = dict[str, Any]
 
 
 def verify(run: FinishedRun, receipt: TrainingReceipt, now: datetime) -> VerifiedReceipt:
-    return verify_receipt(receipt, anchors=run.mock.anchors(), now=now)
+    return verify_receipt(
+        receipt, anchors=run.mock.anchors(), now=now, endorsements=NO_ENDORSEMENTS
+    )
 
 
 def agree(run: FinishedRun, receipt: TrainingReceipt, now: datetime) -> AgreedReceipt:
     return verify_receipt_against_contract(
-        receipt, contract=run.contract.signed, anchors=run.mock.anchors(), now=now
+        receipt,
+        contract=run.contract.signed,
+        anchors=run.mock.anchors(),
+        now=now,
+        endorsements=NO_ENDORSEMENTS,
     )
 
 
@@ -72,7 +79,7 @@ def test_honest_receipt_verifies_and_says_insecure(run: FinishedRun, now: dateti
 
 def test_vendors_roots_alone_refuse_a_simulation(run: FinishedRun, now: datetime) -> None:
     with pytest.raises(VerificationError) as caught:
-        verify_receipt(run.receipt(), anchors=amd_anchors(), now=now)
+        verify_receipt(run.receipt(), anchors=amd_anchors(), now=now, endorsements=NO_ENDORSEMENTS)
     assert caught.value.code is Code.EVIDENCE_ROOT
 
 
@@ -257,7 +264,11 @@ def test_simulation_under_a_contract_that_accepts_none(
     signed = replace(run.contract.signed, contract=secure)
     with pytest.raises(AppraisalError) as caught:
         verify_receipt_against_contract(
-            run.receipt(), contract=signed, anchors=mock.anchors(), now=now
+            run.receipt(),
+            contract=signed,
+            anchors=mock.anchors(),
+            now=now,
+            endorsements=NO_ENDORSEMENTS,
         )
     assert caught.value.code is Code.APPRAISAL_INSECURE
 

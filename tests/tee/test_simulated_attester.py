@@ -11,6 +11,8 @@ import pytest
 
 from sealtune.attestation.anchors import amd_anchors
 from sealtune.attestation.appraisal import anchors_for, appraise
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
+from sealtune.attestation.steps import Steps
 from sealtune.attestation.verify import verify_evidence
 from sealtune.errors import Code, ConfigError, StorageError, VerificationError
 from sealtune.tee.attester import Attester
@@ -38,8 +40,10 @@ def test_its_evidence_passes_the_production_verifier_under_an_insecure_entry(
         report_data=REPORT_DATA,
         anchors=anchors_for([enclave]),
         now=now,
+        endorsements=NO_ENDORSEMENTS,
+        steps=Steps(),
     )
-    assert verified.claims.report.version == 5
+    assert verified.claims.fields["version"] == 5
     result = appraise(verified, accepted=[enclave], host_data=HOST_DATA)
     assert result.insecure
 
@@ -47,7 +51,14 @@ def test_its_evidence_passes_the_production_verifier_under_an_insecure_entry(
 def test_production_anchors_refuse_it(attester: InsecureSimulatedAttester, now: datetime) -> None:
     evidence = attester.attest(REPORT_DATA, host_data=HOST_DATA)
     with pytest.raises(VerificationError) as refusal:
-        verify_evidence(evidence, report_data=REPORT_DATA, anchors=amd_anchors(), now=now)
+        verify_evidence(
+            evidence,
+            report_data=REPORT_DATA,
+            anchors=amd_anchors(),
+            now=now,
+            endorsements=NO_ENDORSEMENTS,
+            steps=Steps(),
+        )
     assert refusal.value.code is Code.EVIDENCE_ROOT
 
 

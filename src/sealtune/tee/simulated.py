@@ -54,6 +54,7 @@ class InsecureReport:
     signing_key: int = 0
     cpuid: tuple[int, int, int] = _GENOA_CPUID
     firmware: tuple[int, int, int] = (1, 55, 49)
+    mitigations: int = 0
 
     def signed_bytes(self) -> bytes:
         """Return bytes 0 to 0x29F of the report; REPORT_ID is fresh."""
@@ -66,6 +67,8 @@ class InsecureReport:
             (0x034, 4, self.signature_algorithm),
             (0x040, 8, self.platform_info),
             (0x048, 4, self.signing_key << 2),
+            (0x1F8, 8, self.mitigations),
+            (0x200, 8, self.mitigations),
         )
         for offset, size, number in numbers:
             data[offset : offset + size] = number.to_bytes(size, "little")

@@ -202,21 +202,20 @@ class MockAmd:
             minimum_mitigations=0,
             require_crl=False,
         )
-        of_terms = {name: changes.pop(name) for name in SnpTerms.__slots__ if name in changes}
         enclave = AcceptedEnclave(
             name="simulated",
             kind=EvidenceKind.SEV_SNP,
             measurements=frozenset({"00" * 48}),
             registers={},
             contract_at_launch=True,
-            snp=dataclasses.replace(terms, **of_terms),
+            snp=terms,
             dcap=None,
             tpm=None,
             devices=(),
             insecure_accept_simulated=True,
             simulated_root=self.root,
         )
-        return dataclasses.replace(enclave, **changes)
+        return changed_enclave(enclave, **changes)
 
     def evidence_of(self, signed: bytes, *, vek: MockVek) -> Evidence:
         """Return evidence with exactly `signed` (0x2A0 bytes) as its signed part."""
@@ -256,6 +255,14 @@ class MockAmd:
             extensions=authority_extensions(path_length=None if subject == issuer else 0),
         )
         return build_certificate(fields, key=self.ark_key)
+
+
+def changed_enclave(enclave: AcceptedEnclave, **changes: Any) -> AcceptedEnclave:
+    """Return `enclave` with `changes` to its fields or to those of its terms for AMD's hardware."""
+    of_terms = {name: changes.pop(name) for name in SnpTerms.__slots__ if name in changes}
+    if of_terms and enclave.snp is not None:
+        changes["snp"] = dataclasses.replace(enclave.snp, **of_terms)
+    return dataclasses.replace(enclave, **changes)
 
 
 def make_mock_amd(folder: Path, *, now: datetime) -> MockAmd:
