@@ -71,7 +71,7 @@ def test_the_log_says_what_went_to_whom_and_why(desk: Desk, scene: Scene):
         "signing": terms.worker.signing.public.key_id,
     }
     assert entry.body["evidence"]["measurement"] == "5e" * 48
-    assert entry.body["evidence"]["chip_id"]
+    assert entry.body["evidence"]["identity"]["chip_id"]
     assert all(rule["passed"] and rule["reason"] for rule in entry.body["rules"])
     assert released.log_head.size == entry.index + 1
     entries = desk.store.inspect(lambda connection: list(log_entries(connection)))

@@ -80,7 +80,7 @@ WRONG_VALUES = [
     ("inputs[0].kind", put("inputs", 0, "kind", value="result")),
     ("inputs[0].digest", put("inputs", 0, "digest", value="sha256:00")),
     ("enclaves", put("enclaves", value=[])),
-    ("enclaves[0].kind", put("enclaves", 0, "kind", value="tdx")),
+    ("enclaves[0].kind", put("enclaves", 0, "kind", value="sev-es")),
     ("enclaves[0].measurements", put("enclaves", 0, "measurements", value=[])),
     ("enclaves[0].measurements[0]", put("enclaves", 0, "measurements", value=["5E" * 48])),
     ("enclaves[0].measurements[0]", put("enclaves", 0, "measurements", value=["5e" * 48 + "\n"])),
@@ -284,13 +284,17 @@ def test_enclaves_become_reference_values(agreement: Agreement) -> None:
     )
     simulated, real = contract_from_document(document, what="x").accepted_enclaves
     assert simulated.simulated_root == sha256_digest(b"a root that nobody trusts")
-    assert simulated.chip_ids is None
-    assert simulated.minimum_tcb == {Generation.GENOA: {"bl": 9, "tee": 0, "snp": 23, "ucode": 72}}
+    assert simulated.snp is not None
+    assert real.snp is not None
+    assert simulated.snp.chip_ids is None
+    assert simulated.snp.minimum_tcb == {
+        Generation.GENOA: {"bl": 9, "tee": 0, "snp": 23, "ucode": 72}
+    }
     assert not real.insecure_accept_simulated
-    assert (real.chip_ids, real.csp_ids) == ({chip}, {"cloud"})
-    assert (real.vmpl, real.measurements) == ({0, 1}, {MEASUREMENT})
-    assert real.required_policy == {"single-socket"}
-    assert real.required_platform == {"ecc", "tsme"}
+    assert (real.snp.chip_ids, real.snp.csp_ids) == ({chip}, {"cloud"})
+    assert (real.snp.vmpl, real.measurements) == ({0, 1}, {MEASUREMENT})
+    assert real.snp.required_policy == {"single-socket"}
+    assert real.snp.required_platform == {"ecc", "tsme"}
 
 
 @pytest.mark.parametrize(

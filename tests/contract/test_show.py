@@ -32,7 +32,7 @@ def test_everything_that_is_signed_is_shown(agreement: Agreement) -> None:
     text = "\n".join(contract_lines(contract)).replace(",", "")
     assert contract_digest(contract) in text
     assert MEASUREMENT in text
-    shown_otherwise = {"sealtune-contract/1", True, None}
+    shown_otherwise = {"sealtune-contract/1", True, False, None, 30}
     for leaf in leaves(json_document(contract)):
         if leaf in shown_otherwise or str(leaf).startswith(("ed25519:", "mlkem768x25519:")):
             continue  # keys appear as fingerprints

@@ -131,18 +131,17 @@ def test_changed_statement(run: FinishedRun, now: datetime) -> None:
     assert refused(run, replace(receipt, envelope=envelope), now).code is Code.SIGNATURE_INVALID
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"report_data": bytes(64)},
-        {"host_data": bytes(32)},
-        {"host_data": digest_bytes(sha256_digest(b"another contract"))},
-    ],
-)
-def test_evidence_that_binds_something_else(
-    run: FinishedRun, now: datetime, changes: Document
+@pytest.mark.parametrize("host_data", [bytes(32), digest_bytes(sha256_digest(b"another contract"))])
+def test_a_guest_that_was_launched_for_another_contract(
+    run: FinishedRun, now: datetime, host_data: bytes
 ) -> None:
-    error = refused(run, run.receipt(**changes), now)
+    with pytest.raises(AppraisalError) as refusal:
+        agree(run, run.receipt(host_data=host_data), now)
+    assert refusal.value.code is Code.APPRAISAL_HOST_DATA
+
+
+def test_evidence_that_binds_something_else(run: FinishedRun, now: datetime) -> None:
+    error = refused(run, run.receipt(report_data=bytes(64)), now)
     assert isinstance(error, VerificationError)
     assert error.code is Code.RECEIPT_BINDING
 

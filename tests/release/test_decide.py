@@ -9,7 +9,8 @@ import pytest
 
 from sealtune.attestation.binding import WorkerKeys
 from sealtune.attestation.evidence import EvidenceKind
-from sealtune.attestation.result import AttestationResult, PlatformFacts, RuleResult
+from sealtune.attestation.result import AttestationResult, RuleResult
+from sealtune.attestation.verified import Claims
 from sealtune.contract.contract import (
     SignedContract,
     contract_from_document,
@@ -60,23 +61,22 @@ RESULT = AttestationResult(
     kind=EvidenceKind.SEV_SNP,
     insecure=False,
     enclave="simulated",
-    measurement="5e" * 48,
-    host_data=bytes(32),
-    platform=PlatformFacts(
+    root=sha256_digest(b"root"),
+    claims=Claims(
+        vendor="AMD",
+        platform="AMD SEV-SNP",
         generation="genoa",
-        root=sha256_digest(b"root"),
         signer="VCEK",
-        csp_id="",
-        chip_id="",
-        firmware="",
-        reported_tcb="",
-        committed_tcb="",
-        launch_tcb="",
-        vmpl=0,
-        policy="",
-        platform_info="",
-        unknown_platform_bits=(),
+        tcb={},
+        debug=False,
+        memory_protected=True,
+        measurement="5e" * 48,
+        registers={},
+        host_data=bytes(32),
+        identity={},
+        fields={},
     ),
+    devices=(),
     rules=(RuleResult(rule="kind", passed=True, reason="as accepted", code=None),),
 )
 REQUEST = ReleaseRequest(
