@@ -90,11 +90,13 @@ def test_a_folder_without_a_mock_chip_is_refused(
         InsecureSimulatedAttester(tmp_path / "nowhere")
     assert missing.value.code is Code.FILE_MISSING
     damaged = shutil.copytree(mock_amd_folder, tmp_path / "damaged")
-    (damaged / "ask.der").write_bytes((mock_amd_folder / "ark.der").read_bytes())
-    with pytest.raises(ConfigError) as refusal:
-        InsecureSimulatedAttester(damaged)
-    assert refusal.value.code is Code.TEE_UNAVAILABLE
-    shutil.copy(mock_amd_folder / "ask.der", damaged)
+    chip = (mock_amd_folder / "chip.json").read_bytes()
+    for content in (b"{}", b"no json", chip.replace(b'"tcb":"', b'"tcb":"0'), b'{"chip_id":1}'):
+        (damaged / "chip.json").write_bytes(content)
+        with pytest.raises(ConfigError) as refusal:
+            InsecureSimulatedAttester(damaged)
+        assert refusal.value.code is Code.TEE_UNAVAILABLE
+    (damaged / "chip.json").write_bytes(chip)
     (damaged / "vcek.key.der").write_bytes(b"no key")
     with pytest.raises(ConfigError):
         InsecureSimulatedAttester(damaged)

@@ -12,21 +12,20 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealtune.attestation.anchors import Product, RootUse, TrustAnchors
 from sealtune.attestation.binding import REPORT_DATA_BYTES
 from sealtune.attestation.evidence import Evidence, EvidenceKind
-from sealtune.attestation.snp_endorsement import Endorsement, verify_endorsement
-from sealtune.attestation.snp_report import REPORT_BYTES, SIGNED_BYTES, Signer
+from sealtune.attestation.snp_report import REPORT_BYTES, SIGNED_BYTES
+from sealtune.core.canonical import parse_json
 from sealtune.core.files import read_bounded
 from sealtune.core.limits import CERTIFICATE_BYTES_MAX, KEY_FILE_BYTES_MAX
 from sealtune.crypto.ecdsa import P384Key
-from sealtune.crypto.x509 import parse_certificate
 from sealtune.errors import Code, ConfigError, SealtuneError, StorageError
 from sealtune.tee.measure import measure_enclave_code
 
 HOST_DATA_BYTES = 32
 CERTIFICATE_FILES = ("vcek.der", "ask.der", "ark.der")
 VCEK_KEY_FILE = "vcek.key.der"
+CHIP_FILE = "chip.json"  # what the VCEK says of the chip, so that no certificate is parsed here
 _GENOA_CPUID = (0x19, 0x11, 0x01)
 
 
@@ -99,23 +98,41 @@ def sign_insecure_report(signed: bytes, *, key: P384Key) -> bytes:
     return (signed + b"".join(scalars)).ljust(REPORT_BYTES, b"\0")
 
 
-def insecure_report(endorsement: Endorsement) -> InsecureReport:
-    """Return a report as a guest on the chip of `endorsement` would get; the guest's part is zero.
+def insecure_report(chip: object) -> InsecureReport:
+    """Return a report as a guest on `chip` would get; the guest's part is zero.
 
-    For the TCB layout of Milan and Genoa.
+    `chip` is the JSON object of spec/attestation §8.1, with a TCB in the layout of Milan and Genoa.
+
+    Raises:
+        ConfigError: it is not.
     """
-    tcb = endorsement.tcb
-    raw = bytes((tcb.bl, tcb.tee)) + tcb.reserved + bytes((tcb.snp, tcb.ucode))
+    if not isinstance(chip, dict) or chip.keys() != {"chip_id", "tcb"}:
+        raise _no_chip("an object of chip_id and tcb belongs there")
+    chip_id, tcb = _hex(chip["chip_id"], size=64), _hex(chip["tcb"], size=8)
     return InsecureReport(
         report_data=bytes(REPORT_DATA_BYTES),
         host_data=bytes(HOST_DATA_BYTES),
         measurement=bytes(48),
-        chip_id=endorsement.hwid,
-        reported_tcb=raw,
-        committed_tcb=raw,
-        current_tcb=raw,
-        launch_tcb=raw,
+        chip_id=chip_id,
+        reported_tcb=tcb,
+        committed_tcb=tcb,
+        current_tcb=tcb,
+        launch_tcb=tcb,
     )
+
+
+def _hex(text: object, *, size: int) -> bytes:
+    try:
+        value = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        value = b""
+    if len(value) != size:
+        raise _no_chip(f"{size} bytes in hexadecimal belong there")
+    return value
+
+
+def _no_chip(reason: str) -> ConfigError:
+    return ConfigError(Code.TEE_UNAVAILABLE, f"{CHIP_FILE}: {reason}")
 
 
 class InsecureSimulatedAttester:
@@ -137,7 +154,10 @@ class InsecureSimulatedAttester:
             )
             key = read_bounded(folder / VCEK_KEY_FILE, limit=KEY_FILE_BYTES_MAX, what="key")
             self._key = P384Key.from_der(key)
-            self._report = insecure_report(_own_endorsement(self._certificates))
+            chip = read_bounded(folder / CHIP_FILE, limit=KEY_FILE_BYTES_MAX, what="mock chip")
+            self._report = insecure_report(
+                parse_json(chip, limit=KEY_FILE_BYTES_MAX, what="mock chip")
+            )
         except StorageError:
             raise
         except SealtuneError as error:
@@ -165,14 +185,3 @@ class InsecureSimulatedAttester:
             report=sign_insecure_report(report.signed_bytes(), key=self._key),
             certificates=self._certificates,
         )
-
-
-def _own_endorsement(certificates: tuple[bytes, ...]) -> Endorsement:
-    """Verify a mock chain against its own root, to notice a damaged folder at the start."""
-    vcek, ark = parse_certificate(certificates[0]), parse_certificate(certificates[-1])
-    anchors = TrustAnchors(roots={}).with_insecure_root(
-        ark.digest, use=RootUse.AMD_ARK, product=Product.GENOA
-    )
-    return verify_endorsement(
-        certificates, signer=Signer.VCEK, anchors=anchors, now=vcek.not_before
-    )

@@ -25,6 +25,7 @@ from sealtune.attestation.snp_endorsement import (
     SPL,
 )
 from sealtune.attestation.snp_report import Generation, Signer, Tcb
+from sealtune.core.canonical import canonical_json
 from sealtune.core.digest import Digest, sha256_digest
 from sealtune.core.files import PRIVATE_MODE, SHARED_MODE, write_atomic
 from sealtune.crypto import der
@@ -39,6 +40,7 @@ from sealtune.crypto.x509_builder import (
 )
 from sealtune.tee.simulated import (
     CERTIFICATE_FILES,
+    CHIP_FILE,
     VCEK_KEY_FILE,
     InsecureReport,
     sign_insecure_report,
@@ -278,6 +280,8 @@ def make_mock_amd(folder: Path, *, now: datetime) -> MockAmd:
     write_atomic(folder / "README", _README.encode())
     for name, certificate in zip(CERTIFICATE_FILES, mock.chain(MockVek()), strict=True):
         write_atomic(folder / name, certificate, mode=SHARED_MODE)
+    chip = {"chip_id": MockVek().hwid.hex(), "tcb": encode_tcb(MockVek().tcb).hex()}
+    write_atomic(folder / CHIP_FILE, canonical_json(chip), mode=SHARED_MODE)
     keys = (mock.ark_key.reveal(), mock.ask_key.reveal(), mock.vek_key.reveal())
     for name, key in zip((*_KEY_FILES, VCEK_KEY_FILE), keys, strict=True):
         write_atomic(folder / name, key, mode=PRIVATE_MODE)
