@@ -35,6 +35,7 @@ SECTIONS: Final = {
         "receipt": "sealtune.cli.receipt:receipt",
     },
     "Operators": {
+        "doctor": "sealtune.cli.doctor:doctor",
         "run": "sealtune.cli.run:run",
         "tee": "sealtune.cli.tee:tee",
         "measure": "sealtune.cli.measure:measure",
