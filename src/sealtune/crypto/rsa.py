@@ -94,6 +94,7 @@ class RsaKey:
 
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
         self._key = key
+        self.bits = key.key_size
         self.spki = encode_public_key(key.public_key())
 
     @classmethod

@@ -30,7 +30,7 @@ from sealtune.crypto.extensions import (
     Extension,
 )
 from sealtune.crypto.ocsp import OID_BASIC_RESPONSE, public_key_bits
-from sealtune.crypto.rsa import RsaKey
+from sealtune.crypto.rsa import RSA_BITS, RsaKey
 from sealtune.crypto.x509 import EXTENSIONS_TAG, VERSION_TAG, Certificate
 
 AuthorityKey = P256Key | P384Key | RsaKey
@@ -67,8 +67,8 @@ def build_certificate(
 ) -> bytes:
     """Return the certificate that `fields` describe, in DER, signed with `key`.
 
-    Without `algorithm` it is the key's usual one: RSASSA-PSS SHA-384, ECDSA with the digest of the
-    curve's size.
+    Without `algorithm` it is the key's usual one: ECDSA with the digest of the curve's size,
+    RSASSA-PSS SHA-384 for 4096 bits (AMD), PKCS #1 v1.5 SHA-256 for other RSA keys (TPM vendors).
     """
     algorithm = algorithm or usual_algorithm(key)
     tbs = der.encode(
@@ -197,7 +197,8 @@ def _revoked(fields: CrlFields, serial: int, reason: int | None) -> bytes:
 def usual_algorithm(key: AuthorityKey) -> SignatureAlgorithm:
     """Return the algorithm that authorities with such a key use."""
     if isinstance(key, RsaKey):
-        return SignatureAlgorithm.PSS_SHA384
+        pss = key.bits == RSA_BITS
+        return SignatureAlgorithm.PSS_SHA384 if pss else SignatureAlgorithm.RSA_SHA256
     if isinstance(key, P256Key):
         return SignatureAlgorithm.ECDSA_SHA256
     return SignatureAlgorithm.ECDSA_SHA384
