@@ -54,13 +54,21 @@ class TpmAttester:
         device: Path = DEVICE,
         *,
         ak_handle: int | None = None,
+        ak_issuers: tuple[bytes, ...] = (),
+        ek_issuers: tuple[bytes, ...] = (),
         event_log: Path = EVENT_LOG,
         transmit: Transmit | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Take the device, or `transmit` in its place; `ak_handle` is a persistent key's."""
+        """Take the device, or `transmit` in its place; `ak_handle` is a persistent key's.
+
+        A certificate that is in the TPM is sent where its issuers, DER and root last, are given: a
+        verifier refuses one that leads to no root.
+        """
         self._device = device
         self._ak_handle = ak_handle
+        self._ak_issuers = ak_issuers
+        self._ek_issuers = ek_issuers
         self._event_log = event_log
         self._transmit = transmit
         self._sleep = sleep
@@ -76,17 +84,21 @@ class TpmAttester:
         extra = tpm_challenge(report_data)
         with self._tpm() as tpm, self._key(tpm) as (handle, public, certificates):
             attest, signature, pcrs = self._quote(tpm, handle, extra)
-            ek_certificate = _first_certificate(tpm, _EK_CERTIFICATES)
+            parts = self._ek_parts(tpm)
         require_bound(attest, extra, what="TPM quote")
-        parts = {"tpm_signature": signature, "pcrs": pcrs, "ak_public": public.spki}
-        log = read_optional(self._event_log, limit=EVENT_LOG_BYTES_MAX)
-        optional = {"event_log": log, "ek_certificate": ek_certificate}
+        parts |= {"tpm_signature": signature, "pcrs": pcrs, "ak_public": public.spki}
+        if log := read_optional(self._event_log, limit=EVENT_LOG_BYTES_MAX):
+            parts["event_log"] = log
         return Evidence(
-            kind=EvidenceKind.TPM_VM,
-            report=attest,
-            certificates=certificates,
-            parts=parts | {name: data for name, data in optional.items() if data},
+            kind=EvidenceKind.TPM_VM, report=attest, certificates=certificates, parts=parts
         )
+
+    def _ek_parts(self, tpm: TpmCommands) -> dict[str, bytes]:
+        certificate = _first_certificate(tpm, _EK_CERTIFICATES) if self._ek_issuers else b""
+        if not certificate:
+            return {}
+        issuers = enumerate(self._ek_issuers, start=1)
+        return {"ek_certificate": certificate} | {f"ek_issuer_{n}": item for n, item in issuers}
 
     @contextlib.contextmanager
     def _tpm(self) -> Iterator[TpmCommands]:
@@ -111,10 +123,11 @@ class TpmAttester:
             public = _attestation_key(tpm.read_public(self._ak_handle), f"{self._ak_handle:#x}")
             yield self._ak_handle, public, ()
             return
-        template, certificates = _certified_key(tpm)
+        template, certificate = _certified_key(tpm)
+        chain = (certificate, *self._ak_issuers) if certificate and self._ak_issuers else ()
         handle, encoded = tpm.create_primary(template)
         try:
-            yield handle, _attestation_key(encoded, "template"), certificates
+            yield handle, _attestation_key(encoded, "the template"), chain
         finally:
             tpm.flush(handle)
 
@@ -138,13 +151,14 @@ class TpmAttester:
         raise attester_raced("TPM registers")
 
 
-def _certified_key(tpm: TpmCommands) -> tuple[bytes, tuple[bytes, ...]]:
+def _certified_key(tpm: TpmCommands) -> tuple[bytes, bytes]:
+    """Return the template of the key that the provider certified, and that certificate."""
     for certificate_index, template_index in _CERTIFIED_KEYS:
         template = tpm.nv_read(template_index)
         certificate = _first_certificate(tpm, (certificate_index,))
         if template and certificate:
-            return template, (certificate,)
-    return _OWN_KEY, ()
+            return template, certificate
+    return _OWN_KEY, b""
 
 
 def _attestation_key(encoded: bytes, what: str) -> TpmPublic:
