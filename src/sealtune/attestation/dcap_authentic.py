@@ -19,7 +19,7 @@ from sealtune.attestation.dcap_library import require_second_opinion
 from sealtune.attestation.dcap_pck import VerifiedPck, verify_pck_chain
 from sealtune.attestation.dcap_quote import Quote, SgxReport, TdReport, Tee, parse_quote
 from sealtune.attestation.dcap_rules import inherent_rules
-from sealtune.attestation.dcap_tcb import Judgement, judge
+from sealtune.attestation.dcap_tcb import Judgement, TcbStatus, judge
 from sealtune.attestation.endorsements import Endorsements
 from sealtune.attestation.event_log import read_event_log, require_rtmrs
 from sealtune.attestation.steps import Steps
@@ -71,7 +71,7 @@ def authenticate_quote(
         endorsement.tcb_info, endorsement.qe_identity, pck=pck.facts, qe=quote.qe, td=td
     )
     steps.passed("tcb level", f"{judgement.status} since {judgement.platform.date.date()}")
-    _require_inherent(quote.body)
+    _require_inherent(quote.body, judgement)
     steps.passed("attributes", "production mode, nothing that lets the host look inside")
     require_second_opinion(data, endorsement=endorsement, pck=pck, judgement=judgement, now=now)
     steps.passed("second opinion", "dcap-qvl verifies the same and judges it the same")
@@ -109,12 +109,14 @@ def _forged(reason: str) -> VerificationError:
     return VerificationError(Code.EVIDENCE_SIGNATURE, f"quote: {reason}")
 
 
-def _require_inherent(body: SgxReport | TdReport) -> None:
+def _require_inherent(body: SgxReport | TdReport, judgement: Judgement) -> None:
     # The library refuses these too, without saying which. Here they have their own codes, and come
     # after everything that shows the quote to be genuine.
     for rule in inherent_rules(body):
         if rule.code is not None:
             raise AppraisalError(rule.code, f"{rule.rule}: {rule.reason}")
+    if judgement.status is TcbStatus.REVOKED:
+        raise AppraisalError(Code.APPRAISAL_TCB_STATUS, "tcb-status: Intel has revoked this TCB")
 
 
 def _explain(td: TdReport | None, event_log: bytes | None, steps: Steps) -> tuple[int, ...] | None:

@@ -39,6 +39,10 @@ class TcbStatus(StrEnum):
     REVOKED = "Revoked"
 
 
+# A module or quoting enclave is not configured or hardened, only patched or not.
+_SOFTWARE_STATUSES = frozenset({TcbStatus.UP_TO_DATE, TcbStatus.OUT_OF_DATE, TcbStatus.REVOKED})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     """What Intel says about one state of the TCB, since when and for which advisories."""
@@ -279,7 +283,10 @@ def _components(tcb: _Object, name: str) -> tuple[int, ...]:
 
 
 def _isv_level(value: _Object) -> IsvLevel:
-    return IsvLevel(isv_svn=value.inner("tcb").integer("isvsvn"), level=_level(value))
+    level = _level(value)
+    if level.status not in _SOFTWARE_STATUSES:
+        raise _malformed(f"a module or enclave that is {level.status}")
+    return IsvLevel(isv_svn=value.inner("tcb").integer("isvsvn"), level=level)
 
 
 def _modules(value: _Object) -> tuple[ModuleIdentity, ...]:
