@@ -8,8 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sealtune.attestation.anchors import Product, RootUse, TrustAnchors, vendor_anchors
+from sealtune.attestation.azure_claims import AzureClaims
+from sealtune.attestation.azure_rules import azure_rules
+from sealtune.attestation.dcap_claims import DcapClaims
+from sealtune.attestation.dcap_rules import dcap_rules
+from sealtune.attestation.device_rules import device_rules
 from sealtune.attestation.evidence import EvidenceKind
 from sealtune.attestation.general_rules import first_rules, last_rules
+from sealtune.attestation.nitro_document import NitroDocument
 from sealtune.attestation.reference import (
     DCAP_KINDS,
     SNP_KINDS,
@@ -17,6 +23,8 @@ from sealtune.attestation.reference import (
 )
 from sealtune.attestation.result import AttestationResult, RuleResult
 from sealtune.attestation.snp_rules import snp_rules
+from sealtune.attestation.tpm_claims import TpmClaims
+from sealtune.attestation.tpm_rules import tpm_rules
 from sealtune.attestation.verified import SnpClaims, VerifiedEvidence
 from sealtune.errors import AppraisalError, Code
 
@@ -84,15 +92,25 @@ def _rules(
         return first
     return (
         *first,
-        *_hardware_rules(verified, enclave),
+        *_hardware_rules(verified.detail, enclave),
         *last_rules(verified, enclave, host_data=host_data),
+        *device_rules(verified.devices, enclave.devices),
     )
 
 
-def _hardware_rules(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> tuple[RuleResult, ...]:
-    if isinstance(verified.detail, SnpClaims) and enclave.snp is not None:
-        return snp_rules(verified.detail, enclave.snp)
-    raise AssertionError(f"no rules for {verified.kind}")
+def _hardware_rules(detail: object, enclave: AcceptedEnclave) -> tuple[RuleResult, ...]:
+    # Reference values have terms for exactly the hardware of their kind.
+    if isinstance(detail, SnpClaims) and enclave.snp is not None:
+        return snp_rules(detail, enclave.snp)
+    if isinstance(detail, DcapClaims) and enclave.dcap is not None:
+        return dcap_rules(detail, enclave.dcap)
+    if isinstance(detail, AzureClaims):
+        return (*_hardware_rules(detail.hardware, enclave), *azure_rules(detail.vtpm, enclave))
+    if isinstance(detail, TpmClaims) and enclave.tpm is not None:
+        return tpm_rules(detail, enclave.tpm)
+    if isinstance(detail, NitroDocument):
+        return ()  # what there is to ask, debug and measurements, is asked of every kind
+    raise AssertionError(f"no rules for {enclave.kind}")
 
 
 def _refused(attempts: list[tuple[RuleResult, ...]]) -> AppraisalRefused:

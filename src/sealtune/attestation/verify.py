@@ -13,7 +13,12 @@ from sealtune.attestation.endorsements import Endorsements
 from sealtune.attestation.evidence import DEVICE_KINDS, Evidence, EvidenceKind
 from sealtune.attestation.steps import Steps
 from sealtune.attestation.verified import AuthenticEvidence, VerifiedEvidence
+from sealtune.attestation.verifiers.azure import verify_azure_snp, verify_azure_tdx
+from sealtune.attestation.verifiers.dcap import verify_sgx, verify_tdx
+from sealtune.attestation.verifiers.nitro import verify_nitro
+from sealtune.attestation.verifiers.nvidia import verify_nvidia
 from sealtune.attestation.verifiers.snp import verify_snp
+from sealtune.attestation.verifiers.tpm import verify_tpm
 from sealtune.errors import Code, FormatError, FreshnessError
 
 
@@ -29,7 +34,17 @@ class _Verifier(Protocol):
     ) -> AuthenticEvidence: ...
 
 
-_VERIFIERS: dict[EvidenceKind, _Verifier] = {EvidenceKind.SEV_SNP: verify_snp}
+_VERIFIERS: dict[EvidenceKind, _Verifier] = {
+    EvidenceKind.SEV_SNP: verify_snp,
+    EvidenceKind.TDX: verify_tdx,
+    EvidenceKind.SGX: verify_sgx,
+    EvidenceKind.AZURE_SNP: verify_azure_snp,
+    EvidenceKind.AZURE_TDX: verify_azure_tdx,
+    EvidenceKind.TPM_VM: verify_tpm,
+    EvidenceKind.NITRO: verify_nitro,
+    EvidenceKind.NVIDIA_GPU: verify_nvidia,
+    EvidenceKind.NVIDIA_SWITCH: verify_nvidia,
+}
 _QUOTED_BY_TPM = frozenset({EvidenceKind.AZURE_SNP, EvidenceKind.AZURE_TDX, EvidenceKind.TPM_VM})
 
 
