@@ -1,4 +1,4 @@
-"""The production verifier against documents of real Nitro enclaves, at the times of their making."""
+"""The production verifier against documents of real Nitro enclaves, at the times of their own."""
 
 from __future__ import annotations
 
