@@ -206,3 +206,26 @@ def test_what_is_read_is_what_would_be_written(data: bytes) -> None:
 @given(st.binary(max_size=70_000))
 def test_round_trip_at_every_length(content: bytes) -> None:
     assert element(der.encode(Tag.OCTET_STRING, content)).content == content
+
+
+def test_a_list_is_as_long_as_its_reader_expects() -> None:
+    listing = der.encode(Tag.SEQUENCE, b"\x05\x00" * 65)
+    assert len(der.read_element(listing, tag=Tag.SEQUENCE).children(limit=65)) == 65
+    for limit in (0, 64):
+        with pytest.raises(FormatError):
+            der.read_element(listing, tag=Tag.SEQUENCE).children(limit=limit)
+
+
+def test_fields_are_counted() -> None:
+    pair = der.read_element(der.encode(Tag.SEQUENCE, b"\x05\x00" * 2), tag=Tag.SEQUENCE)
+    assert len(der.fields(pair, 2)) == 2
+    for count in (1, 3):
+        with pytest.raises(FormatError):
+            der.fields(pair, count)
+
+
+def test_enumerated_numbers_are_read_like_integers() -> None:
+    assert der.read_enumerated(der.read_element(b"\x0a\x01\x06", tag=Tag.ENUMERATED)) == 6
+    for data, tag in ((b"\x02\x01\x06", 2), (b"\x0a\x02\x00\x06", 10), (b"\x0a\x00", 10)):
+        with pytest.raises(FormatError):
+            der.read_enumerated(der.read_element(data, tag=tag))

@@ -1,13 +1,24 @@
-"""Vendors' signatures: ECDSA P-384 and RSA-PSS, over raw bytes."""
+"""Vendors' signatures: ECDSA and RSA-PSS, over raw bytes."""
 
 from __future__ import annotations
+
+import pickle
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sealtune.crypto.ecdsa import P384_ORDER, P384Key, verify_ecdsa_p384
+from sealtune.crypto.ecdsa import (
+    P256_ORDER,
+    P384_ORDER,
+    P256Key,
+    P384Key,
+    p256_spki,
+    verify_ecdsa_der,
+    verify_ecdsa_p256,
+    verify_ecdsa_p384,
+)
 from sealtune.crypto.rsa import RsaKey, verify_rsa_pss
 from sealtune.errors import Code, FormatError, VerificationError
 from sealtune.testing.mock_amd import MockAmd
@@ -112,3 +123,79 @@ def test_private_keys_survive_a_round_trip(mock_amd: MockAmd) -> None:
         with pytest.raises(FormatError) as refusal:
             RsaKey.from_der(wrong)
         assert refusal.value.code is Code.KEY_FILE_MALFORMED
+
+
+def test_p256_verifies_what_was_signed_and_nothing_else() -> None:
+    key = P256Key.generate()
+    r, s = key.sign(b"message")
+    verify_ecdsa_p256(key.spki, r=r, s=s, message=b"message")
+    for other_r, other_s, message in (
+        (r, s, b"massage"),
+        (s, r, b"message"),
+        (r ^ 1, s, b"message"),
+        (0, s, b"message"),
+        (r, 0, b"message"),
+        (P256_ORDER, s, b"message"),
+        (r, P256_ORDER, b"message"),
+        (r + P256_ORDER, s, b"message"),
+        (-r, s, b"message"),
+    ):
+        with pytest.raises(VerificationError) as refusal:
+            verify_ecdsa_p256(key.spki, r=other_r, s=other_s, message=message)
+        assert refusal.value.code is Code.SIGNATURE_INVALID
+    for spki_ in (P384Key.generate().spki, b""):
+        with pytest.raises(FormatError) as malformed:
+            verify_ecdsa_p256(spki_, r=r, s=s, message=b"message")
+        assert malformed.value.code is Code.PUBLIC_KEY_MALFORMED
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()])
+def test_a_certificates_signature_is_verified_on_each_curve(curve: ec.EllipticCurve) -> None:
+    from cryptography.hazmat.primitives import hashes
+
+    key = ec.generate_private_key(curve)
+    signature = key.sign(b"message", ec.ECDSA(hashes.SHA512()))
+    verify_ecdsa_der(spki(key), signature=signature, message=b"message", digest="sha512")
+    longer = (
+        signature[:1] + b"\x81" + signature[1:]
+        if signature[1] < 0x80
+        else b"0\x82\0" + (signature[2:])
+    )
+    for other, message, digest in (
+        (signature, b"massage", "sha512"),
+        (signature, b"message", "sha384"),
+        (longer, b"message", "sha512"),
+        (signature + b"\0", b"message", "sha512"),
+        (b"", b"message", "sha512"),
+    ):
+        with pytest.raises(VerificationError):
+            verify_ecdsa_der(spki(key), signature=other, message=message, digest=digest)  # type: ignore[arg-type]
+
+
+def test_other_curves_are_refused() -> None:
+    key = spki(ec.generate_private_key(ec.SECP256K1()))
+    with pytest.raises(FormatError) as refusal:
+        verify_ecdsa_der(key, signature=b"", message=b"", digest="sha256")
+    assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
+
+
+def test_a_point_becomes_a_key() -> None:
+    key = P256Key.generate()
+    point = key.spki[-64:]
+    assert p256_spki(point) == key.spki
+    off_curve = point[:-1] + bytes([point[-1] ^ 1])
+    for wrong in (point[:-1], point + b"\0", b"", bytes(64), off_curve, b"\xff" * 64):
+        with pytest.raises(FormatError) as refusal:
+            p256_spki(wrong)
+        assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
+
+
+def test_private_keys_hide() -> None:
+    for key, text in ((P256Key.generate(), "P256Key(...)"), (P384Key.generate(), "P384Key(...)")):
+        assert repr(key) == text
+        with pytest.raises(TypeError):
+            pickle.dumps(key)
+    with pytest.raises(FormatError):
+        P256Key.from_der(P384Key.generate().reveal())
+    key = P256Key.generate()
+    assert P256Key.from_der(key.reveal()).spki == key.spki

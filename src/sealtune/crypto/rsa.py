@@ -83,6 +83,8 @@ def rsa_spki(*, modulus: int, exponent: int) -> bytes:
             Code.PUBLIC_KEY_MALFORMED,
             f"an RSA modulus of {modulus.bit_length()} bits, not {RSA_BITS_MIN} to {RSA_BITS_MAX}",
         )
+    if modulus < 0 or exponent < 0:
+        raise FormatError(Code.PUBLIC_KEY_MALFORMED, "negative numbers of no RSA key")
     try:
         return encode_public_key(rsa.RSAPublicNumbers(exponent, modulus).public_key())
     except ValueError as error:
