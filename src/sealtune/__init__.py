@@ -38,6 +38,9 @@ _PLACES = {
         "write_contract_draft",
     ),
     "sealtune.contract.diff": ("Change", "diff_contracts"),
+    "sealtune.contract.policy": ("Policy",),
+    "sealtune.contract.policy_text": ("PolicyRow", "policy_rows", "policy_toml"),
+    "sealtune.contract.presets": ("PRESETS", "find_policy"),
     "sealtune.contract.show": ("contract_lines",),
     "sealtune.tee.measure": ("EnclaveModule", "enclave_modules", "measure_enclave_code"),
     "sealtune.protocol.registrar": (

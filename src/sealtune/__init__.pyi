@@ -30,6 +30,12 @@ from sealtune.contract.files import read_contract_file as read_contract_file
 from sealtune.contract.files import sign_contract_file as sign_contract_file
 from sealtune.contract.files import verify_contract_file as verify_contract_file
 from sealtune.contract.files import write_contract_draft as write_contract_draft
+from sealtune.contract.policy import Policy as Policy
+from sealtune.contract.policy_text import PolicyRow as PolicyRow
+from sealtune.contract.policy_text import policy_rows as policy_rows
+from sealtune.contract.policy_text import policy_toml as policy_toml
+from sealtune.contract.presets import PRESETS as PRESETS
+from sealtune.contract.presets import find_policy as find_policy
 from sealtune.contract.show import contract_lines as contract_lines
 from sealtune.core.digest import parse_digest as parse_digest
 from sealtune.crypto.identity import Identity as Identity

@@ -33,6 +33,7 @@ SECTIONS: Final = {
     "All parties": {
         "contract": "sealtune.cli.contract:contract",
         "receipt": "sealtune.cli.receipt:receipt",
+        "policy": "sealtune.cli.policy:policy",
     },
     "Operators": {
         "doctor": "sealtune.cli.doctor:doctor",

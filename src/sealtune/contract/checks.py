@@ -6,10 +6,11 @@ single fields are `schema`'s.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from sealtune.attestation.evidence import EvidenceKind
 from sealtune.attestation.reference import (
     DCAP_KINDS,
     PLATFORM_REQUIREMENTS,
@@ -42,7 +43,7 @@ def check_agreement(contract: Contract) -> None:
     _check_unique(contract)
     _check_recipe(contract)
     _check_roles(contract)
-    _check_enclaves(contract)
+    check_enclaves(contract.enclaves)
     _check_validity(contract)
 
 
@@ -148,8 +149,13 @@ def _check_roles(contract: Contract) -> None:
                 raise problem(place, f"{name!r} has the role {role!r} but owns no such input")
 
 
-def _check_enclaves(contract: Contract) -> None:
-    for index, enclave in enumerate(contract.enclaves):
+def check_enclaves(enclaves: Sequence[Enclave]) -> None:
+    """Return when each of `enclaves` is one that could be accepted.
+
+    Raises:
+        FormatError: one is not; the message begins with the field's place.
+    """
+    for index, enclave in enumerate(enclaves):
         place = f"enclaves[{index}]"
         _check_kind(place, enclave)
         for generation, floor in enclave.minimum_tcb.items():
@@ -203,6 +209,7 @@ _FAMILIES: Final = (
             "platform_flags",
             "td_attributes",
             "minimum_tee_tcb_svn",
+            "endorsements_max_age_days",
             "isv_prod_id",
             "minimum_isv_svn",
         ),
@@ -210,6 +217,11 @@ _FAMILIES: Final = (
     ),
     (TPM_KINDS, ("ak_digests", "accept_certified_ak"), ()),
 )
+
+
+def family_fields(kind: EvidenceKind) -> tuple[str, ...]:
+    """Return the fields that only entries for the hardware of `kind` have."""
+    return tuple(name for kinds, fields, _ in _FAMILIES if kind in kinds for name in fields)
 
 
 def _check_kind(place: str, enclave: Enclave) -> None:
