@@ -1,4 +1,4 @@
-"""What authentic evidence of an Azure confidential VM says, layer by layer (spec/attestation §14).
+"""What authentic evidence of an Azure confidential VM says, layer by layer (spec/attestation §15).
 
 Two layers: the hardware vouches for Microsoft's paravisor and, through it, for the vTPM's key; the
 vTPM vouches for what booted inside. Only the second is the tenant's.

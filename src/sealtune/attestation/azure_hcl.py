@@ -1,6 +1,6 @@
 """The HCL report of an Azure confidential VM: a hardware report and what it vouches for.
 
-Microsoft's paravisor writes it to the vTPM's NV index 0x01400001 (spec/attestation §14.1). The
+Microsoft's paravisor writes it to the vTPM's NV index 0x01400001 (spec/attestation §15.1). The
 header is not signed; the hardware report binds the runtime claims, which name the vTPM's key.
 Source: OpenHCL's guest attestation structures, request version 1. Verifies that binding only.
 """
@@ -156,7 +156,7 @@ def open_runtime_claims(hcl: HclReport, *, report_data: bytes) -> RuntimeClaims:
             key.
         FormatError: the claims cannot be read.
     """
-    # spec/attestation §14.2: exactly the claims, without the zeros after them; and the second half
+    # spec/attestation §15.2: exactly the claims, without the zeros after them; and the second half
     # is zero, or it could be the digest of something that is read elsewhere.
     bound = hashlib.sha256(hcl.runtime).digest().ljust(_REPORT_DATA_BYTES, b"\0")
     if not hmac.compare_digest(report_data, bound):

@@ -1,4 +1,4 @@
-"""The rules by which the vTPM of an Azure confidential VM is appraised (spec/attestation §14.5).
+"""The rules by which the vTPM of an Azure confidential VM is appraised (spec/attestation §15.5).
 
 The hardware below it is appraised by the rules of its own kind; the registers by those of every
 kind.
@@ -13,7 +13,7 @@ from sealtune.errors import Code
 
 
 def azure_rules(vtpm: VtpmClaims, enclave: AcceptedEnclave) -> tuple[RuleResult, ...]:
-    """Return every rule's result, in the order of spec/attestation §14.5."""
+    """Return every rule's result, in the order of spec/attestation §15.5."""
     return (_tenant(enclave), _vtpm_present(vtpm), _secure_boot(vtpm, enclave))
 
 

@@ -2,7 +2,7 @@
 
 A TDREPORT carries a MAC that only its own processor can check, so it proves nothing here; the quote
 does. They must agree, or the claims were bound by another trust domain than the quoted one.
-Source: Intel TDX module specification, TDREPORT_STRUCT (spec/attestation §14.4).
+Source: Intel TDX module specification, TDREPORT_STRUCT (spec/attestation §15.4).
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ _FIELDS = {
     "mr_config_id": (576, 48),
     "mr_owner": (624, 48),
     "mr_owner_config": (672, 48),
+    # Of TDX 1.5; an older quote has none.
+    "tee_tcb_svn2": (384, 16),
+    "mr_service_td": (912, 48),
 }
 _RTMR_OFFSET, _RTMR_BYTES = 720, 48
 
@@ -41,7 +44,7 @@ def require_same_domain(hardware: bytes, quoted: TdReport) -> None:
     different = [
         name
         for name, (offset, size) in _FIELDS.items()
-        if hardware[offset : offset + size] != getattr(quoted, name)
+        if getattr(quoted, name) not in (None, hardware[offset : offset + size])
     ]
     registers = b"".join(quoted.rt_mr)
     if hardware[_RTMR_OFFSET : _RTMR_OFFSET + 4 * _RTMR_BYTES] != registers:

@@ -1,6 +1,6 @@
 """The vTPM's half of Azure evidence: from a verified hardware report to registers.
 
-The links, in order (spec/attestation §14.2): report_data binds the runtime claims, these name the
+The links, in order (spec/attestation §15.2): report_data binds the runtime claims, these name the
 attestation key, that key signs the quote, the quote covers the registers and the challenge.
 """
 

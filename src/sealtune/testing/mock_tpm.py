@@ -26,7 +26,9 @@ from sealtune.crypto.encoding import b64encode
 from sealtune.crypto.extensions import OID_EXTENDED_KEY_USAGE, OID_KEY_USAGE, Extension
 from sealtune.crypto.rsa import RsaKey
 from sealtune.crypto.x509_builder import CertificateFields, authority_extensions, build_certificate
+from sealtune.testing import mock_intel as intel
 from sealtune.testing.mock_amd import MockAmd
+from sealtune.testing.mock_intel import MockIntel, MockTd
 
 _ORGANIZATION = "INSECURE sealtune mock, no TPM vendor"
 _RSASSA, _ECDSA = 0x0014, 0x0018
@@ -257,10 +259,11 @@ class MockHcl:
 
 
 class MockAzure:
-    """A mock Azure VM: a mock vTPM under the report of a mock AMD processor."""
+    """A mock Azure VM: a mock vTPM under the report of a mock AMD or Intel processor."""
 
-    def __init__(self, *, amd: MockAmd, tpm: MockTpm) -> None:
+    def __init__(self, *, amd: MockAmd, intel: MockIntel, tpm: MockTpm) -> None:
         self.amd = amd
+        self.intel = intel
         self.tpm = tpm
 
     def runtime(self, **changes: Any) -> bytes:
@@ -304,6 +307,35 @@ class MockAzure:
             parts=self.parts(quote, **parts),
         )
 
+    def tdx_evidence(
+        self,
+        quote: MockQuote | None = None,
+        *,
+        td: MockTd | None = None,
+        runtime: bytes | None = None,
+        hardware: bytes | None = None,
+        hcl: Mapping[str, Any] | None = None,
+        **parts: bytes,
+    ) -> Evidence:
+        """Return evidence of this VM on TDX, as `snp_evidence`.
+
+        `td` are other fields of the trust domain; its report_data is bound unless it has one.
+        `hardware` is another TDREPORT than that of the quoted trust domain.
+        """
+        runtime = self.runtime() if runtime is None else runtime
+        td = td or MockTd()
+        if not any(td.report_data):
+            td = dataclasses.replace(td, report_data=bind_runtime(runtime))
+        version = 4 if td.mr_service_td is None else 5
+        quoted = self.intel.quote(intel.MockQuote(body=td, version=version))
+        report = MockHcl(hardware=hardware or tdreport(td), runtime=runtime, report_type=4)
+        return Evidence(
+            kind=EvidenceKind.AZURE_TDX,
+            report=dataclasses.replace(report, **(hcl or {})).encode(),
+            certificates=(),
+            parts=self.parts(quote, **{"td_quote": quoted, **parts}),
+        )
+
     def parts(self, quote: MockQuote | None = None, **changes: bytes) -> dict[str, bytes]:
         """Return the vTPM's parts of the evidence, with the signature as its bare octets."""
         quote = quote or MockQuote()
@@ -314,6 +346,30 @@ class MockAzure:
             "pcrs": quote.values,
         }
         return {**usual, **changes}
+
+
+def tdreport(td: MockTd) -> bytes:
+    """Return the TDREPORT of `td`; its MAC is zeros, for nobody but the processor can check it."""
+    pieces = {
+        0: b"\x81",
+        128: td.report_data,
+        264: td.tee_tcb_svn,
+        280: td.mr_seam,
+        328: td.mr_signer_seam,
+        384: td.tee_tcb_svn2,
+        512: td.td_attributes,
+        520: td.xfam,
+        528: td.mr_td,
+        576: td.mr_config_id,
+        624: td.mr_owner,
+        672: td.mr_owner_config,
+        720: b"".join(td.rt_mr),
+        912: td.mr_service_td or bytes(48),
+    }
+    report = bytearray(1024)
+    for offset, piece in pieces.items():
+        report[offset : offset + len(piece)] = piece
+    return bytes(report)
 
 
 def bind_runtime(runtime: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The verifiers of Azure confidential VMs, over SEV-SNP and over TDX (spec/attestation §14).
+"""The verifiers of Azure confidential VMs, over SEV-SNP and over TDX (spec/attestation §15).
 
 No I/O. The hardware measures Microsoft's paravisor, not the tenant's system: that is in the vTPM's
 registers, which count only because each link from the hardware to them holds.
