@@ -66,8 +66,8 @@ class Metadata:
         headers = {"Metadata": "true", "Content-Type": "application/json"}
         try:
             connection.request(method, path, body=body, headers=headers)
-            answer = connection.getresponse()
-            status, data = answer.status, answer.read(_ANSWER_BYTES_MAX + 1)
+            with connection.getresponse() as answer:
+                status, data = answer.status, answer.read(_ANSWER_BYTES_MAX + 1)
         except (OSError, http.client.HTTPException) as error:
             raise _refused(path, f"no answer: {type(error).__name__}") from error
         finally:
@@ -107,7 +107,7 @@ class AzureVtpmAttester:
         kind = int.from_bytes(hcl[_REPORT_TYPE : _REPORT_TYPE + 4], "little")
         if kind not in (_SNP, _TDX):
             raise tee_unavailable(
-                f"vTPM index {_HCL_REPORT}: a hardware report of type {kind}",
+                f"vTPM index {_HCL_REPORT}: {len(hcl)} bytes, a hardware report of type {kind}",
                 remedy=_REMEDY,
             )
         extra = tpm_challenge(report_data)
