@@ -188,7 +188,12 @@ def rebuilt(data: bytes, changes: dict[int, bytes], *, more: bytes = b"") -> byt
     )
 
 
-ENTRY_ALONE = der.encode(Tag.SEQUENCE, der.encode(Tag.SEQUENCE, der.encode_integer(1)))
+def entries(*parts: bytes) -> bytes:
+    return der.encode(Tag.SEQUENCE, der.encode(Tag.SEQUENCE, der.encode_integer(1), *parts))
+
+
+MOMENT = der.encode(Tag.UTC_TIME, b"260101000000Z")
+NOTHING, EMPTY = der.encode(Tag.NULL), der.encode(Tag.SEQUENCE)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +204,10 @@ ENTRY_ALONE = der.encode(Tag.SEQUENCE, der.encode(Tag.SEQUENCE, der.encode_integ
         ({1: der.encode(Tag.SEQUENCE, der.encode_oid("1.2.840.10045.4.3.2"))}, b""),
         ({2: der.encode(Tag.NULL)}, b""),
         ({3: der.encode(Tag.NULL)}, b""),
-        ({5: ENTRY_ALONE}, b""),
+        ({5: entries()}, b""),
+        ({5: entries(NOTHING)}, b""),
+        ({5: entries(MOMENT, NOTHING)}, b""),
+        ({5: entries(MOMENT, EMPTY, EMPTY)}, b""),
         ({5: der.encode(Tag.SET)}, b""),
         ({}, der.encode(0xA1)),
         ({}, der.encode(0xA0)),
@@ -212,6 +220,9 @@ ENTRY_ALONE = der.encode(Tag.SEQUENCE, der.encode(Tag.SEQUENCE, der.encode_integ
         "issuer-null",
         "time-null",
         "entry-without-time",
+        "entry-with-no-time",
+        "entry-with-no-extensions",
+        "entry-with-more",
         "entries-a-set",
         "another-field",
         "extensions-empty",

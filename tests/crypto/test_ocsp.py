@@ -113,8 +113,9 @@ def test_a_response_about_another_certificate_is_refused(
     assert refused(fixed, root, other, now).code is Code.ENDORSEMENT_MISMATCH
     # The same serial number of another issuer: by name, then by key.
     middle = root.authority("middle", now=now)
+    same_key = root.authority("root too", now=now, key=root.key)
     same_name = mock_pki.root(now=now)
-    for issuer in (middle, same_name):
+    for issuer in (middle, same_key, same_name):
         about = response(root, leaf, now, issuer=issuer.certificate)
         assert refused(about, root, leaf, now).code is Code.ENDORSEMENT_MISMATCH
 
@@ -344,6 +345,12 @@ STATUSES = {
     "revoked-without-time": der.encode(0xA1),
     "revoked-with-more": der.encode(
         0xA1, *[der.encode(Tag.GENERALIZED_TIME, b"20260101000000Z")] * 3
+    ),
+    "revoked-with-more-than-a-reason": der.encode(
+        0xA1,
+        der.encode(Tag.GENERALIZED_TIME, b"20260101000000Z"),
+        der.encode(0xA0, der.encode(Tag.ENUMERATED, b"\x01")),
+        NULL,
     ),
     "revoked-at-no-time": der.encode(0xA1, NULL),
     "reason-of-another-type": der.encode(

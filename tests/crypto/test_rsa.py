@@ -113,6 +113,18 @@ def test_keys_of_another_kind_are_refused() -> None:
         assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
 
 
+def test_a_key_larger_than_a_certificate_is_refused_unread() -> None:
+    # 8 KiB are 65,536 bits; the header and the exponent take a few of them.
+    for bits, accepted in ((64_000, True), (70_000, False)):
+        spki = encode_public_key(rsa.RSAPublicNumbers(65537, modulus_of(bits)).public_key())
+        if accepted:
+            load_public_key(spki)
+            continue
+        with pytest.raises(FormatError) as refusal:
+            load_public_key(spki)
+        assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
+
+
 def test_a_private_key_hides(key: RsaKey) -> None:
     assert repr(key) == "RsaKey(...)"
     assert RsaKey.from_der(key.reveal()).spki == key.spki

@@ -31,7 +31,6 @@ P384_ORDER = int(
     "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973",
     16,
 )
-P256_POINT_BYTES = 64
 _ECDSA: dict[DigestName, ec.ECDSA] = {
     "sha256": ec.ECDSA(hashes.SHA256()),
     "sha384": ec.ECDSA(hashes.SHA384()),
@@ -88,8 +87,6 @@ def p256_spki(point: bytes) -> bytes:
     Raises:
         FormatError: another length, or no point of the curve.
     """
-    if len(point) != P256_POINT_BYTES:
-        raise FormatError(Code.PUBLIC_KEY_MALFORMED, f"a P-256 point has {P256_POINT_BYTES} bytes")
     try:
         key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + point)
     except ValueError as error:
