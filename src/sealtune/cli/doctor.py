@@ -90,7 +90,7 @@ def _width() -> int:
 
 
 def _lines(diagnosis: Diagnosis, width: int) -> Iterator[str]:
-    yield click.style(diagnosis.kind, bold=True)
+    yield from (click.style(line, bold=True) for line in _wrapped("", 0, diagnosis.kind, width))
     yield from _section("It could run as")
     yield from _verdicts(diagnosis, width)
     problems = _to_mend(diagnosis)
@@ -103,7 +103,9 @@ def _lines(diagnosis: Diagnosis, width: int) -> Iterator[str]:
     secret = [item.name for item in diagnosis.findings if item.as_root]
     if secret and not diagnosis.root:
         yield ""
-        yield from _wrapped(hint(""), 2, f"root would be told more of {', '.join(secret)}", width)
+        yield from _wrapped(
+            hint(""), 2, f"run as root to learn more about {', '.join(secret)}", width
+        )
 
 
 def _section(title: str) -> tuple[str, str]:
@@ -117,11 +119,13 @@ def _verdicts(diagnosis: Diagnosis, width: int) -> Iterator[str]:
         label = f"{verdict.readiness.value:<10}  {verdict.target:<{names}}  "
         mark = _warning() if verdict.insecure else _mark(verdict.readiness)
         start = f"  {mark} {label}"
+        # What it is matters where it can be had; elsewhere, why it cannot.
+        if verdict.readiness is Readiness.IMPOSSIBLE:
+            yield from _wrapped(start, 4 + len(label), verdict.reason, width)
+            continue
         yield from _wrapped(start, 4 + len(label), verdict.title, width)
         if verdict.readiness is not Readiness.READY:
-            # Below the title: whoever looks for one target reads down one column.
-            for line in textwrap.wrap(verdict.reason, width - 4 - len(label)):
-                yield " " * (4 + len(label)) + click.style(line, dim=True)
+            yield from _wrapped(" " * (4 + len(label)), 4 + len(label), verdict.reason, width)
 
 
 def _mark(state: Readiness | State) -> str:

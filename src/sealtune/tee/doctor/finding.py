@@ -100,7 +100,13 @@ class Found:
     def _make(
         self, name: str, state: State, detail: str, fix: str = "", *, as_root: bool = False
     ) -> Finding:
-        short = detail if len(detail) <= _DETAIL_MAX else detail[: _DETAIL_MAX - 1] + "…"
+        line = " ".join(detail.split())
+        short = line if len(line) <= _DETAIL_MAX else line[: _DETAIL_MAX - 1] + "…"
         return Finding(
-            name=name, group=self.group, state=state, detail=short, fix=fix, as_root=as_root
+            name=name,
+            group=self.group,
+            state=state,
+            detail=short,
+            fix=" ".join(fix.split()),
+            as_root=as_root,
         )

@@ -110,7 +110,7 @@ def _describe(machine: Machine, gpus: _Gpus) -> str:
     if not names:
         names = {f"NVIDIA {gpus.generations[0].name} GPU": gpus.count}
     text = ", ".join(f"{number} x {name}" for name, number in names.items())
-    return text + (f", {gpus.switches} NVSwitches" if gpus.switches else "")
+    return text + (f", {gpus.switches} x NVSwitch" if gpus.switches else "")
 
 
 def _driver(found: Found, machine: Machine, gpus: _Gpus) -> Finding:

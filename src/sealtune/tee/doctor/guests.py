@@ -31,7 +31,6 @@ class _Kind:
     option: str
     first_kernel: tuple[int, int]
     how: dict[Cloud, str]
-    azure: GuestTee
 
 
 _SNP: Final = _Kind(
@@ -46,10 +45,8 @@ _SNP: Final = _Kind(
     how={
         Cloud.GOOGLE: "make the VM anew with --confidential-compute-type=SEV_SNP on an N2D machine",
         Cloud.AWS: "make the instance anew with --cpu-options AmdSevSnp=enabled (M6a, C6a or R6a)",
-        Cloud.AZURE: "make the VM anew as a confidential VM of a DCasv5, ECasv5 or v6 size",
         Cloud.NONE: "start this guest with QEMU's sev-snp-guest object on a host that is ready",
     },
-    azure=GuestTee.AZURE_SNP,
 )
 _TDX: Final = _Kind(
     tee=GuestTee.TDX,
@@ -62,11 +59,8 @@ _TDX: Final = _Kind(
     first_kernel=(6, 2),
     how={
         Cloud.GOOGLE: "make the VM anew with --confidential-compute-type=TDX on a C3 machine",
-        Cloud.AWS: "AWS has no TDX: take an SEV-SNP instance, or another cloud",
-        Cloud.AZURE: "make the VM anew as a confidential VM of a DCesv5 or ECesv5 size",
         Cloud.NONE: "start this guest with QEMU's tdx-guest object on a host that is ready",
     },
-    azure=GuestTee.AZURE_TDX,
 )
 
 
@@ -104,8 +98,11 @@ def _absent(found: Found, name: str, platform: Platform, kind: _Kind) -> Finding
     if platform.cpu.vendor is not kind.vendor:
         vendor = platform.cpu.vendor
         return found.none(name, f"impossible on this processor: {vendor}, not {kind.vendor}")
-    if platform.tee is kind.azure:
-        return found.none(name, f"Azure shows {kind.label} through the vTPM only: see azure")
+    if platform.cloud is Cloud.AZURE:
+        target = f"azure-{kind.tee.removeprefix('sev-')}"
+        return found.none(name, f"Azure shows {kind.label} through the vTPM only ({target})")
+    if platform.cloud not in kind.how:
+        return found.none(name, f"{platform.cloud} offers no {kind.label} guests")
     detail = f"this virtual machine was not started as {kind.label} guest"
     return found.missing(name, detail, kind.how[platform.cloud])
 
@@ -135,8 +132,10 @@ def _kernel(
         return found.missing(name, f"built without CONFIG_{kind.option}", wanted)
     if built is None and not platform.kernel_at_least(*kind.first_kernel):
         return found.missing(name, f"Linux {platform.release} is too old", wanted)
-    if not platform.kernel_at_least(*_TSM_KERNEL) and options.built("TSM_REPORTS") is not True:
-        return found.degraded(name, f"Linux {platform.release} has no configfs-tsm", wanted)
+    tsm = platform.kernel_at_least(*_TSM_KERNEL) or options.built("TSM_REPORTS") is True
+    if kind.tee is GuestTee.TDX and not tsm:
+        # Its device makes only local reports; SEV-SNP's older one makes signed ones.
+        return found.missing(name, f"Linux {platform.release} has no configfs-tsm", wanted)
     return found.ok(name, f"Linux {platform.release} has what is needed")
 
 

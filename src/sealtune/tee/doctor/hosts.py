@@ -54,13 +54,7 @@ def probe_snp_host(
         _snp_iommu(found, machine, platform),
         _snp_kvm(found, machine),
         _psp(found, machine),
-        found.usable(
-            machine,
-            "snp-psp-permission",
-            "/dev/sev",
-            absent="see snp-psp",
-            fix="start QEMU as root or through libvirt, or: sudo setfacl -m u:$USER:rw /dev/sev",
-        ),
+        _psp_permission(found, machine),
         _snp_firmware(found, machine, platform),
     )
 
@@ -130,6 +124,14 @@ def _psp(found: Found, machine: Machine) -> Finding:
         return found.ok("snp-psp", "/dev/sev is there: the AMD secure processor answers")
     fix = "sudo modprobe ccp; if it fails, `dmesg | grep ccp` says why (often the BIOS)"
     return found.missing("snp-psp", "/dev/sev is not there", fix)
+
+
+def _psp_permission(found: Found, machine: Machine) -> Finding:
+    name = "snp-psp-permission"
+    if machine.present("/dev/sev") is Access.ABSENT:
+        return found.none(name, "there is no /dev/sev to use")
+    fix = "start QEMU as root or through libvirt, or: sudo setfacl -m u:$USER:rw /dev/sev"
+    return found.usable(machine, name, "/dev/sev", absent=fix, fix=fix)
 
 
 def _snp_firmware(found: Found, machine: Machine, platform: Platform) -> Finding:
@@ -238,15 +240,24 @@ def probe_launcher(
 ) -> tuple[Finding, ...]:
     """Return whether QEMU and OVMF are new enough for each kind of guest."""
     snp, tdx = Found(Group.SNP_HOST), Found(Group.TDX_HOST)
-    if platform.guest:
-        names = ("snp-qemu", "snp-ovmf"), ("tdx-qemu", "tdx-ovmf")
-        why = "a virtual machine launches no such guests"
-        return (*snp.all_none(names[0], why), *tdx.all_none(names[1], why))
+    why_not = _no_snp_host(machine, platform), _no_tdx_host(platform)
     return (
-        _qemu(snp, "snp-qemu", qemu, (9, 1, 0), "SEV-SNP"),
-        _ovmf(snp, "snp-ovmf", machine, SNP_OVMF, "OVMF.amdsev.fd (package ovmf-amdsev)"),
-        _qemu(tdx, "tdx-qemu", qemu, (10, 1, 0), "TDX"),
-        _ovmf(tdx, "tdx-ovmf", machine, TDX_OVMF, "OVMF for TDX (package ovmf-inteltdx)"),
+        *(
+            snp.all_none(("snp-qemu", "snp-ovmf"), why_not[0])
+            if why_not[0]
+            else (
+                _qemu(snp, "snp-qemu", qemu, (9, 1, 0), "SEV-SNP"),
+                _ovmf(snp, "snp-ovmf", machine, SNP_OVMF, "OVMF.amdsev.fd (ovmf-amdsev)"),
+            )
+        ),
+        *(
+            tdx.all_none(("tdx-qemu", "tdx-ovmf"), why_not[1])
+            if why_not[1]
+            else (
+                _qemu(tdx, "tdx-qemu", qemu, (10, 1, 0), "TDX"),
+                _ovmf(tdx, "tdx-ovmf", machine, TDX_OVMF, "OVMF for TDX (ovmf-inteltdx)"),
+            )
+        ),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import zlib
 from dataclasses import dataclass
 from typing import Final
@@ -11,9 +10,8 @@ from typing import Final
 from sealtune.core.limits import GIB, KIB, MIB
 from sealtune.tee.doctor.finding import Finding, Found, Group
 from sealtune.tee.doctor.machine import CONFIG_BYTES_MAX, Access, Machine
-from sealtune.tee.doctor.platform import GuestTee, Platform
+from sealtune.tee.doctor.platform import UNKNOWN_KERNEL, GuestTee, Platform
 
-_RELEASE: Final = re.compile(r"[A-Za-z0-9][\w.+~-]{0,100}", re.ASCII)
 _SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _MEMORY_WANTED: Final = 4 * GIB  # torch, a small model and its training state take about 2 GiB
 _PARAMETERS: Final = frozenset(
@@ -68,7 +66,7 @@ def kernel_options(machine: Machine, platform: Platform) -> KernelOptions:
         if data:
             return _options("/proc/config.gz", data)
     # The release becomes part of a path; what is no release is not looked for.
-    if not _RELEASE.fullmatch(platform.release):
+    if platform.kernel == UNKNOWN_KERNEL:
         return KernelOptions("", "", False)
     for path in (f"/boot/config-{platform.release}", f"/lib/modules/{platform.release}/config"):
         access, data = machine.read_bytes(path, limit=CONFIG_BYTES_MAX)
@@ -112,7 +110,7 @@ def probe_kernel(
 
 
 def _version(found: Found, platform: Platform) -> Finding:
-    if platform.kernel == (0, 0):
+    if platform.kernel == UNKNOWN_KERNEL:
         return found.unknown("kernel", "/proc/sys/kernel/osrelease names no version")
     return found.ok("kernel", f"Linux {platform.release}")
 
@@ -138,8 +136,11 @@ def is_shown_parameter(item: str) -> bool:
 
 def _lockdown(found: Found, machine: Machine) -> Finding:
     reading = machine.read("/sys/kernel/security/lockdown")
+    if reading.access is Access.ABSENT:
+        return found.none("lockdown", "this kernel shows none")
     if reading.access is not Access.OK:
-        return found.unknown("lockdown", f"/sys/kernel/security/lockdown: {reading.access}")
+        detail = f"/sys/kernel/security/lockdown: {reading.access}"
+        return found.unknown("lockdown", detail, as_root=reading.access is Access.DENIED)
     chosen = next((w.strip("[]") for w in reading.value.split() if w.startswith("[")), "unclear")
     return found.ok("lockdown", chosen)
 
@@ -157,8 +158,7 @@ def _iommu(found: Found, machine: Machine, platform: Platform) -> Finding:
     if platform.guest:
         return found.none("iommu", "the host's business")
     if not machine.children("/sys/class/iommu"):
-        fix = "enable the IOMMU in the BIOS setup (AMD: IOMMU; Intel: VT-d)"
-        return found.missing("iommu", "none is in use", fix)
+        return found.none("iommu", "none is in use; hosts of confidential guests need one")
     return found.ok("iommu", f"{len(machine.children('/sys/class/iommu'))} in use")
 
 
@@ -196,9 +196,13 @@ def _sandbox(found: Found, machine: Machine) -> Finding:
     if tried.status == 0:
         return found.ok("sandbox", "bubblewrap works")
     if tried.status is None:
-        return found.missing("sandbox", f"bubblewrap: {tried.why}", "sudo apt install bubblewrap")
+        return found.missing(
+            "sandbox", f"bubblewrap: {tried.why}", "install the package bubblewrap"
+        )
     detail = "bubblewrap is installed and does not work: " + tried.output[:120].replace("\n", " ")
-    return found.missing("sandbox", detail, "allow unprivileged user namespaces, see above")
+    return found.missing(
+        "sandbox", detail, "allow unprivileged user namespaces (see user-namespaces)"
+    )
 
 
 def probe_memory(machine: Machine, platform: Platform) -> tuple[Finding, ...]:

@@ -69,7 +69,7 @@ class Reading:
     @property
     def value(self) -> str:
         """The first line, for files that hold one value."""
-        return self.text.strip().partition("\n")[0].strip()[:200]
+        return " ".join(self.text.strip().partition("\n")[0].split())[:200]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ _SEV_LEAF: Final = 0x8000_001F  # AMD APM 3, E.4.17
 _SEV_SNP_BIT: Final = 1 << 4
 # Azure's hardware report (facts: the vTPM's NV index), as tpm2_getcap spells it.
 HCL_REPORT_HANDLE: Final = "0x1400001"
-_VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})")
+_RELEASE: Final = re.compile(r"(\d{1,4})\.(\d{1,4})(?![0-9])[\w.+~-]{0,100}", re.ASCII)
+UNKNOWN_KERNEL: Final = (0, 0)
 CONTAINER_WORDS: Final = ("kubepods", "docker", "containerd", "libpod", "lxc", "crio")
 
 
@@ -78,8 +79,12 @@ class Platform:
     command_line: tuple[str, ...]
 
     def kernel_at_least(self, major: int, minor: int) -> bool:
-        """Return whether the kernel is that version or newer; distributions port back, though."""
-        return self.kernel >= (major, minor)
+        """Return whether the kernel is that version or newer, or of a version that is not known.
+
+        What is not known is not called too old: devices and parameters decide then. They do so too
+        where a distribution has ported something back.
+        """
+        return self.kernel >= (major, minor) or self.kernel == UNKNOWN_KERNEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ def probe_platform(machine: Machine) -> Platform:
     guest = "hypervisor" in cpu.flags or machine.present("/sys/hypervisor/type") is Access.OK
     cloud = _cloud(machine)
     release = machine.read("/proc/sys/kernel/osrelease").value
-    version = _VERSION.match(release)
+    version = _RELEASE.fullmatch(release)
     return Platform(
         cpu=cpu,
         guest=guest,
@@ -127,8 +132,8 @@ def probe_platform(machine: Machine) -> Platform:
         cloud=cloud,
         container=_container(machine),
         tee=_tee(machine, cpu, cloud),
-        kernel=(int(version[1]), int(version[2])) if version else (0, 0),
-        release=release,
+        kernel=(int(version[1]), int(version[2])) if version else UNKNOWN_KERNEL,
+        release=release if version else "of unknown version",
         command_line=tuple(machine.read("/proc/cmdline").text.split()),
     )
 
@@ -153,6 +158,11 @@ def describe_platform(machine: Machine, platform: Platform) -> tuple[Finding, ..
 
 def kind_of(platform: Platform) -> str:
     """Return in words what the machine is."""
+    kind = _kind_of(platform)
+    return f"{kind}, seen from a {platform.container}" if platform.container else kind
+
+
+def _kind_of(platform: Platform) -> str:
     if platform.tee in (GuestTee.AZURE_SNP, GuestTee.AZURE_TDX):
         return f"confidential VM on Azure ({'SEV-SNP' if 'snp' in platform.tee else 'TDX'}, vTPM)"
     place = platform.cloud or platform.hypervisor
@@ -270,7 +280,7 @@ def _hypervisor(machine: Machine) -> str:
     vendor, product = _dmi(machine, "sys_vendor"), _dmi(machine, "product_name")
     if xen or not vendor:
         return xen
-    return f"{vendor} {product}".strip()
+    return "QEMU" if vendor == "QEMU" else f"{vendor} {product}".strip()
 
 
 def _container(machine: Machine) -> str:

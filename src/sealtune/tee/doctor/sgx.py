@@ -8,7 +8,7 @@ from sealtune.core.limits import GIB, MIB
 from sealtune.tee.doctor.finding import Finding, Found, Group
 from sealtune.tee.doctor.kernel import KernelOptions
 from sealtune.tee.doctor.machine import Machine
-from sealtune.tee.doctor.platform import Platform, Vendor
+from sealtune.tee.doctor.platform import Cloud, Platform, Vendor
 from sealtune.tee.doctor.tools import find_version, first_present
 
 _AESM: Final = ("/var/run/aesmd/aesm.socket", "/run/aesmd/aesm.socket")
@@ -63,6 +63,8 @@ def probe_sgx(machine: Machine, platform: Platform, options: KernelOptions) -> t
 
 
 def _no_flag(found: Found, platform: Platform) -> Finding:
+    if platform.cloud in (Cloud.GOOGLE, Cloud.AWS):
+        return found.none("sgx-cpu", f"{platform.cloud} gives its virtual machines no SGX")
     if platform.guest:
         fix = "take a VM size with SGX (Azure DCsv3), or give the guest EPC (QEMU -object "
         fix += "memory-backend-epc)"

@@ -12,22 +12,18 @@ from sealtune.tee.doctor.machine import Access, Machine
 _VERSION: Final = re.compile(r"(?<![\w.])(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?", re.ASCII)
 _TEXT_MAX: Final = 2_000
 _INSTALL: Final = {
-    "gramine": "see https://gramine.readthedocs.io: it has its own package repository",
-    "swtpm": "sudo apt install swtpm (a virtual TPM for guests)",
-    "tpm2-tools": "sudo apt install tpm2-tools",
+    "gramine": "it has its own package repository, see https://gramine.readthedocs.io",
+    "swtpm": "the package swtpm (a virtual TPM for guests)",
+    "tpm2-tools": "the package tpm2-tools",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version as a program told it."""
+    """A version as a program told it: to compare, and as it stood there."""
 
     numbers: tuple[int, int, int]
-
-    @property
-    def text(self) -> str:
-        """The version for people."""
-        return ".".join(map(str, self.numbers))
+    text: str
 
 
 def find_version(text: str) -> Version | None:
@@ -35,7 +31,7 @@ def find_version(text: str) -> Version | None:
     match = _VERSION.search(text[:_TEXT_MAX])
     if match is None:
         return None
-    return Version((int(match[1]), int(match[2]), int(match[3] or 0)))
+    return Version((int(match[1]), int(match[2]), int(match[3] or 0)), match[0])
 
 
 def first_present(machine: Machine, paths: tuple[str, ...]) -> str:

@@ -126,7 +126,7 @@ def _tools(found: Found, machine: Machine) -> Finding:
     told = machine.run("tpm2_getcap --version")
     if told.status == 0:
         return found.ok("azure-tools", "tpm2-tools are installed")
-    fix = "sudo apt install tpm2-tools"
+    fix = "install the package tpm2-tools"
     return found.missing("azure-tools", f"tpm2-tools: {told.why or 'they fail'}", fix)
 
 
