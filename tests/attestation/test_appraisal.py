@@ -103,6 +103,7 @@ def test_an_accepted_enclave_yields_a_result_with_every_rules_reason(
         "mitigations",
         "platform",
         "identity",
+        "revocation",
         "measurement",
         "registers",
         "host-data",

@@ -47,16 +47,19 @@ def test_a_report_behind_the_header_of_the_ioctl_is_refused(report: bytes) -> No
     assert refusal_of((bytes(32) + report)[: len(report)]) is Code.EVIDENCE_VERSION
 
 
-@pytest.mark.parametrize("version", [0, 1, 4, 6, 0x10002, 0xFFFFFFFF])
+@pytest.mark.parametrize("version", [0, 1, 6, 7, 0x10002, 0xFFFFFFFF])
 def test_unknown_versions_are_refused(report: bytes, version: int) -> None:
     assert refusal_of(patched(report, 0, version.to_bytes(4, "little"))) is Code.EVIDENCE_VERSION
 
 
-@pytest.mark.parametrize("version", [2, 3, 5])
+@pytest.mark.parametrize("version", [2, 3, 4, 5])
 def test_known_versions_are_read(report: bytes, version: int) -> None:
-    parsed = parse_snp_report(patched(report, 0, version.to_bytes(4, "little")))
+    data = patched(report, 0, version.to_bytes(4, "little"))
+    parsed = parse_snp_report(patched(data, 0x1F8, b"\1" * 16))
     assert parsed.version == version
     assert parsed.has_cpuid == (version > 2)
+    # Bytes that a version does not define say nothing.
+    assert bool(parsed.launch_mitigations) == bool(parsed.current_mitigations) == (version == 5)
 
 
 @pytest.mark.parametrize("algorithm", [0, 2, 0x101, 1 << 24])

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sealtune.attestation.anchors import Product, Root, TrustAnchors
 from sealtune.attestation.endorsements import Endorsements
+from sealtune.attestation.snp_chain import complete_chain
 from sealtune.attestation.snp_endorsement import Endorsement, verify_endorsement
 from sealtune.attestation.snp_fields import snp_fields, tcb_fields
 from sealtune.attestation.snp_report import (
@@ -20,8 +21,10 @@ from sealtune.attestation.snp_report import (
     generation_of,
     parse_snp_report,
 )
+from sealtune.attestation.snp_revocation import require_not_revoked
 from sealtune.attestation.steps import Steps
 from sealtune.attestation.verified import Claims, SnpClaims
+from sealtune.core.digest import Digest
 from sealtune.crypto.ecdsa import verify_ecdsa_p384
 from sealtune.errors import Code, VerificationError
 
@@ -50,16 +53,24 @@ def authenticate_snp(
     Raises:
         FormatError: the report or a certificate cannot be read.
         VerificationError: a root that is not in `anchors`, a chain, signature or binding that does
-            not hold, or a certificate that is not valid at `now`.
+            not hold, a certificate that is missing, revoked or not valid at `now`, or a revocation
+            list that is not.
     """
     report = parse_snp_report(report_bytes)
     steps.passed("format", f"SNP report of version {report.version}, {len(report_bytes)} bytes")
-    del endorsements  # taken so that all kinds are called alike; AMD needs its chain alone
-    endorsement = verify_endorsement(certificates, signer=report.signer, anchors=anchors, now=now)
+    chain = complete_chain(certificates, report=report, anchors=anchors, endorsements=endorsements)
+    endorsement = verify_endorsement(chain, signer=report.signer, anchors=anchors, now=now)
     steps.passed("chain", f"{report.signer} up to the pinned root of {endorsement.root.vendor}")
+    crls = require_not_revoked(
+        endorsement.intermediate, endorsement.ark, endorsements=endorsements, now=now
+    )
+    if crls:
+        steps.passed("revocation", f"{endorsement.intermediate.subject_cn} is in no list of AMD's")
+    else:
+        steps.skipped("revocation", "no revocation list of this root is among the endorsements")
     _verify_signature(report, endorsement)
     steps.passed("signature", f"ECDSA P-384 over the report's bytes by this {report.signer}")
-    claims = _claims(report, endorsement)
+    claims = _claims(report, endorsement, crls)
     steps.passed("tcb binding", f"the {report.signer} is for {claims.reported_tcb}")
     return AuthenticSnp(root=endorsement.root, claims=claims)
 
@@ -82,6 +93,7 @@ def snp_common_claims(authentic: AuthenticSnp) -> Claims:
             "current": tcb_fields(claims.current_tcb),
             "launch": tcb_fields(claims.launch_tcb),
             "firmware": ".".join(map(str, report.current_version)),
+            "revocation_lists": list(claims.crls),
         },
         debug=bool(report.policy >> _POLICY_DEBUG & 1),
         memory_protected=True,
@@ -106,7 +118,7 @@ def _verify_signature(report: SnpReport, endorsement: Endorsement) -> None:
         ) from error
 
 
-def _claims(report: SnpReport, endorsement: Endorsement) -> SnpClaims:
+def _claims(report: SnpReport, endorsement: Endorsement, crls: tuple[Digest, ...]) -> SnpClaims:
     product = endorsement.product
     generation = generation_of(report, product=product)
     reported = decode_tcb(report.reported_tcb, product=product)
@@ -129,6 +141,7 @@ def _claims(report: SnpReport, endorsement: Endorsement) -> SnpClaims:
         committed_tcb=decode_tcb(report.committed_tcb, product=product),
         current_tcb=decode_tcb(report.current_tcb, product=product),
         launch_tcb=decode_tcb(report.launch_tcb, product=product),
+        crls=crls,
     )
 
 

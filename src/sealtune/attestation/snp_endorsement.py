@@ -32,7 +32,20 @@ _STRUCT_VERSIONS = frozenset({0, 1})
 # Number n of the extension AMD_OID.3.n that carries a component's security patch level.
 SPL = {"bl": 1, "tee": 2, "snp": 3, "ucode": 8, "fmc": 9}
 _RESERVED_SPL = {Product.MILAN: range(4, 8), Product.GENOA: range(4, 8), Product.TURIN: range(5, 8)}
-_HWID_BYTES = {Product.MILAN: 64, Product.GENOA: 64, Product.TURIN: 8}
+HWID_BYTES = {Product.MILAN: 64, Product.GENOA: 64, Product.TURIN: 8}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VekIdentity:
+    """What a VCEK or VLEK says about itself; nothing of it is verified.
+
+    `hwid` is empty for a VLEK, `csp_id` for a VCEK.
+    """
+
+    product: Product
+    tcb: Tcb
+    hwid: bytes
+    csp_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,8 @@ class Endorsement:
     tcb: Tcb
     hwid: bytes
     csp_id: str
+    intermediate: Certificate
+    ark: Certificate
 
 
 def verify_endorsement(
@@ -82,7 +97,36 @@ def verify_endorsement(
     # After the signatures: the dates of a forged certificate mean nothing.
     for certificate in (vek, intermediate, ark):
         require_valid_at(certificate, now)
-    return _endorsement(vek, signer=signer, root=root, product=product)
+    # Compared before the rest is read, for the layout of a TCB depends on the product.
+    if (name := _product_name(vek)) != product:
+        raise VerificationError(
+            Code.EVIDENCE_CHAIN, f"a {signer} of product {name!r} under ARK-{product}"
+        )
+    identity = _identity(vek, signer=signer, product=product)
+    return Endorsement(
+        root=root,
+        product=product,
+        signer=signer,
+        spki=vek.spki,
+        tcb=identity.tcb,
+        hwid=identity.hwid,
+        csp_id=identity.csp_id,
+        intermediate=intermediate,
+        ark=ark,
+    )
+
+
+def read_vek_identity(vek: Certificate, *, signer: Signer) -> VekIdentity:
+    """Return what the certificate of a VCEK or VLEK says about itself (spec/attestation §6.4).
+
+    Raises:
+        FormatError: an extension is missing or malformed.
+        VerificationError: it is of a product that we do not know.
+    """
+    name = _product_name(vek)
+    if name not in set(Product):
+        raise VerificationError(Code.EVIDENCE_CHAIN, f"a {signer} of product {name!r}")
+    return _identity(vek, signer=signer, product=Product(name))
 
 
 def _require_roles(
@@ -110,23 +154,20 @@ def _product(root: Root) -> Product:
     return root.product
 
 
-def _endorsement(vek: Certificate, *, signer: Signer, root: Root, product: Product) -> Endorsement:
+def _product_name(vek: Certificate) -> str:
     if _integer(vek, OID_STRUCT_VERSION, limit=255) not in _STRUCT_VERSIONS:
         raise _malformed("a struct version that is not known")
     # `Milan-B0` in older ones, `Genoa` in newer ones: the part before the stepping is the product.
     name = read_text(der.read_element(_value(vek, OID_PRODUCT_NAME), tag=Tag.IA5_STRING))
-    if name.partition("-")[0] != product:
-        raise VerificationError(
-            Code.EVIDENCE_CHAIN, f"a {signer} of product {name!r} under ARK-{product}"
-        )
+    return name.partition("-")[0]
+
+
+def _identity(vek: Certificate, *, signer: Signer, product: Product) -> VekIdentity:
     is_vcek = signer is Signer.VCEK
-    return Endorsement(
-        root=root,
+    return VekIdentity(
         product=product,
-        signer=signer,
-        spki=vek.spki,
         tcb=_tcb(vek, product=product),
-        hwid=_hwid(vek, size=_HWID_BYTES[product]) if is_vcek else b"",
+        hwid=_hwid(vek, size=HWID_BYTES[product]) if is_vcek else b"",
         csp_id="" if is_vcek else _csp_id(vek),
     )
 

@@ -13,8 +13,10 @@ from sealtune.errors import Code, FormatError, VerificationError
 
 REPORT_BYTES = 0x4A0
 SIGNED_BYTES = 0x2A0
-_VERSIONS = frozenset({2, 3, 5})
+# spec/attestation §5.1: version 4 has the fields of version 3; AMD documents no other.
+_VERSIONS = frozenset({2, 3, 4, 5})
 _FIRST_VERSION_WITH_CPUID = 3
+_FIRST_VERSION_WITH_MITIGATIONS = 5
 _ECDSA_P384_SHA384 = 1
 _SCALAR_BYTES = 48
 _SCALAR_FIELD_BYTES = 72
@@ -125,7 +127,7 @@ def parse_snp_report(data: bytes) -> SnpReport:
     """Return the report that `data` holds.
 
     Raises:
-        FormatError: not exactly 1184 bytes, another version than 2, 3 or 5, another signature
+        FormatError: not exactly 1184 bytes, another version than 2 to 5, another signature
             algorithm than ECDSA P-384 SHA-384, or unsigned bytes that are not zero.
         VerificationError: SIGNING_KEY names no key that signs for a guest.
     """
@@ -142,6 +144,7 @@ def parse_snp_report(data: bytes) -> SnpReport:
     if any(data[SIGNED_BYTES + 2 * _SCALAR_FIELD_BYTES :]):
         raise _malformed("bytes after the signature are not zero")
     flags = _number(data, 0x048, 4)
+    has_mitigations = version >= _FIRST_VERSION_WITH_MITIGATIONS
     return SnpReport(
         version=version,
         guest_svn=_number(data, 0x004, 4),
@@ -170,8 +173,9 @@ def parse_snp_report(data: bytes) -> SnpReport:
         current_version=(data[0x1EA], data[0x1E9], data[0x1E8]),
         committed_version=(data[0x1EE], data[0x1ED], data[0x1EC]),
         launch_tcb=data[0x1F0:0x1F8],
-        launch_mitigations=_number(data, 0x1F8, 8),
-        current_mitigations=_number(data, 0x200, 8),
+        # Earlier versions do not define these bytes: nothing there says that a mitigation is on.
+        launch_mitigations=_number(data, 0x1F8, 8) if has_mitigations else 0,
+        current_mitigations=_number(data, 0x200, 8) if has_mitigations else 0,
         signature_r=_scalar(data, SIGNED_BYTES),
         signature_s=_scalar(data, SIGNED_BYTES + _SCALAR_FIELD_BYTES),
         signed=data[:SIGNED_BYTES],
@@ -194,6 +198,15 @@ def generation_of(report: SnpReport, *, product: Product) -> Generation:
         Code.EVIDENCE_CHAIN,
         f"a processor of family {family:#x} model {model:#x} is not endorsed by ARK-{product}",
     )
+
+
+def product_of(report: SnpReport) -> Product | None:
+    """Return the product line that `report` says it is of; None where it does not say."""
+    family, model, _stepping = report.cpuid
+    for of_family, first, last, _generation, product in _CPUID:
+        if report.has_cpuid and family == of_family and first <= model <= last:
+            return product
+    return None
 
 
 def _malformed(reason: str) -> FormatError:

@@ -37,6 +37,7 @@ def snp_rules(claims: SnpClaims, terms: SnpTerms) -> tuple[RuleResult, ...]:
         _mitigations(claims, terms),
         _platform(claims, terms),
         _identity(claims, terms),
+        _revocation(claims, terms),
     )
 
 
@@ -143,3 +144,13 @@ def _identity(claims: SnpClaims, terms: SnpTerms) -> RuleResult:
         passed = claims.report.chip_id.hex() in terms.chip_ids
         reason = f"chip {claims.report.chip_id.hex()} {'is' if passed else 'is not'} enrolled"
     return rule_result("identity", passed=passed, reason=reason, code=Code.APPRAISAL_PLATFORM)
+
+
+def _revocation(claims: SnpClaims, terms: SnpTerms) -> RuleResult:
+    # That no list was there may be a decision of whoever delivered the endorsements.
+    passed = bool(claims.crls) or not terms.require_crl
+    count = len(claims.crls)
+    reason = f"{count} of AMD's revocation lists consulted" if count else "no revocation list"
+    return rule_result(
+        "revocation", passed=passed, reason=reason, code=Code.APPRAISAL_ENDORSEMENT_AGE
+    )

@@ -13,6 +13,7 @@ from typing import Any
 from sealtune.attestation.anchors import Root
 from sealtune.attestation.evidence import EvidenceKind
 from sealtune.attestation.snp_report import Generation, Signer, SnpReport, Tcb
+from sealtune.core.digest import Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,10 @@ class Claims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnpClaims:
-    """An authentic SNP report with what its endorsement adds; TCB versions by component."""
+    """An authentic SNP report with what its endorsement adds; TCB versions by component.
+
+    `crls` are the digests of the revocation lists that were consulted.
+    """
 
     report: SnpReport
     generation: Generation
@@ -67,6 +71,7 @@ class SnpClaims:
     committed_tcb: Tcb
     current_tcb: Tcb
     launch_tcb: Tcb
+    crls: tuple[Digest, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

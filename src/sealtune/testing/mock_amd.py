@@ -35,8 +35,10 @@ from sealtune.crypto.rsa import RsaKey
 from sealtune.crypto.x509 import Extension
 from sealtune.crypto.x509_builder import (
     CertificateFields,
+    CrlFields,
     authority_extensions,
     build_certificate,
+    build_crl,
 )
 from sealtune.tee.simulated import (
     CERTIFICATE_FILES,
@@ -238,6 +240,18 @@ class MockAmd:
             extensions=vek.extensions(),
         )
         return build_certificate(fields, key=self.ask_key)
+
+    def revocation_list(
+        self, *revoked: int, product: Product = Product.GENOA, **changes: Any
+    ) -> bytes:
+        """Return a list of the mock ARK with these serial numbers; `changes` are its fields."""
+        fields: dict[str, Any] = {
+            "issuer": _name(f"ARK-{product}"),
+            "this_update": self._now - timedelta(days=1),
+            "next_update": self._now + timedelta(days=30),
+            "revoked": dict.fromkeys(revoked),
+        }
+        return build_crl(CrlFields(**{**fields, **changes}), key=self.ark_key)
 
     def authority(self, subject: str, issuer: str, *, spki: bytes) -> bytes:
         """Return the certificate of an authority named `subject`, signed with the ARK's key."""
