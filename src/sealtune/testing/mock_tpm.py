@@ -26,9 +26,9 @@ from sealtune.crypto.encoding import b64encode
 from sealtune.crypto.extensions import OID_EXTENDED_KEY_USAGE, OID_KEY_USAGE, Extension
 from sealtune.crypto.rsa import RsaKey
 from sealtune.crypto.x509_builder import CertificateFields, authority_extensions, build_certificate
-from sealtune.testing import mock_intel as intel
 from sealtune.testing.mock_amd import MockAmd
 from sealtune.testing.mock_intel import MockIntel, MockTd
+from sealtune.testing.mock_intel import MockQuote as MockTdQuote
 
 _ORGANIZATION = "INSECURE sealtune mock, no TPM vendor"
 _RSASSA, _ECDSA = 0x0014, 0x0018
@@ -327,7 +327,7 @@ class MockAzure:
         if not any(td.report_data):
             td = dataclasses.replace(td, report_data=bind_runtime(runtime))
         version = 4 if td.mr_service_td is None else 5
-        quoted = self.intel.quote(intel.MockQuote(body=td, version=version))
+        quoted = self.intel.quote(MockTdQuote(body=td, version=version))
         report = MockHcl(hardware=hardware or tdreport(td), runtime=runtime, report_type=4)
         return Evidence(
             kind=EvidenceKind.AZURE_TDX,
