@@ -13,6 +13,7 @@ GIB = 1024 * MIB
 JSON_DEPTH_MAX = 32  # our deepest document (a contract in an envelope in a receipt) nests 9 levels
 ENVELOPE_BYTES_MAX = 4 * MIB  # a DSSE envelope; a contract with 64 parties is about 150 KiB
 EVIDENCE_BYTES_MAX = 512 * KIB  # 4x a TDX quote with event log, 8 GPUs and 4 switches
+FOREIGN_EVIDENCE_BYTES_MAX = 4 * MIB  # the largest evidence, each octet a number in JSON
 QUOTE_BYTES_MAX = 16 * KIB  # 3x the largest quote; the library that checks it has no bound
 EVENT_LOG_BYTES_MAX = 256 * KIB  # the largest that firmware reserves; a real log fills a sixth
 EVIDENCE_PARTS_MAX = 8
