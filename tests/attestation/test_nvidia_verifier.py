@@ -27,6 +27,7 @@ from sealtune.attestation.verifiers.nvidia import verify_nvidia
 from sealtune.core.digest import sha256_digest
 from sealtune.crypto import der
 from sealtune.crypto.der import Tag
+from sealtune.crypto.x509 import parse_certificate
 from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 from sealtune.testing.mock_nvidia import (
     BLACKWELL,
@@ -394,15 +395,18 @@ def test_a_stale_response_is_refused(mock: MockNvidia, now: datetime) -> None:
 
 
 def test_a_response_that_another_signed_is_refused(mock: MockNvidia, now: datetime) -> None:
-    other = MockNvidia(now=now)
-    code = refused(mock, mock.evidence(), now, ocsp(other.ocsp(HOPPER, 1)))
-    assert code in (Code.ENDORSEMENT_SIGNATURE, Code.ENDORSEMENT_MISMATCH)
+    ours, issuer = map(parse_certificate, mock.chain(HOPPER)[1:3])
+    forged = MockNvidia(now=now).ocsp(HOPPER, 1, about=ours, issuer=issuer, responder=issuer)
+    assert refused(mock, mock.evidence(), now, ocsp(forged)) is Code.ENDORSEMENT_SIGNATURE
 
 
 def test_a_response_about_others_does_not_matter(mock: MockNvidia, now: datetime) -> None:
-    other = MockDevice(serial=0x41_FFFFFFFFFFFFFFFF)
-    responses = ocsp(mock.ocsp(other, 1, revoked=1))
-    authentic = verified(mock, mock.evidence(), now, responses)
+    others = (
+        mock.ocsp(MockDevice(serial=0x41_FFFFFFFFFFFFFFFF), 1, revoked=1),
+        mock.ocsp(SWITCH, 1, revoked=1),  # the same number and key, under another name
+        MockNvidia(now=now).ocsp(HOPPER, 1, revoked=1),  # the same number and name
+    )
+    authentic = verified(mock, mock.evidence(), now, ocsp(*others))
     assert not claims_of(authentic).revocation.good
 
 

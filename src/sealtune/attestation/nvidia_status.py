@@ -5,14 +5,18 @@ A response that is given must be good. Whether there must be one is appraisal.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
 from sealtune.attestation.endorsements import Endorsements, EndorsementType
-from sealtune.crypto.ocsp import OcspResponse, parse_ocsp, verify_ocsp
+from sealtune.crypto.ocsp import OcspResponse, parse_ocsp, public_key_bits, verify_ocsp
 from sealtune.crypto.x509 import Certificate
+
+# A response names an issuer by hashes of its name and key (RFC 6960 §4.1.1); these by their length.
+_HASHES = {20: "sha1", 32: "sha256", 48: "sha384", 64: "sha512"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +46,25 @@ def require_not_revoked(
     good: list[str] = []
     unknown: list[str] = []
     for certificate, issuer in pairwise(certificates):
-        about = [data for data, parsed in responses if _is_about(parsed, certificate)]
+        about = [data for data, parsed in responses if _is_about(parsed, certificate, issuer)]
         for data in about:
             verify_ocsp(data, certificate=certificate, issuer=issuer, now=now)
         (good if about else unknown).append(certificate.subject_cn)
     return Revocation(good=tuple(good), unknown=tuple(unknown))
 
 
-def _is_about(response: OcspResponse, certificate: Certificate) -> bool:
-    # By number, which NVIDIA's authorities do not share: whose it is, `verify_ocsp` finds out.
-    return any(answer.about.serial == certificate.serial for answer in response.answers)
+def _is_about(response: OcspResponse, certificate: Certificate, issuer: Certificate) -> bool:
+    # Only to leave out what concerns other devices. What a response that is taken says, and
+    # whether it may, `verify_ocsp` finds out.
+    key = public_key_bits(issuer)
+    return any(
+        about.serial == certificate.serial
+        and about.issuer_name == _hash(issuer.subject, size=len(about.issuer_name))
+        and about.issuer_key == _hash(key, size=len(about.issuer_key))
+        for about in (answer.about for answer in response.answers)
+    )
+
+
+def _hash(data: bytes, *, size: int) -> bytes:
+    name = _HASHES.get(size)
+    return b"" if name is None else hashlib.new(name, data, usedforsecurity=False).digest()

@@ -179,8 +179,7 @@ def _require_signed_info(signed_info: etree._Element) -> None:
 def _canonical_part(element: etree._Element) -> bytes:
     # Serialized and read again, a part carries the namespaces of its ancestors itself; canonical
     # form (inclusive) has them too, and the library's forgets those of a part.
-    alone = etree.fromstring(etree.tostring(element, with_tail=False))
-    return _canonical(alone)
+    return _canonical(parse_xml(etree.tostring(element, with_tail=False)))
 
 
 def _without_signature(data: bytes) -> bytes:
@@ -200,7 +199,11 @@ def _without_signature(data: bytes) -> bytes:
 
 
 def _canonical(root: etree._Element) -> bytes:
-    return bytes(etree.tostring(root, method="c14n", exclusive=False, with_comments=False))
+    try:
+        return bytes(etree.tostring(root, method="c14n", exclusive=False, with_comments=False))
+    except etree.C14NError:
+        # A namespace whose name is relative, which canonical XML does not know.
+        raise _malformed("it has no canonical form") from None
 
 
 def _octets(element: etree._Element, *, size: int) -> bytes:

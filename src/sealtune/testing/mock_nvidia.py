@@ -1,7 +1,6 @@
-"""A mock of NVIDIA's hierarchies for devices and RIMs: crypto-valid, and INSECURE: anybody can make
-one.
+"""A mock of NVIDIA's hierarchies for devices and RIMs: crypto-valid, and INSECURE.
 
-Makes reports, certificates and reference measurements with any field changed, so that an attack on
+Anybody can make one. Makes reports, certificates and reference measurements with any field changed, so that an attack on
 the verifier is two lines.
 """
 
