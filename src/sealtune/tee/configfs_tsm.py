@@ -102,6 +102,13 @@ class ConfigfsTsmAttester:
         files: TsmFiles | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Take what configfs-tsm can serve.
+
+        Raises:
+            ValueError: `kind` is neither SEV-SNP nor TDX.
+        """
+        if kind not in PROVIDERS:
+            raise ValueError(f"configfs-tsm serves no {kind} evidence")
         self._kind = kind
         self._provider = PROVIDERS[kind]
         self._root = root
