@@ -1,7 +1,7 @@
 """A mock of NVIDIA's hierarchies for devices and RIMs: crypto-valid, and INSECURE.
 
-Anybody can make one. Makes reports, certificates and reference measurements with any field changed, so that an attack on
-the verifier is two lines.
+Anybody can make one. Makes reports, certificates and reference measurements with any field changed,
+so that an attack on the verifier is two lines.
 """
 
 from __future__ import annotations
