@@ -86,6 +86,7 @@ def _tcb(detail: DcapClaims) -> dict[str, Any]:
         "platform": _level(judgement.platform),
         "module": None if module is None else _level(module),
         "quoting_enclave": _level(judgement.qe),
+        "current": None if judgement.current is None else str(judgement.current),
         "endorsements_issued": detail.endorsements_issued.isoformat(),
         "endorsements_until": detail.endorsements_until.isoformat(),
     }

@@ -32,7 +32,7 @@ from sealtune.attestation.dcap_tcb import (
 )
 from sealtune.attestation.endorsements import Endorsements, EndorsementType
 from sealtune.core.canonical import parse_json
-from sealtune.core.limits import ENDORSEMENT_BYTES_MAX
+from sealtune.core.limits import KIB
 from sealtune.crypto.crl import Crl, parse_crl, verify_crl
 from sealtune.crypto.ecdsa import verify_ecdsa_p256
 from sealtune.crypto.x509 import (
@@ -43,6 +43,7 @@ from sealtune.crypto.x509 import (
 )
 from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 
+DCAP_BYTES_MAX: Final = 128 * KIB  # 6x the largest set that we know
 _TEXTS: Final = (
     "pck_crl_issuer_chain",
     "tcb_info_issuer_chain",
@@ -176,9 +177,10 @@ def parse_dcap(data: bytes) -> DcapEndorsement:
     """Return the set that `data`, JSON, holds; nothing in it is verified.
 
     Raises:
-        FormatError: not exactly the members of a set, or one that cannot be read.
+        FormatError: larger than 128 KiB, not exactly the members of a set, or one that cannot be
+            read.
     """
-    value = parse_json(data, limit=ENDORSEMENT_BYTES_MAX, what="DCAP endorsement")
+    value = parse_json(data, limit=DCAP_BYTES_MAX, what="DCAP endorsement")
     if not isinstance(value, dict) or value.keys() - _IGNORED != {*_TEXTS, *_OCTETS}:
         raise _malformed("other members than a set has")
     if not all(isinstance(value[name], str) for name in (*_TEXTS, *_OCTETS)):

@@ -19,7 +19,7 @@ from sealtune.core.canonical import parse_json
 from sealtune.core.limits import KIB
 from sealtune.errors import Code, FormatError, VerificationError
 
-TCB_DOCUMENT_BYTES_MAX: Final = 128 * KIB  # 16x the largest TCB info that we know
+TCB_DOCUMENT_BYTES_MAX: Final = 64 * KIB  # 8x the largest TCB info that we know
 _LEVELS_MAX = 64
 _ADVISORIES_MAX = 256
 _COMPONENTS = 16
@@ -37,8 +37,12 @@ class TcbStatus(StrEnum):
     OUT_OF_DATE = "OutOfDate"
     OUT_OF_DATE_CONFIGURATION = "OutOfDateConfigurationNeeded"
     REVOKED = "Revoked"
+    # Never written in a document: the machine was patched under a running trust domain.
+    TD_RELAUNCH = "TDRelaunchAdvised"
+    TD_RELAUNCH_CONFIGURATION = "TDRelaunchAdvisedConfigurationNeeded"
 
 
+_DERIVED = frozenset({TcbStatus.TD_RELAUNCH, TcbStatus.TD_RELAUNCH_CONFIGURATION})
 # A module or quoting enclave is not configured or hardened, only patched or not.
 _SOFTWARE_STATUSES = frozenset({TcbStatus.UP_TO_DATE, TcbStatus.OUT_OF_DATE, TcbStatus.REVOKED})
 
@@ -129,7 +133,7 @@ def parse_tcb_info(text: bytes) -> TcbInfo:
     """Return the TCB info that `text`, the signed JSON object, holds.
 
     Raises:
-        FormatError: larger than 128 KiB, not such an object of version 3, or a word in it that is
+        FormatError: larger than 64 KiB, not such an object of version 3, or a word in it that is
             not known.
     """
     value = _Object(parse_json(text, limit=TCB_DOCUMENT_BYTES_MAX, what="TCB info"), "TCB info")
@@ -151,7 +155,7 @@ def parse_qe_identity(text: bytes) -> QeIdentity:
     """Return the quoting enclave's identity that `text`, the signed JSON object, holds.
 
     Raises:
-        FormatError: larger than 128 KiB, not such an object of version 2, or a word in it that is
+        FormatError: larger than 64 KiB, not such an object of version 2, or a word in it that is
             not known.
     """
     value = _Object(
@@ -251,7 +255,7 @@ def _validity(value: _Object) -> Validity:
 
 def _level(value: _Object) -> Level:
     status = value.text("tcbStatus")
-    if status not in set(TcbStatus):
+    if status not in set(TcbStatus) - _DERIVED:
         raise _malformed(f"TCB status {status!r} is not known")
     advisories = value.member("advisoryIDs") if value.has("advisoryIDs") else []
     if (
@@ -316,13 +320,19 @@ def _module(value: _Object, *, name: str | None, levels: tuple[IsvLevel, ...]) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Intel's verdict on one quote: the whole, and of what it is made."""
+    """Intel's verdict on one quote: the whole, and of what it is made.
+
+    `platform` and `module` are as they were when the trust domain was launched, `current` is what
+    both together are now, as far as the quote tells (TDX 1.5). `module` is None for SGX and for a
+    TDX module 1.0, `current` where the quote does not tell.
+    """
 
     status: TcbStatus
     advisories: tuple[str, ...]
     platform: Level
     module: Level | None
     qe: Level
+    current: TcbStatus | None
 
 
 def judge(
@@ -340,16 +350,31 @@ def judge(
             platform, module or quoting enclave.
     """
     qe_level = _qe_level(qe_identity, qe)
-    platform = _match_platform(tcb_info, pck, td)
-    module = None if td is None else _module_level(tcb_info, td)
+    platform, module = _at_svn(tcb_info, pck, td, None if td is None else td.tee_tcb_svn)
+    launch = merge_statuses(platform.status, module)
+    status = merge_statuses(launch, qe_level)
+    current = None
+    if td is not None and td.tee_tcb_svn2 is not None:
+        now_platform, now_module = _at_svn(tcb_info, pck, td, td.tee_tcb_svn2)
+        current = merge_statuses(now_platform.status, now_module)
+        if qe_level.status is TcbStatus.UP_TO_DATE:
+            status = _relaunched(launch, current)
     levels = [level for level in (platform, module, qe_level) if level is not None]
     return Judgement(
-        status=merge_statuses([level.status for level in levels]),
+        status=TcbStatus.REVOKED if current is TcbStatus.REVOKED else status,
         advisories=tuple(dict.fromkeys(name for level in levels for name in level.advisories)),
         platform=platform,
         module=module,
         qe=qe_level,
+        current=current,
     )
+
+
+def _at_svn(
+    tcb_info: TcbInfo, pck: PckFacts, td: TdReport | None, svn: bytes | None
+) -> tuple[Level, Level | None]:
+    platform = _match_platform(tcb_info, pck, svn)
+    return platform, None if td is None or svn is None else _module_level(tcb_info, td, svn)
 
 
 def _no_level(what: str) -> VerificationError:
@@ -384,22 +409,22 @@ def _qe_level(identity: QeIdentity, qe: SgxReport) -> Level:
     return _first(identity.levels, qe.isv_svn, "a quoting enclave")
 
 
-def _match_platform(tcb_info: TcbInfo, pck: PckFacts, td: TdReport | None) -> Level:
+def _match_platform(tcb_info: TcbInfo, pck: PckFacts, svn: bytes | None) -> Level:
     for candidate in tcb_info.levels:
         if (
             pck.pce_svn >= candidate.pce_svn
             and _covers(pck.components, candidate.sgx)
-            and (td is None or _covers(*_tdx_components(td, candidate)))
+            and (svn is None or _covers(*_tdx_components(svn, candidate)))
         ):
             return candidate.level
     raise _no_level("this platform")
 
 
-def _tdx_components(td: TdReport, candidate: PlatformLevel) -> tuple[Sequence[int], Sequence[int]]:
+def _tdx_components(svn: bytes, candidate: PlatformLevel) -> tuple[Sequence[int], Sequence[int]]:
     # From TDX 1.5 on the first two components are the module's version, which its own identity
     # judges; the platform's levels judge the rest.
-    skip = 2 if td.tee_tcb_svn[1] else 0
-    return td.tee_tcb_svn[skip:], candidate.tdx[skip:]
+    skip = 2 if svn[1] else 0
+    return svn[skip:], candidate.tdx[skip:]
 
 
 def _covers(found: Sequence[int], asked: Sequence[int]) -> bool:
@@ -408,8 +433,8 @@ def _covers(found: Sequence[int], asked: Sequence[int]) -> bool:
     return all(have >= want for have, want in zip(found, asked, strict=True))
 
 
-def _module_level(tcb_info: TcbInfo, td: TdReport) -> Level | None:
-    minor, major = td.tee_tcb_svn[0], td.tee_tcb_svn[1]
+def _module_level(tcb_info: TcbInfo, td: TdReport, svn: bytes) -> Level | None:
+    minor, major = svn[0], svn[1]
     name = f"TDX_{major:02X}" if major else None
     for module in tcb_info.modules:
         if (module.name.upper() if module.name else None) == name:
@@ -425,7 +450,7 @@ def _module_level(tcb_info: TcbInfo, td: TdReport) -> Level | None:
     return _first(module.levels, minor, f"a TDX module {name}") if name else None
 
 
-_PATCHED = {
+_OUTDATED = {
     TcbStatus.UP_TO_DATE: TcbStatus.OUT_OF_DATE,
     TcbStatus.SW_HARDENING: TcbStatus.OUT_OF_DATE,
     TcbStatus.CONFIGURATION: TcbStatus.OUT_OF_DATE_CONFIGURATION,
@@ -433,15 +458,25 @@ _PATCHED = {
 }
 
 
-def merge_statuses(statuses: Sequence[TcbStatus]) -> TcbStatus:
-    """Return the status of a whole whose first part is the platform, the others software on it.
+def merge_statuses(whole: TcbStatus, software: Level | None) -> TcbStatus:
+    """Return the status of `whole` together with a module or quoting enclave that runs on it.
 
-    An outdated module or quoting enclave makes the whole outdated, a revoked one revokes it.
+    An outdated one makes the whole outdated, a revoked one revokes it.
     """
-    whole, *others = statuses
-    for other in others:
-        if other is TcbStatus.REVOKED:
-            whole = TcbStatus.REVOKED
-        elif other is TcbStatus.OUT_OF_DATE:
-            whole = _PATCHED.get(whole, whole)
+    if software is not None and software.status is TcbStatus.REVOKED:
+        return TcbStatus.REVOKED
+    if software is not None and software.status is TcbStatus.OUT_OF_DATE:
+        return _OUTDATED.get(whole, whole)
     return whole
+
+
+def _relaunched(launch: TcbStatus, current: TcbStatus) -> TcbStatus:
+    # The machine has been patched since: what is measured into this trust domain still says the
+    # old version, and launching it anew is all that is missing.
+    outdated = (TcbStatus.OUT_OF_DATE, TcbStatus.OUT_OF_DATE_CONFIGURATION)
+    if launch not in outdated or current not in _OUTDATED:
+        return launch
+    configured = (TcbStatus.UP_TO_DATE, TcbStatus.SW_HARDENING)
+    if launch is TcbStatus.OUT_OF_DATE and current in configured:
+        return TcbStatus.TD_RELAUNCH
+    return TcbStatus.TD_RELAUNCH_CONFIGURATION

@@ -262,7 +262,7 @@ class MockIntel:
 
     def quote(self, quote: MockQuote) -> bytes:
         """Return the bytes of `quote`, signed."""
-        signed = _signed_part(quote)
+        signed = signed_part(quote)
         key = _point(self.attestation_key)
         binding = hashlib.sha256(key + quote.qe_auth_data).digest().ljust(64, b"\0")
         qe = replace(quote.qe or mock_qe(is_td=quote.is_td), report_data=binding).to_bytes()
@@ -270,10 +270,10 @@ class MockIntel:
         return (
             assemble_quote(
                 signed,
-                signature=_raw(self.attestation_key, signed),
+                signature=raw_signature(self.attestation_key, signed),
                 key=key,
                 qe=qe,
-                qe_signature=_raw(self.pck_key, qe),
+                qe_signature=raw_signature(self.pck_key, qe),
                 qe_auth_data=quote.qe_auth_data,
                 chain=chain,
                 nested=quote.version > 3,
@@ -366,7 +366,7 @@ class MockIntel:
     def signed_body(self, name: str, value: Mapping[str, Any]) -> bytes:
         """Return `value` as a PCS answers: the member `name` and the signature over its text."""
         text = json.dumps(value, separators=(",", ":"))
-        signature = _raw(self.tcb_key, text.encode()).hex()
+        signature = raw_signature(self.tcb_key, text.encode()).hex()
         return f'{{"{name}":{text},"signature":"{signature}"}}'.encode()
 
     def endorsement(
@@ -519,7 +519,8 @@ def _certification(kind: int, data: bytes) -> bytes:
     return kind.to_bytes(2, "little") + len(data).to_bytes(4, "little") + data
 
 
-def _signed_part(quote: MockQuote) -> bytes:
+def signed_part(quote: MockQuote) -> bytes:
+    """Return the header and body of `quote`."""
     body = quote.body.to_bytes()
     header = b"".join(
         (
@@ -542,7 +543,8 @@ def _point(key: P256Key) -> bytes:
     return key.spki[-64:]
 
 
-def _raw(key: P256Key, message: bytes) -> bytes:
+def raw_signature(key: P256Key, message: bytes) -> bytes:
+    """Return r || s of the signature of `key` over `message`."""
     r, s = key.sign(message)
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
