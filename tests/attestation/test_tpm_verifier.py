@@ -11,7 +11,12 @@ import pytest
 
 from sealtune.attestation.anchors import TrustAnchors, vendor_anchors
 from sealtune.attestation.binding import tpm_challenge
-from sealtune.attestation.endorsements import NO_ENDORSEMENTS
+from sealtune.attestation.endorsements import (
+    NO_ENDORSEMENTS,
+    Endorsement,
+    Endorsements,
+    EndorsementType,
+)
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.reference import TpmTerms
 from sealtune.attestation.steps import Outcome, Steps
@@ -41,21 +46,42 @@ def tpm(now: datetime) -> MockTpm:
 
 
 def verified(
-    evidence: Evidence, anchors: TrustAnchors, now: datetime, steps: Steps | None = None
+    evidence: Evidence,
+    anchors: TrustAnchors,
+    now: datetime,
+    steps: Steps | None = None,
+    endorsements: Endorsements = NO_ENDORSEMENTS,
 ) -> AuthenticEvidence:
     return verify_tpm(
         evidence,
         anchors=anchors,
-        endorsements=NO_ENDORSEMENTS,
+        endorsements=endorsements,
         now=now,
         steps=steps or Steps(),
     )
 
 
-def refusal_of(evidence: Evidence, anchors: TrustAnchors, now: datetime) -> Code:
+def refusal_of(
+    evidence: Evidence,
+    anchors: TrustAnchors,
+    now: datetime,
+    endorsements: Endorsements = NO_ENDORSEMENTS,
+) -> Code:
     with pytest.raises(SealtuneError) as refusal:
-        verified(evidence, anchors, now)
+        verified(evidence, anchors, now, endorsements=endorsements)
     return refusal.value.code
+
+
+def certificates(*items: bytes) -> Endorsements:
+    return Endorsements(
+        items=tuple(Endorsement(type=EndorsementType.X509_CERTIFICATE, data=data) for data in items)
+    )
+
+
+def lists(*items: bytes) -> Endorsements:
+    return Endorsements(
+        items=tuple(Endorsement(type=EndorsementType.X509_CRL, data=data) for data in items)
+    )
 
 
 def event_log(*events: tuple[int, bytes], algorithm: int = 0x0B, size: int = 32) -> bytes:
@@ -240,6 +266,53 @@ def test_a_certificate_out_of_its_validity_is_refused(tpm: MockTpm, now: datetim
 def test_a_lone_certificate_is_no_chain(tpm: MockTpm, now: datetime) -> None:
     evidence = tpm.evidence(certificates=tpm.ak_chain()[1:])
     assert refusal_of(evidence, tpm.anchors(), now) is Code.EVIDENCE_CHAIN
+
+
+def test_issuers_that_are_missing_come_from_the_endorsements(tpm: MockTpm, now: datetime) -> None:
+    leaf, root = tpm.ak_chain()
+    evidence = tpm.evidence(certificates=(leaf,))
+    given = certificates(b"another vendor's", tpm.certificate("other", b"0", extensions={}), root)
+    assert verified(evidence, tpm.anchors(), now, endorsements=given).root.digest == tpm.root
+    assert refusal_of(evidence, tpm.anchors(), now) is Code.ENDORSEMENT_MISSING
+    # Delivered is not trusted.
+    assert refusal_of(evidence, vendor_anchors(), now, given) is Code.EVIDENCE_ROOT
+
+
+def test_issuers_that_lead_nowhere_are_not_followed_for_ever(now: datetime) -> None:
+    authority = P384Key.generate()
+    tpm = MockTpm(ak=authority, authority=authority, now=now)
+    # Each was issued by the other: a ring without a root.
+    ring = certificates(
+        *(
+            tpm.certificate(subject, authority.spki, extensions=None, issuer=issuer)
+            for subject, issuer in (("a", "b"), ("b", "a"))
+        )
+    )
+    leaf = tpm.certificate("leaf", authority.spki, extensions={}, issuer="a")
+    evidence = tpm.evidence(certificates=(leaf,))
+    assert refusal_of(evidence, tpm.anchors(), now, ring) is Code.EVIDENCE_ROOT
+
+
+def test_a_revoked_key_is_refused(tpm: MockTpm, now: datetime) -> None:
+    evidence = tpm.evidence()
+    leaf, root = tpm.ak_chain()
+    result = verified(evidence, tpm.anchors(), now, endorsements=lists(tpm.crl()))
+    assert result.root.digest == tpm.root
+    for revoked in (leaf, root):
+        given = lists(tpm.crl(), tpm.crl(revoked))
+        assert refusal_of(evidence, tpm.anchors(), now, given) is Code.EVIDENCE_REVOKED
+    parts = tpm.ek_parts()
+    evidence = tpm.evidence(certificates=(), **parts)
+    given = lists(tpm.crl(parts["ek_certificate"]))
+    assert refusal_of(evidence, tpm.anchors(), now, given) is Code.EVIDENCE_REVOKED
+
+
+def test_a_revocation_list_must_hold_itself(tpm: MockTpm, now: datetime) -> None:
+    evidence = tpm.evidence()
+    stale = lists(tpm.crl(days=0))
+    assert refusal_of(evidence, tpm.anchors(), now, stale) is Code.ENDORSEMENT_STALE
+    forged = lists(tpm.crl(key=P384Key.generate()))
+    assert refusal_of(evidence, tpm.anchors(), now, forged) is Code.ENDORSEMENT_SIGNATURE
 
 
 # -- the endorsement key ---------------------------------------------------------------------------

@@ -25,12 +25,20 @@ from sealtune.crypto.ecdsa import P256Key, P384Key
 from sealtune.crypto.encoding import b64encode
 from sealtune.crypto.extensions import OID_EXTENDED_KEY_USAGE, OID_KEY_USAGE, Extension
 from sealtune.crypto.rsa import RsaKey
-from sealtune.crypto.x509_builder import CertificateFields, authority_extensions, build_certificate
+from sealtune.crypto.x509 import parse_certificate
+from sealtune.crypto.x509_builder import (
+    CertificateFields,
+    CrlFields,
+    authority_extensions,
+    build_certificate,
+    build_crl,
+)
 from sealtune.testing.mock_amd import MockAmd
 from sealtune.testing.mock_intel import MockIntel, MockTd
 from sealtune.testing.mock_intel import MockQuote as MockTdQuote
 
 _ORGANIZATION = "INSECURE sealtune mock, no TPM vendor"
+_ROOT_NAME = "INSECURE TPM root"
 _RSASSA, _ECDSA = 0x0014, 0x0018
 OID_EK_CERTIFICATE = "2.23.133.8.1"
 SIGN, ENCIPHER = b"\x07\x80", b"\x05\x20"  # keyUsage: digitalSignature, keyEncipherment
@@ -106,7 +114,7 @@ class MockTpm:
         self.ak = ak
         self.authority = authority
         self._now = now
-        self._root = self.certificate("INSECURE TPM root", authority.spki, extensions=None)
+        self._root = self.certificate(_ROOT_NAME, authority.spki, extensions=None)
 
     @classmethod
     def generate(cls, *, now: datetime) -> MockTpm:
@@ -128,12 +136,13 @@ class MockTpm:
         spki: bytes,
         *,
         extensions: Mapping[str, Extension] | None,
+        issuer: str = _ROOT_NAME,
         not_after: datetime | None = None,
     ) -> bytes:
         """Return a certificate by the authority; without `extensions` an authority's own."""
         fields = CertificateFields(
             serial=int.from_bytes(hashlib.sha256(subject.encode() + spki).digest()[:4], "big"),
-            issuer=_name("INSECURE TPM root"),
+            issuer=_name(issuer),
             subject=_name(subject),
             not_before=self._now - timedelta(days=1),
             not_after=not_after or self._now + timedelta(days=3650),
@@ -157,6 +166,16 @@ class MockTpm:
             "ek_certificate": self.certificate("INSECURE EK", spki, extensions=extensions),
             "ek_issuer_1": self._root,
         }
+
+    def crl(self, *revoked: bytes, key: P384Key | None = None, days: int = 30) -> bytes:
+        """Return the authority's list of `revoked` certificates, current for `days` from now on."""
+        fields = CrlFields(
+            issuer=_name(_ROOT_NAME),
+            this_update=self._now - timedelta(days=1),
+            next_update=self._now + timedelta(days=days),
+            revoked={parse_certificate(certificate).serial: 1 for certificate in revoked},
+        )
+        return build_crl(fields, key=key or self.authority)
 
     def sign(self, message: bytes) -> bytes:
         """Return the TPMT_SIGNATURE over `message`."""

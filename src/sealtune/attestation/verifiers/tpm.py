@@ -7,24 +7,21 @@ a certificate is nobody's but its own until appraisal finds it enrolled.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from datetime import datetime
 
 from sealtune.attestation.anchors import Root, RootUse, TrustAnchors
 from sealtune.attestation.endorsements import Endorsements
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.steps import Steps
+from sealtune.attestation.tpm_chain import TpmKeyChain, verify_tpm_chain
 from sealtune.attestation.tpm_claims import EndorsementKey, TpmClaims, tpm_fields
 from sealtune.attestation.tpm_event_log import require_pcrs
 from sealtune.attestation.tpm_quote import QuotedPcrs, open_pcrs, parse_tpm_quote
 from sealtune.attestation.tpm_signature import parse_tpm_signature, verify_tpm_signature
 from sealtune.attestation.verified import AuthenticEvidence, Claims
 from sealtune.core.digest import digest_bytes, sha256_digest
-from sealtune.crypto.x509 import (
-    Certificate,
-    parse_certificate,
-    require_may_sign,
-    verify_chain,
-)
+from sealtune.crypto.x509 import require_may_sign
 from sealtune.errors import Code, FormatError, VerificationError
 
 BARE_KEY = "TPM (bare key)"
@@ -41,13 +38,14 @@ _PARTS = frozenset(
     }
 )
 _OID_EK_CERTIFICATE = "2.23.133.8.1"  # tcg-kp-EKCertificate
+_VerifyChain = Callable[[tuple[bytes, ...]], TpmKeyChain]
 
 
 def verify_tpm(
     evidence: Evidence,
     *,
     anchors: TrustAnchors,
-    endorsements: Endorsements,  # noqa: ARG001 - every verifier has this signature
+    endorsements: Endorsements,
     now: datetime,
     steps: Steps,
 ) -> AuthenticEvidence:
@@ -70,7 +68,11 @@ def verify_tpm(
     steps.passed("signature", "by the attestation key over the quote's bytes")
     pcrs = open_pcrs(quote, evidence.part("pcrs"), hashed_with=signature.hash)
     steps.passed("registers", f"{len(pcrs.values)} values under the quote's digest")
-    root, subject = _attestation_key_root(evidence, ak, anchors=anchors, now=now, steps=steps)
+
+    def verify(certificates: tuple[bytes, ...]) -> TpmKeyChain:
+        return verify_tpm_chain(certificates, anchors=anchors, endorsements=endorsements, now=now)
+
+    root, subject = _attestation_key_root(evidence, ak, verify=verify, steps=steps)
     claims = TpmClaims(
         quote=quote,
         signature=signature,
@@ -78,7 +80,7 @@ def verify_tpm(
         ak=digest_bytes(sha256_digest(ak)).hex(),
         certified=bool(evidence.certificates),
         ak_subject=subject,
-        endorsement_key=_endorsement_key(evidence, anchors=anchors, now=now, steps=steps),
+        endorsement_key=_endorsement_key(evidence, verify=verify, steps=steps),
         explained=_explained(evidence, pcrs, steps),
     )
     return AuthenticEvidence(
@@ -92,7 +94,7 @@ def verify_tpm(
 
 
 def _attestation_key_root(
-    evidence: Evidence, ak: bytes, *, anchors: TrustAnchors, now: datetime, steps: Steps
+    evidence: Evidence, ak: bytes, *, verify: _VerifyChain, steps: Steps
 ) -> tuple[Root, str]:
     """Return what the attestation key hangs on, and the name that a certificate gives it."""
     if not evidence.certificates:
@@ -107,27 +109,24 @@ def _attestation_key_root(
             insecure=False,
         )
         return root, ""
-    chain = tuple(map(parse_certificate, evidence.certificates))
-    root = _verify_chain(chain, anchors=anchors, now=now)
-    leaf = chain[0]
+    chain = verify(evidence.certificates)
+    leaf = chain.leaf
     # The same authorities certify endorsement keys, which only decrypt, and each other.
     require_may_sign(leaf)
     if leaf.constraints.authority or leaf.spki != ak:
         raise VerificationError(
             Code.EVIDENCE_CHAIN, "the certificate is not that of the attestation key"
         )
-    steps.passed("key chain", f"the attestation key's certificate up to the root of {root.vendor}")
-    return root, leaf.subject_cn
-
-
-def _verify_chain(chain: tuple[Certificate, ...], *, anchors: TrustAnchors, now: datetime) -> Root:
-    root = anchors.find(chain[-1].digest, use=RootUse.TPM)
-    verify_chain(chain, now=now)
-    return root
+    steps.passed(
+        "key chain",
+        f"the attestation key's certificate up to the root of {chain.root.vendor}, "
+        f"{chain.lists} revocation lists consulted",
+    )
+    return chain.root, leaf.subject_cn
 
 
 def _endorsement_key(
-    evidence: Evidence, *, anchors: TrustAnchors, now: datetime, steps: Steps
+    evidence: Evidence, *, verify: _VerifyChain, steps: Steps
 ) -> EndorsementKey | None:
     issuers = [f"{EK_ISSUER}{number}" for number in range(1, _EK_ISSUERS_MAX + 1)]
     present = list(itertools.takewhile(lambda name: name in evidence.parts, issuers))
@@ -140,9 +139,8 @@ def _endorsement_key(
             )
         steps.skipped("endorsement key", "none is given")
         return None
-    chain = tuple(parse_certificate(evidence.part(name)) for name in (EK_CERTIFICATE, *present))
-    root = _verify_chain(chain, anchors=anchors, now=now)
-    leaf = chain[0]
+    chain = verify(tuple(evidence.part(name) for name in (EK_CERTIFICATE, *present)))
+    leaf = chain.leaf
     purposes = leaf.extended_key_usage
     if leaf.constraints.authority or (purposes and _OID_EK_CERTIFICATE not in purposes):
         raise VerificationError(
@@ -150,13 +148,13 @@ def _endorsement_key(
         )
     steps.passed(
         "endorsement key",
-        f"of a TPM by {root.vendor}; a quote does not bind it to the attestation key",
+        f"of a TPM by {chain.root.vendor}; a quote does not bind it to the attestation key",
     )
     return EndorsementKey(
         digest=sha256_digest(leaf.spki),
         subject=leaf.subject_cn,
-        root=root.digest,
-        vendor=root.vendor,
+        root=chain.root.digest,
+        vendor=chain.root.vendor,
     )
 
 
