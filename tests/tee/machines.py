@@ -46,6 +46,7 @@ class Tree:
     unreadable: dict[str, object] = field(default_factory=dict)
     leaves: dict[str, list[int]] = field(default_factory=dict)
     commands: dict[str, object] = field(default_factory=dict)
+    bindings: bool | None = False
 
     def file(self, path: str, content: str | bytes = "") -> None:
         """Write a file of the tree."""
@@ -89,6 +90,7 @@ class Tree:
             "root_user": self.root_user,
             "nodes": self.nodes,
             "unreadable": self.unreadable,
+            "bindings": self.bindings,
             "cpuid": self.leaves,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -361,6 +363,7 @@ def gpu_guest(folder: Path) -> Tree:
     tree.cpu("AMD", 25, 17, "AMD EPYC 9V84 96-Core Processor", "hypervisor", 40)
     tree.kernel("6.12.95+deb13-cloud-amd64")
     tree.dmi("QEMU", "Standard PC (Q35 + ICH9, 2009)")
+    tree.bindings = True
     tree.gpu("0000:01:00.0", 0x2331)
     tree.file(
         "/proc/driver/nvidia/version",

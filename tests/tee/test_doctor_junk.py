@@ -90,7 +90,7 @@ def test_nothing_can_be_read(name: str, access: str, tmp_path: Path) -> None:
 
 def test_nothing_is_there_at_all(tmp_path: Path) -> None:
     machine = {"format": "sealtune-machine/1", "root_user": False}
-    machine |= {"nodes": {}, "unreadable": {}, "cpuid": {}}
+    machine |= {"nodes": {}, "unreadable": {}, "cpuid": {}, "bindings": None}
     (tmp_path / "machine.json").write_text(json.dumps(machine))
     (tmp_path / "commands.json").write_text('{"commands": {}}')
     diagnosis = diagnose(RecordedMachine.load(tmp_path))

@@ -13,6 +13,7 @@ from sealtune.errors import Code, FormatError, StorageError
 from sealtune.tee.doctor.diagnose import diagnose
 from sealtune.tee.doctor.machine import Access, LiveMachine
 from sealtune.tee.doctor.recorded import RecordedMachine, RecordingMachine
+from sealtune.tee.doctor.tree import write_tree
 from tee import machines
 from tee.machines import MACHINES
 
@@ -85,6 +86,26 @@ def test_what_was_denied_stays_denied(tmp_path: Path) -> None:
     path = "/sys/firmware/acpi/tables/data/CCEL"
     assert recorded.read(path).access is Access.DENIED
     assert recorded.present(path) is Access.DENIED
+
+
+def test_what_failed_goes_on_failing(tmp_path: Path) -> None:
+    tree = machines.plain_vm(tmp_path / "machine")
+    tree.unreadable["/proc/meminfo"] = {"access": "failed", "why": "Input/output error"}
+    recorded = _record(tree, tmp_path / "record")
+    reading = recorded.read("/proc/meminfo")
+    assert (reading.access, reading.why) == (Access.FAILED, "Input/output error")
+
+
+def test_a_folder_that_was_only_seen_is_a_folder(tmp_path: Path) -> None:
+    write_tree(
+        tmp_path / "tree",
+        files={"/sys/class/x/value": b"1"},
+        folders={},
+        seen={"/sys/class/x", "/dev/y"},
+        sidecars={},
+    )
+    assert (tmp_path / "tree/sys/class/x").is_dir()
+    assert (tmp_path / "tree/dev/y").read_bytes() == b""
 
 
 def test_a_record_overwrites_nothing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ _GPUS_MAX: Final = 64
 _NAMES: Final = (
     "gpu-driver",
     "gpu-permission",
+    "gpu-bindings",
     "gpu-cc-mode",
     "gpu-devtools",
     "gpu-ready",
@@ -70,6 +71,7 @@ def probe_gpu(machine: Machine, platform: Platform) -> tuple[Finding, ...]:
             absent="load the driver: sudo modprobe nvidia, or `nvidia-smi` once as root",
             fix="sudo usermod -aG video $USER, or run as root",
         ),
+        _bindings(found, machine),
         _mode(found, machine, platform),
         _devtools(found, machine),
         _ready(found, machine),
@@ -130,6 +132,16 @@ def _driver(found: Found, machine: Machine, gpus: _Gpus) -> Finding:
     if version.numbers[0] < least:
         return found.missing("gpu-driver", f"driver {version.text} is too old", fix)
     return found.ok("gpu-driver", f"driver {version.text}, open kernel modules")
+
+
+def _bindings(found: Found, machine: Machine) -> Finding:
+    told = machine.has_bindings()
+    if told is None:
+        return found.unknown("gpu-bindings", "whether Python has NVML's bindings is not recorded")
+    if not told:
+        detail = "this Python lacks NVML's bindings, through which GPU evidence is collected"
+        return found.missing("gpu-bindings", detail, "pip install nvidia-ml-py")
+    return found.ok("gpu-bindings", "NVML's bindings are installed")
 
 
 def _mode(found: Found, machine: Machine, platform: Platform) -> Finding:

@@ -18,6 +18,7 @@ import subprocess
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -135,6 +136,9 @@ class Machine(Protocol):
     def cpuid(self, leaf: int, subleaf: int = 0) -> CpuidLeaf | None:
         """Return a CPUID leaf, or None: Linux shows them to root where the module is loaded."""
 
+    def has_bindings(self) -> bool | None:
+        """Return whether this Python has NVML's bindings, `pynvml`, or None if that is unknown."""
+
 
 def printable(data: bytes) -> str:
     """Return `data` as text that no terminal obeys: lines, tabs and printable characters."""
@@ -246,6 +250,10 @@ class LiveMachine:
         if len(words) != 4:
             return None
         return CpuidLeaf(eax=words[0], ebx=words[1], ecx=words[2], edx=words[3])
+
+    def has_bindings(self) -> bool | None:
+        """See `Machine`."""
+        return find_spec("pynvml") is not None  # finds it without running it
 
 
 def list_folder(path: Path) -> tuple[str, ...]:

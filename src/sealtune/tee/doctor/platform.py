@@ -149,6 +149,9 @@ def describe_platform(machine: Machine, platform: Platform) -> tuple[Finding, ..
     if machine.present("/dev/nsm") is Access.OK:
         detail = "AWS Nitro enclave: brokers can verify its evidence, no attester here collects it"
         findings.append(found.ok("nitro", detail))
+    if machine.present("/dev/attestation/quote") is Access.OK:
+        detail = "inside an SGX enclave under Gramine: its /dev/attestation makes quotes"
+        findings.append(found.ok("gramine-enclave", detail))
     if platform.container:
         detail = f"{platform.container}: devices and files of the machine may be hidden from it"
         fix = "run doctor on the machine itself, or give the container the devices (--device)"

@@ -67,6 +67,7 @@ class MachineFile(_Strict):
     root_user: bool
     nodes: dict[Short, _Node]
     unreadable: dict[Short, _Unreadable]
+    bindings: bool | None
     cpuid: dict[
         Annotated[str, Field(pattern=r"^[0-9a-f]{8}\.[0-9]{1,4}$")], tuple[Word, Word, Word, Word]
     ]
@@ -167,6 +168,10 @@ class RecordedMachine:
         if words is None:
             return None
         return CpuidLeaf(eax=words[0], ebx=words[1], ecx=words[2], edx=words[3])
+
+    def has_bindings(self) -> bool | None:
+        """See `Machine`."""
+        return self.machine.bindings
 
     def _bytes(self, path: str, limit: int) -> tuple[Access, bytes, str]:
         refused = self.machine.unreadable.get(path)
@@ -279,6 +284,10 @@ class RecordingMachine:
             self.leaves[f"{leaf:08x}.{subleaf}"] = (found.eax, found.ebx, found.ecx, found.edx)
         return found
 
+    def has_bindings(self) -> bool | None:
+        """See `Machine`."""
+        return self.inner.has_bindings()
+
     def write(self, folder: Path) -> tuple[Path, ...]:
         """Write what was answered to the new folder `folder`; return the files.
 
@@ -292,6 +301,7 @@ class RecordingMachine:
             root_user=self.root_user,
             nodes=self.nodes,
             unreadable=self.unreadable,
+            bindings=self.has_bindings(),
             cpuid=self.leaves,
         )
         return write_tree(

@@ -102,6 +102,7 @@ _TARGETS: Final = (
             "gpu-cpu-tee",
             "gpu-driver",
             "gpu-permission",
+            "gpu-bindings",
             "gpu-cc-mode",
             "gpu-devtools",
             "gpu-ready",
