@@ -3,6 +3,7 @@
     broker.toml      name, identity file, owners, limits        (people may edit it)
     store.key        encrypts what is secret in the store       (0600)
     store.sqlite3    keys, contracts, runs, decision log        (0600)
+    endorsements/    what vendors signed about their hardware   (`sealtune endorsements`)
 
 The identity's private file stays where it is; broker.toml says where.
 """
@@ -31,6 +32,7 @@ from sealtune.errors import Code, ConfigError, SealtuneError, StorageError
 CONFIG_FILE: Final = "broker.toml"
 STORE_KEY_FILE: Final = "store.key"
 STORE_FILE: Final = "store.sqlite3"
+ENDORSEMENTS_FOLDER: Final = "endorsements"
 REQUESTS_PER_SECOND: Final = 100.0  # of one address: half of what two cores can verify
 REQUESTS_BURST: Final = 400.0
 _FOLDER_MODE = 0o700
@@ -55,6 +57,11 @@ class BrokerConfig:
     def store(self) -> Path:
         """The store's file."""
         return self.folder / STORE_FILE
+
+    @property
+    def endorsements(self) -> Path:
+        """The folder of the endorsement cache; it need not be there."""
+        return self.folder / ENDORSEMENTS_FOLDER
 
 
 class _Strict(BaseModel):

@@ -9,7 +9,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 from sealtune.attestation.anchors import TrustAnchors, vendor_anchors
@@ -104,7 +103,7 @@ class Desk:
     store: Store
     clock: Clock
     accepts_insecure: bool
-    endorsements: Callable[[datetime], Endorsements]
+    endorsements: Callable[[], Endorsements]
     challenges: ChallengeBook = field(init=False)
     contracts: ContractBook = field(init=False)
     refusals: RefusalGate = field(init=False)

@@ -179,7 +179,7 @@ def _attest(desk: Desk, request: _Request, contract: SignedContract) -> Attestat
         evidence,
         report_data=report_data,
         anchors=desk.anchors(contract),
-        endorsements=desk.endorsements(now),
+        endorsements=desk.endorsements(),
         now=now,
         steps=Steps(),
     )

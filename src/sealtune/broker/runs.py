@@ -108,7 +108,7 @@ def close_run(desk: Desk, body: bytes) -> bytes:
         receipt,
         contract=contract,
         anchors=desk.anchors(contract),
-        endorsements=desk.endorsements(now),
+        endorsements=desk.endorsements(),
         now=now,
     )
     predicate = agreed.receipt.statement.predicate

@@ -16,11 +16,11 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.broker.app import Gateway, make_app
 from sealtune.broker.audit import audit_store
 from sealtune.broker.config import BrokerConfig, load_config
 from sealtune.broker.desk import Desk
+from sealtune.broker.endorsements.cache import EndorsementCache
 from sealtune.broker.events import configure_logging, log_event
 from sealtune.broker.rate import address_group
 from sealtune.broker.store import Store
@@ -121,7 +121,7 @@ def open_desk(
         store=store,
         clock=clock,
         accepts_insecure=insecure_accept_simulated,
-        endorsements=lambda _now: NO_ENDORSEMENTS,
+        endorsements=EndorsementCache(config.endorsements).everything,
     )
 
 

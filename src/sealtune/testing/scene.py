@@ -99,7 +99,7 @@ class Scene:
             store=store,
             clock=clock,
             accepts_insecure=accepts_insecure,
-            endorsements=lambda _now: NO_ENDORSEMENTS,
+            endorsements=lambda: NO_ENDORSEMENTS,
         )
 
     def registrations(self, broker: str) -> list[bytes]:

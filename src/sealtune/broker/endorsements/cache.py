@@ -33,7 +33,7 @@ from sealtune.core.files import read_bounded, storage_errors, write_atomic
 from sealtune.core.limits import ENDORSEMENT_BYTES_MAX, ENDORSEMENTS_MAX, KIB, MIB
 from sealtune.errors import Code, FormatError, SealtuneError, StorageError
 
-CACHE_BYTES_MAX: Final = 32 * MIB  # about 10,000 chips' certificates are 16 MiB
+CACHE_BYTES_MAX: Final = 32 * MIB  # 1,024 documents of 32 KiB; the largest kind has about 20
 CACHE_ITEMS_MAX: Final = ENDORSEMENTS_MAX
 _FILE_BYTES_MAX: Final = ENDORSEMENT_BYTES_MAX * 3 // 2 + 8 * KIB
 _FORMAT: Final = "sealtune-endorsement/1"
@@ -96,6 +96,14 @@ class EndorsementCache:
         valid = (item for item in self.read().items if item.window.holds(now))
         return Endorsements(items=tuple(item.endorsement for item in valid))
 
+    def everything(self) -> Endorsements:
+        """Return all items, valid or not: a verifier refuses a stale one and says since when.
+
+        Raises:
+            StorageError: the folder cannot be read; one that is not there holds nothing.
+        """
+        return Endorsements(items=tuple(item.endorsement for item in self.read().items))
+
     def read(self) -> Contents:
         """Return all that the folder holds, valid or not.
 
@@ -137,10 +145,10 @@ class EndorsementCache:
                 if old is not None and old.window.begins > item.window.begins:
                     kept.append(item)
                     continue
+                self._make_room(held, item, now=now)
                 write_atomic(self._path(item.subject), _encode(item))
                 held[item.subject] = item
                 written.append(item)
-            self._evict(list(held.values()), now=now)
         return Stored(written=tuple(written), kept=tuple(kept))
 
     def _state(self) -> tuple[int, int] | None:
@@ -152,27 +160,32 @@ class EndorsementCache:
         return found.st_ino, found.st_mtime_ns
 
     def _read(self) -> Contents:
-        items, damaged = [], []
+        items: list[Item] = []
+        damaged, size = [], 0
         for path in self._files():
             try:
-                items.append(_decode(path))
+                item = _decode(path)
             except StorageError as error:
-                if error.code is Code.FILE_MISSING:  # replaced or evicted meanwhile
-                    continue
-                damaged.append(Damaged(path=path, reason=error.message))
+                if error.code is not Code.FILE_MISSING:  # else replaced or evicted meanwhile
+                    damaged.append(Damaged(path=path, reason=error.message))
+                continue
             except SealtuneError as error:
                 damaged.append(Damaged(path=path, reason=error.message))
+                continue
+            size += len(item.endorsement.data)
+            if len(items) == self._items_max or size > self._bytes_max:
+                # `put` keeps the bounds; whoever else fills the folder does not get past them.
+                damaged.append(Damaged(path=path, reason="more than a cache holds"))
+                break
+            items.append(item)
         items.sort(key=lambda item: item.subject.text)
         return Contents(items=tuple(items), damaged=tuple(damaged))
 
     def _files(self) -> list[Path]:
         with storage_errors(self.folder):
             names = sorted(os.listdir(self.folder))  # noqa: PTH208 - names, not paths, are sorted
-        return [
-            self.folder / name
-            for name in names[: 2 * CACHE_ITEMS_MAX]
-            if name.endswith(".json") and not name.startswith(".")
-        ]
+        found = [name for name in names if name.endswith(".json") and not name.startswith(".")]
+        return [self.folder / name for name in found[: 2 * CACHE_ITEMS_MAX]]
 
     def _path(self, subject: Subject) -> Path:
         return self.folder / _file_name(subject)
@@ -193,15 +206,17 @@ class EndorsementCache:
         finally:
             os.close(lock)
 
-    def _evict(self, items: list[Item], *, now: datetime) -> None:
-        by_worth = sorted(items, key=lambda item: (item.window.ends >= now, item.fetched_at))
-        size = sum(len(item.endorsement.data) for item in by_worth)
-        count = len(by_worth)
-        for item in by_worth:
+    def _make_room(self, held: dict[Subject, Item], new: Item, *, now: datetime) -> None:
+        others = [item for item in held.values() if item.subject != new.subject]
+        size = sum(len(item.endorsement.data) for item in (*others, new))
+        count = len(others) + 1
+        others.sort(key=lambda item: (item.window.ends >= now, item.fetched_at))
+        for item in others:
             if count <= self._items_max and size <= self._bytes_max:
                 return
             with storage_errors(self.folder):
                 self._path(item.subject).unlink(missing_ok=True)
+            del held[item.subject]
             size -= len(item.endorsement.data)
             count -= 1
 

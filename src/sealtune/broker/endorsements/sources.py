@@ -7,7 +7,7 @@ response is signed is seen when the certificate that it is about is at hand, by 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +72,23 @@ class Services:
             Kind.NVIDIA_RIM: self.rim,
             Kind.NVIDIA_OCSP: self.ocsp,
         }.get(kind, self.kds)
+
+
+def endorsement_services(
+    *, kds: str | None, pccs: Sequence[str], rim: str | None, ocsp: str | None, thim: bool
+) -> Services:
+    """Return the vendors' own services, but for those that are given; see `Services`."""
+    return Services(
+        kds=_base(kds or AMD_KDS),
+        pccs=tuple(map(_base, pccs)),
+        rim=_base(rim or NVIDIA_RIM),
+        ocsp=ocsp or NVIDIA_OCSP,
+        thim=AZURE_THIM if thim else None,
+    )
+
+
+def _base(url: str) -> str:
+    return url.rstrip("/")
 
 
 class Sources:
