@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.reference import AcceptedEnclave, SnpTerms
 from sealtune.attestation.snp_report import Generation
 from sealtune.attestation.steps import Steps
+from sealtune.attestation.tpm_rules import tpm_rules
 from sealtune.attestation.verified import AuthenticEvidence, SnpClaims
 from sealtune.attestation.verifiers.azure import verify_azure_snp, verify_azure_tdx
 from sealtune.attestation.verify import verify_evidence
@@ -542,6 +545,15 @@ def test_the_tenants_system_must_be_asked_for(
 ) -> None:
     runtime = azure.runtime(vm_configuration=configuration)
     assert failed_rules(azure, check, runtime, **changes) == failed
+
+
+def test_the_spec_has_every_rule() -> None:
+    spec = (Path(__file__).resolve().parents[2] / "docs" / "spec" / "attestation.md").read_text()
+    for module in (azure_rules, tpm_rules):
+        source = Path(module.__code__.co_filename).read_text()
+        names = re.findall(r'rule_result\(\s*"([a-z-]+)"', source)
+        assert names
+        assert all(f"`{name}`:" in spec for name in names)
 
 
 def test_a_vm_is_accepted_by_its_registers_and_by_nothing_less(
