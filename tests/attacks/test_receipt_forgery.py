@@ -124,7 +124,7 @@ def test_receipt_of_another_contract(run: FinishedRun, mock: MockAmd) -> None:
 
 def test_guest_launched_for_another_contract(run: FinishedRun) -> None:
     """A worker that was launched for a lax contract is talked into stating a strict one."""
-    assert refused(run, run.receipt(host_data=bytes(32))) is Code.RECEIPT_BINDING
+    assert refused(run, run.receipt(host_data=bytes(32))) is Code.APPRAISAL_HOST_DATA
 
 
 def test_receipt_of_another_statement_type(run: FinishedRun) -> None:
