@@ -59,7 +59,7 @@ def _bindings() -> Any:
         raise ConfigError(
             Code.DEPENDENCY_MISSING,
             "evidence of NVIDIA GPUs needs NVML's Python bindings",
-            remedy="install nvidia-ml-py: pip install nvidia-ml-py",
+            remedy="install them: pip install 'sealtune[nvidia]'",
         ) from error
 
 
