@@ -97,14 +97,14 @@ def make_attester(tee: str, *, root: Path = MACHINE) -> Attester:
     return CompositeAttester(attester, NvidiaGpuAttester()) if tee != machine else attester
 
 
-def collect(tee: str, report_data: bytes) -> Evidence:
+def collect(tee: str, report_data: bytes, *, root: Path = MACHINE) -> Evidence:
     """Return this machine's evidence for the 64 bytes of `report_data`; `tee` as `make_attester`.
 
     Raises:
         ValueError: `report_data` is not 64 bytes.
         SealtuneError: the TEE is missing or refuses.
     """
-    return make_attester(tee).attest(report_data, host_data=bytes(_HOST_DATA_BYTES))
+    return make_attester(tee, root=root).attest(report_data, host_data=bytes(_HOST_DATA_BYTES))
 
 
 def _probe_sgx(root: Path) -> TeeInterface:
