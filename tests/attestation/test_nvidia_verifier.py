@@ -21,6 +21,7 @@ from sealtune.attestation.endorsements import (
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.nvidia_claims import NvidiaClaims, require_distinct
 from sealtune.attestation.nvidia_device import OID_COMPOSITE_DEVICE, OID_TCB_INFO
+from sealtune.attestation.nvidia_reference import rim_ids
 from sealtune.attestation.steps import Outcome, Steps
 from sealtune.attestation.verified import AuthenticEvidence
 from sealtune.attestation.verifiers.nvidia import verify_nvidia
@@ -106,7 +107,7 @@ def test_an_honest_gpu_verifies(
     authentic = verified(mock, mock.evidence(report, device=device), now)
     assert authentic.insecure
     assert authentic.freshness == b"\x42" * 32
-    assert authentic.claims.generation == generation
+    assert (authentic.claims.platform, authentic.claims.generation) == ("NVIDIA GPU", generation)
     assert authentic.claims.tcb == {"driver": "550.90.07", "vbios": "96.00.5E.00.01"}
     assert authentic.claims.host_data is None
     assert authentic.claims.identity["pdi"] == "0123456789abcdef"
@@ -197,6 +198,25 @@ def test_a_chip_that_its_provisioner_does_not_confirm_is_refused(
     assert refused(mock, evidence, now) is Code.EVIDENCE_CHAIN
 
 
+def test_a_leaf_of_another_chip_than_its_rom_is_refused(mock: MockNvidia, now: datetime) -> None:
+    evidence = mock.evidence(device=MockDevice(rom_chip="GH200"))
+    assert refused(mock, evidence, now) is Code.EVIDENCE_CHAIN
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["shorter", "longer"])
+def test_a_chain_of_another_length_is_refused(mock: MockNvidia, now: datetime, more: bool) -> None:
+    leaf, device, _, identity, root = mock.chain(HOPPER)
+    above = "mock extra" if more else "mock device root"
+    key = "identity" if more else "root"
+    provisioner = mock._authority(HOPPER.provisioner, above, "provisioner", key)
+    extra = mock._authority("mock extra", "mock identity", "identity", "identity")
+    chain = (leaf, device, provisioner, extra, identity, root)
+    if not more:
+        chain = (leaf, device, provisioner, root)
+    evidence = dataclasses.replace(mock.evidence(), certificates=chain)
+    assert refused(mock, evidence, now) is Code.EVIDENCE_CHAIN
+
+
 @pytest.mark.parametrize(
     ("device", "kind"),
     [(HOPPER, EvidenceKind.NVIDIA_SWITCH), (SWITCH, EvidenceKind.NVIDIA_GPU)],
@@ -281,6 +301,15 @@ def _fwid(value: bytes, oid: str = "2.16.840.1.101.3.4.2.2") -> bytes:
             },
             Code.CERTIFICATE_MALFORMED,
         ),
+        (
+            {
+                OID_COMPOSITE_DEVICE: der.encode(
+                    Tag.SEQUENCE,
+                    der.encode(Tag.SEQUENCE, der.encode_oid("2.16.840.1.101.3.4.2.2")),
+                )
+            },
+            Code.CERTIFICATE_MALFORMED,
+        ),
         ({OID_COMPOSITE_DEVICE: b"\x30\x01"}, Code.DER_MALFORMED),
     ],
     ids=[
@@ -291,6 +320,7 @@ def _fwid(value: bytes, oid: str = "2.16.840.1.101.3.4.2.2") -> bytes:
         "fwids-twice",
         "short",
         "sha256",
+        "no-digest",
         "cut",
     ],
 )
@@ -494,6 +524,33 @@ def test_measurement_35_is_left_out_only_where_the_decoder_is_off(
     verified(mock, mock.evidence(), now, rim)
     report = MockReport().with_opaque(f11=status)
     assert refused(mock, mock.evidence(report), now, rim) is code
+
+
+@pytest.mark.parametrize("status", [b"\x00", b"", None], ids=["unknown", "empty", "absent"])
+def test_whether_measurement_35_applies_has_to_be_said(
+    mock: MockNvidia, now: datetime, status: bytes | None
+) -> None:
+    report = MockReport().with_opaque(f11=status)
+    rim = rims(mock.rim(MockRim()))
+    assert refused(mock, mock.evidence(report), now, rim) is Code.RIM_MISMATCH
+
+
+def test_measurement_35_of_a_switch_is_one_like_any_other(mock: MockNvidia, now: datetime) -> None:
+    report = dataclasses.replace(SWITCH_REPORT, blocks=MockReport().blocks)
+    rim = dataclasses.replace(SWITCH_RIM, measurements={35: (dict(report.blocks)[36],)})
+    match = claims_of(verified(mock, mock.switch(report), now, rims(mock.rim(rim)))).references
+    assert match.vbios is not None
+    assert match.vbios.compared == (35,)
+
+
+@pytest.mark.parametrize("field", ["f15", "f17", "f18"])
+def test_a_gpu_that_does_not_state_its_board_has_no_id_of_a_vbios_rim(
+    mock: MockNvidia, now: datetime, field: str
+) -> None:
+    report = MockReport().with_opaque(**{field: None})
+    versions = claims_of(verified(mock, mock.evidence(report), now)).versions
+    assert versions.board is None
+    assert rim_ids(versions) == ("NV_GPU_DRIVER_GH100_550.90.07",)
 
 
 def test_measurement_35_is_compared_where_the_decoder_is_on(

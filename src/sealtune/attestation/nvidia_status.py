@@ -29,7 +29,7 @@ class Revocation:
     @property
     def complete(self) -> bool:
         """Whether every certificate that was asked about is known to be good."""
-        return bool(self.good) and not self.unknown
+        return not self.unknown
 
 
 def require_not_revoked(
@@ -66,5 +66,5 @@ def _is_about(response: OcspResponse, certificate: Certificate, issuer: Certific
 
 
 def _hash(data: bytes, *, size: int) -> bytes:
-    name = _HASHES.get(size)
-    return b"" if name is None else hashlib.new(name, data, usedforsecurity=False).digest()
+    # Of another length than any that is known, nothing is equal to it.
+    return hashlib.new(_HASHES.get(size, "sha256"), data, usedforsecurity=False).digest()

@@ -61,6 +61,7 @@ class MockDevice:
     """What the certificates of a mock device say; `serial` is the number of its ROM's key."""
 
     chip: str = "GH100"
+    rom_chip: str | None = None
     provisioner: str = "NVIDIA GH100 Provisioner ICA 1"
     serial: int = 0x41_0123456789ABCDEF
     leaf_serial: int = 0x5A5A
@@ -246,7 +247,7 @@ class MockNvidia:
         """Return the certificates of a device, leaf first."""
         text = repr(device)
         if text not in self._chains:
-            name = f"{device.chip} A01 GSP BROM"
+            name = f"{device.rom_chip or device.chip} A01 GSP BROM"
             self._chains[text] = (
                 self._leaf(device, issuer=name),
                 self._authority(
