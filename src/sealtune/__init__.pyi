@@ -7,6 +7,16 @@ from sealtune.attestation.endorsements import NO_ENDORSEMENTS as NO_ENDORSEMENTS
 from sealtune.broker.config import BrokerConfig as BrokerConfig
 from sealtune.broker.config import init_broker as init_broker
 from sealtune.broker.config import load_config as load_config
+from sealtune.broker.endorsements.files import EndorsementListing as EndorsementListing
+from sealtune.broker.endorsements.files import EndorsementRow as EndorsementRow
+from sealtune.broker.endorsements.files import EndorsementsExported as EndorsementsExported
+from sealtune.broker.endorsements.files import EndorsementsFetched as EndorsementsFetched
+from sealtune.broker.endorsements.files import EndorsementsImported as EndorsementsImported
+from sealtune.broker.endorsements.files import export_endorsements as export_endorsements
+from sealtune.broker.endorsements.files import fetch_endorsements as fetch_endorsements
+from sealtune.broker.endorsements.files import import_endorsements as import_endorsements
+from sealtune.broker.endorsements.files import list_endorsements as list_endorsements
+from sealtune.broker.endorsements.sources import endorsement_services as endorsement_services
 from sealtune.broker.server import Listening as Listening
 from sealtune.broker.server import serve_broker as serve_broker
 from sealtune.broker.status import BrokerStatus as BrokerStatus

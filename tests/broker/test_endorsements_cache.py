@@ -333,6 +333,19 @@ def test_bytes_are_bounded_too(tmp_path: Path, intel: MockIntel, now: datetime) 
     assert [item.subject.parts[1][-1] for item in cache.read().items] == ["2", "3"]
 
 
+def test_a_folder_that_somebody_else_filled_is_read_up_to_the_bounds(
+    cache: EndorsementCache, intel: MockIntel, now: datetime
+) -> None:
+    items = [intel_item(intel, now, fmspc=number) for number in range(4)]
+    cache.put(items, now=now)
+    size = len(items[0].endorsement.data)
+    for bounds in ({"items_max": 2}, {"bytes_max": 2 * size + 200}):
+        contents = EndorsementCache(cache.folder, **bounds).read()
+        assert len(contents.items) == 2
+        (beyond,) = contents.damaged
+        assert beyond.reason == "more than a cache holds"
+
+
 # -- processes that write and die ------------------------------------------------------------------
 
 

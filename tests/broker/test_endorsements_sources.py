@@ -291,7 +291,7 @@ def test_a_certificate_that_amd_did_not_sign_is_not_taken(
     data = bytearray(mock_amd.chain(GENOA)[0])
     data[-1] ^= 1
     services.routes[vcek_path(GENOA)] = Says(body=bytes(data))
-    assert refusal(place, bare(mock_amd.evidence())).code is Code.CERTIFICATE_SIGNATURE
+    assert refusal(place, bare(mock_amd.evidence())).code is Code.ENDORSEMENT_SIGNATURE
     assert place.names() == []
 
 
@@ -304,9 +304,9 @@ def test_a_chain_under_another_root_is_not_taken(
     place = workplace(vendor_anchors())
     serve_amd(services, mock_amd, GENOA, now=now)
     evidence = mock_amd.evidence()
-    assert refusal(place, bare(evidence)).code is Code.EVIDENCE_ROOT
+    assert refusal(place, bare(evidence)).code is Code.ENDORSEMENT_SIGNATURE
     alone = replace(evidence, certificates=evidence.certificates[:1])
-    assert refusal(place, alone).code is Code.EVIDENCE_ROOT
+    assert refusal(place, alone).code is Code.ENDORSEMENT_SIGNATURE
     assert place.names() == []
 
 
@@ -350,8 +350,7 @@ def test_a_wrong_chain_is_not_taken(
     assert error.code in {
         Code.ENDORSEMENT_MALFORMED,
         Code.ENDORSEMENT_MISMATCH,
-        Code.CERTIFICATE_MALFORMED,
-        Code.CERTIFICATE_SIGNATURE,
+        Code.ENDORSEMENT_SIGNATURE,
     }
     assert place.names() == []
 
@@ -565,7 +564,7 @@ def test_a_set_under_another_root_or_signed_by_nobody_is_not_taken(
 ) -> None:
     place = workplace(vendor_anchors())
     serve_intel(services, intel, TD_QUOTE, is_pccs=False)
-    assert refusal(place, intel.evidence(TD_QUOTE)).code is Code.EVIDENCE_ROOT
+    assert refusal(place, intel.evidence(TD_QUOTE)).code is Code.ENDORSEMENT_SIGNATURE
     trusting = workplace(intel.anchors())
     path = "/tdx/certification/v4/qe/identity"
     said = services.routes[path]
@@ -673,7 +672,7 @@ def wrong_rims(nvidia: MockNvidia, now: datetime) -> dict[str, tuple[bytes, Code
         "no-rim": (rim_answer(DRIVER_ID, good, rim=None), malformed),
         "not-base64": (rim_answer(DRIVER_ID, good, rim="?"), malformed),
         "list": (b"[]", malformed),
-        "html": (b"<html>", Code.JSON_MALFORMED),
+        "html": (b"<html>", malformed),
         "cut": (rim_answer(DRIVER_ID, good[:-30]), malformed),
         "another-version": (
             rim_answer(DRIVER_ID, nvidia.rim(MockRim(version="550.90.08"))),
@@ -715,7 +714,7 @@ def test_a_rim_under_another_root_is_not_taken(
     serve_nvidia(services, nvidia)
     rim = other.rim(MockRim())
     services.routes[f"/v1/rim/{DRIVER_ID}"] = Says(body=rim_answer(DRIVER_ID, rim))
-    assert refusal(place, nvidia.evidence()).code is Code.EVIDENCE_ROOT
+    assert refusal(place, nvidia.evidence()).code is Code.ENDORSEMENT_SIGNATURE
 
 
 def test_a_vbios_rim_of_another_version_is_not_taken(

@@ -29,6 +29,7 @@ SECTIONS: Final = {
     },
     "Owners' brokers": {
         "broker": "sealtune.cli.broker:broker",
+        "endorsements": "sealtune.cli.endorsements:endorsements",
     },
     "All parties": {
         "contract": "sealtune.cli.contract:contract",

@@ -43,6 +43,12 @@ INTEL_ROOT_CRL: Final = "https://certificates.trustedservices.intel.com/IntelSGX
 NVIDIA_RIM: Final = "https://rim.attestation.nvidia.com"
 NVIDIA_OCSP: Final = "https://ocsp.ndis.nvidia.com"
 AZURE_THIM: Final = "http://169.254.169.254"
+# What a verification of an answer may refuse; all else is a signature, chain or root.
+_ANSWERS: Final = {
+    Code.ENDORSEMENT_MISMATCH: Code.ENDORSEMENT_MISMATCH,
+    Code.ENDORSEMENT_STALE: Code.ENDORSEMENT_STALE,
+    Code.EVIDENCE_CERTIFICATE_TIME: Code.ENDORSEMENT_STALE,
+}
 _THIM_PATH: Final = "/metadata/THIM/amd/certification"
 _CHAIN_BYTES_MAX: Final = 2 * CHAIN_CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX
 
@@ -124,9 +130,14 @@ class Sources:
         try:
             return self._fetch(subject, held)
         except (FormatError, VerificationError) as error:
-            # What came is the service's doing, so the message names it.
-            service = self._services.of(subject.kind)
-            raise type(error)(error.code, f"{error.message} (from {service})") from error
+            # What came is the service's doing, so code and message are about its answer: whoever
+            # reads them should not go and mend a file or doubt a machine.
+            message = f"{error.message} (from {self._services.of(subject.kind)})"
+            if isinstance(error, FormatError):
+                raise FormatError(Code.ENDORSEMENT_MALFORMED, message) from error
+            raise VerificationError(
+                _ANSWERS.get(error.code, Code.ENDORSEMENT_SIGNATURE), message
+            ) from error
 
     def _fetch(self, subject: Subject, held: Collection[Item]) -> tuple[Item, ...]:
         if subject.kind is Kind.AMD_KEY:
