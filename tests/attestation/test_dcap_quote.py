@@ -139,6 +139,19 @@ def test_a_field_that_is_not_as_it_must_be(
     assert code_of(at(parts(quote), offset, value)) is code
 
 
+@pytest.mark.parametrize("version", [0, 1, 2, 6, 0xFFFF])
+def test_a_version_that_is_not_known(version: int) -> None:
+    for quote in (SGX_QUOTE, MockQuote()):
+        assert code_of(at(parts(quote), 0, number(version, 2))) is Code.EVIDENCE_VERSION
+
+
+@pytest.mark.parametrize("tail", [b"\1", bytes(100) + b"\1", b"\xff" * 70])
+def test_only_zeros_may_follow(tail: bytes) -> None:
+    for quote in (SGX_QUOTE, MockQuote(), TD15):
+        assert parse_quote(parts(quote) + bytes(len(tail)))
+        assert code_of(parts(quote) + tail) is Code.EVIDENCE_MALFORMED
+
+
 @pytest.mark.parametrize("delta", [-1, 1])
 @pytest.mark.parametrize("offset", [632, 766, 1226], ids=["signature", "outer", "chain"])
 def test_lengths_that_disagree(offset: int, delta: int) -> None:

@@ -18,7 +18,8 @@ from conftest import NOW
 from sealtune.attestation import dcap_library
 from sealtune.attestation.anchors import vendor_anchors
 from sealtune.attestation.dcap_claims import DcapClaims
-from sealtune.attestation.dcap_pck import ROOT_NAME, TCB_SIGNING_NAME, PckCa
+from sealtune.attestation.dcap_pck import ROOT_NAME, TCB_SIGNING_NAME, PckCa, verify_pck_chain
+from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.steps import Steps
 from sealtune.crypto import der
@@ -194,6 +195,7 @@ def test_a_revoked_authority(name: str) -> None:
         (MockPck(not_before=NOW + timedelta(seconds=1)), Code.EVIDENCE_CERTIFICATE_TIME),
         (MockPck(not_after=NOW - timedelta(seconds=1)), Code.EVIDENCE_CERTIFICATE_TIME),
         (MockPck(subject=TCB_SIGNING_NAME), Code.EVIDENCE_CHAIN),
+        (MockPck(issuer="Intel SGX Another CA"), Code.EVIDENCE_CHAIN),
         (MockPck(extension=b""), Code.CERTIFICATE_MALFORMED),
         (MockPck(extension=der.encode(Tag.SEQUENCE)), Code.CERTIFICATE_MALFORMED),
         (MockPck(extension=b"\x30\x01"), Code.DER_MALFORMED),
@@ -208,6 +210,7 @@ def test_a_revoked_authority(name: str) -> None:
         "not-yet-valid",
         "expired",
         "another-role",
+        "another-authority",
         "no-extension",
         "empty-extension",
         "cut-extension",
@@ -224,6 +227,15 @@ def test_a_wrong_platform_certificate(pck: MockPck, code: Code) -> None:
     wrong = mock.evidence(MockQuote(pck=pck))
     code_found = refusal(wrong, mock.endorsements(MockQuote()), NOW, anchors=mock.anchors())
     assert code_found is code
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_chain_has_three_certificates(count: int) -> None:
+    mock = mock_intel()
+    chain = (*mock.pck_chain(MockPck()), mock.root_certificate)[:count]
+    with pytest.raises(SealtuneError) as caught:
+        verify_pck_chain(chain, anchors=mock.anchors(), now=NOW)
+    assert caught.value.code is Code.EVIDENCE_MALFORMED
 
 
 def test_a_field_of_the_extension_twice() -> None:
@@ -588,6 +600,13 @@ def test_the_newest_evaluation_is_taken() -> None:
         ).claims
         assert claims.tcb["evaluation"] == 21
         assert claims.tcb["status"] == "OutOfDate"
+
+
+@each_quote
+def test_without_endorsements_nothing_is_authentic(quote: MockQuote) -> None:
+    mock = mock_intel()
+    code = refusal(mock.evidence(quote), NO_ENDORSEMENTS, NOW, anchors=mock.anchors())
+    assert code is Code.ENDORSEMENT_MISSING
 
 
 def test_another_pce_is_another_platform() -> None:

@@ -51,7 +51,8 @@ _QE_ATTRIBUTES = bytes.fromhex("1500000000000000e700000000000000")
 class MockPck:
     """What a mock PCK certificate says; None leaves a field out.
 
-    `extension` replaces the whole SGX extension, or leaves it out where it is b"".
+    `extension` replaces the whole SGX extension, or leaves it out where it is b"". `issuer` is
+    another name for its authority.
     """
 
     ca: PckCa = PckCa.PLATFORM
@@ -67,6 +68,7 @@ class MockPck:
     smt_enabled: bool | None = True
     serial: int = 7001
     subject: str = PCK_NAME
+    issuer: str = ""
     not_before: datetime | None = None
     not_after: datetime | None = None
     extension: bytes | None = None
@@ -243,7 +245,7 @@ class MockIntel:
 
     def pck_chain(self, pck: MockPck) -> tuple[bytes, bytes, bytes]:
         """Return the certificates of the PCK, its authority and the root."""
-        issuer = pck.ca.common_name
+        issuer = pck.issuer or pck.ca.common_name
         extension = pck_extension(pck) if pck.extension is None else pck.extension
         sgx = {SGX_OID: Extension(critical=False, value=extension)} if extension else {}
         fields = CertificateFields(
