@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from sealtune.attestation.binding import tpm_challenge
 from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.steps import Steps
-from sealtune.attestation.verifiers.azure import verify_azure_snp
+from sealtune.attestation.verify import verify_evidence
 from sealtune.core.limits import QUOTE_BYTES_MAX
 from sealtune.crypto.encoding import b64encode
 from sealtune.errors import Code, ConfigError, SealtuneError, VerificationError
@@ -103,15 +102,15 @@ def test_the_whole_chain_passes_the_production_verifier(
 ) -> None:
     evidence = snp_machine.attest()
     assert evidence.kind is EvidenceKind.AZURE_SNP
-    authentic = verify_azure_snp(
+    verified = verify_evidence(
         evidence,
+        report_data=REPORT_DATA,
         anchors=mock_amd.anchors(),
         endorsements=NO_ENDORSEMENTS,
         now=now,
         steps=Steps(),
     )
-    assert authentic.freshness == tpm_challenge(REPORT_DATA)
-    assert authentic.claims.registers["pcr17"] == "ff" * 32
+    assert verified.authentic.claims.registers["pcr17"] == "ff" * 32
     assert snp_machine.fake.asked == [("GET", CERTIFICATION, b"", "true")]
 
 
@@ -125,8 +124,9 @@ def test_another_machines_hardware_report_does_not_pass(
     answer = {"vcekCert": pem(chain[0]), "certificateChain": pem(*chain[1:])}
     machine.fake.answers[CERTIFICATION] = (200, json.dumps(answer).encode())
     with pytest.raises(VerificationError) as refusal:
-        verify_azure_snp(
+        verify_evidence(
             machine.attest(),
+            report_data=REPORT_DATA,
             anchors=mock_amd.anchors(),
             endorsements=NO_ENDORSEMENTS,
             now=now,

@@ -37,7 +37,7 @@ EVENT_LOG = Path("/sys/kernel/security/tpm0/binary_bios_measurements")
 # Google's reserved indices: certificate and template of the RSA and of the ECC key.
 _CERTIFIED_KEYS = ((0x01C10000, 0x01C10001), (0x01C10002, 0x01C10003))
 # TCG EK Credential Profile: RSA 2048, ECC P-256, and P-384 of the high range.
-_EK_CERTIFICATES = (0x01C00002, 0x01C0000A, 0x01C00016)
+EK_CERTIFICATES = (0x01C00002, 0x01C0000A, 0x01C00016)
 _PCRS = range(24)
 # TPMT_PUBLIC: ECC, SHA-256; fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA,
 # restricted, sign; no policy, no symmetric; ECDSA with SHA-256 on P-256; no KDF, no unique.
@@ -54,21 +54,19 @@ class TpmAttester:
         device: Path = DEVICE,
         *,
         ak_handle: int | None = None,
-        ak_issuers: tuple[bytes, ...] = (),
-        ek_issuers: tuple[bytes, ...] = (),
+        ek_indices: tuple[int, ...] = (),
         event_log: Path = EVENT_LOG,
         transmit: Transmit | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Take the device, or `transmit` in its place; `ak_handle` is a persistent key's.
 
-        A certificate that is in the TPM is sent where its issuers, DER and root last, are given: a
-        verifier refuses one that leads to no root.
+        The first certificate at `ek_indices` (usually `EK_CERTIFICATES`) is sent as the endorsement
+        key's. Not by default: no quote binds it, and a verifier refuses it without its issuers.
         """
         self._device = device
         self._ak_handle = ak_handle
-        self._ak_issuers = ak_issuers
-        self._ek_issuers = ek_issuers
+        self._ek_indices = ek_indices
         self._event_log = event_log
         self._transmit = transmit
         self._sleep = sleep
@@ -84,21 +82,17 @@ class TpmAttester:
         extra = tpm_challenge(report_data)
         with self._tpm() as tpm, self._key(tpm) as (handle, public, certificates):
             attest, signature, pcrs = self._quote(tpm, handle, extra)
-            parts = self._ek_parts(tpm)
+            ek_certificate = _first_certificate(tpm, self._ek_indices)
         require_bound(attest, extra, what="TPM quote")
-        parts |= {"tpm_signature": signature, "pcrs": pcrs, "ak_public": public.spki}
-        if log := read_optional(self._event_log, limit=EVENT_LOG_BYTES_MAX):
-            parts["event_log"] = log
+        parts = {"tpm_signature": signature, "pcrs": pcrs, "ak_public": public.spki}
+        log = read_optional(self._event_log, limit=EVENT_LOG_BYTES_MAX)
+        optional = {"event_log": log, "ek_certificate": ek_certificate}
         return Evidence(
-            kind=EvidenceKind.TPM_VM, report=attest, certificates=certificates, parts=parts
+            kind=EvidenceKind.TPM_VM,
+            report=attest,
+            certificates=certificates,
+            parts=parts | {name: data for name, data in optional.items() if data},
         )
-
-    def _ek_parts(self, tpm: TpmCommands) -> dict[str, bytes]:
-        certificate = _first_certificate(tpm, _EK_CERTIFICATES) if self._ek_issuers else b""
-        if not certificate:
-            return {}
-        issuers = enumerate(self._ek_issuers, start=1)
-        return {"ek_certificate": certificate} | {f"ek_issuer_{n}": item for n, item in issuers}
 
     @contextlib.contextmanager
     def _tpm(self) -> Iterator[TpmCommands]:
@@ -124,7 +118,7 @@ class TpmAttester:
             yield self._ak_handle, public, ()
             return
         template, certificate = _certified_key(tpm)
-        chain = (certificate, *self._ak_issuers) if certificate and self._ak_issuers else ()
+        chain = (certificate,) if certificate else ()
         handle, encoded = tpm.create_primary(template)
         try:
             yield handle, _attestation_key(encoded, "the template"), chain
