@@ -24,6 +24,8 @@ from sealtune.tee import tpm_tools
 from sealtune.tee.azure_vtpm import AzureVtpmAttester, Metadata
 from sealtune.tee.tpm_tools import TpmTools
 from sealtune.testing.mock_amd import MockAmd
+from sealtune.testing.mock_intel import MockIntel, MockQuote, MockTd
+from sealtune.testing.mock_tpm import tdreport
 from tee.fakes_azure import (
     FakeMetadata,
     bound_report_data,
@@ -143,6 +145,26 @@ def test_over_tdx_the_host_turns_the_report_into_a_quote(tdx_machine: Machine) -
     assert tdx_machine.fake.asked == [
         ("POST", TD_QUOTE, json.dumps({"report": b64encode(TDREPORT)}).encode(), "true")
     ]
+
+
+def test_over_tdx_the_whole_chain_passes_the_production_verifier(
+    machine: Machine, now: datetime
+) -> None:
+    intel = MockIntel(now=now)
+    claims = runtime_claims(machine.tpm)
+    quote = MockQuote(body=MockTd(report_data=bound_report_data(claims)))
+    hardware = tdreport(MockTd(report_data=bound_report_data(claims)))
+    write_hcl_report(machine.tpm, machine.folder, hardware, claims, report_type=4)
+    answer = json.dumps({"quote": b64encode(intel.quote(quote))}).encode()
+    machine.fake.answers[TD_QUOTE] = (200, answer)
+    verify_evidence(
+        machine.attest(),
+        report_data=REPORT_DATA,
+        anchors=intel.anchors(),
+        endorsements=intel.endorsements(quote),
+        now=now,
+        steps=Steps(),
+    )
 
 
 def test_padded_base64_is_the_same_quote(tdx_machine: Machine) -> None:

@@ -22,6 +22,7 @@ from sealtune.tee.attester import Attester
 from sealtune.tee.configfs_tsm import ConfigfsTsmAttester, TsmFiles, used_part
 from sealtune.tee.machine import ATTEMPTS
 from sealtune.testing.mock_amd import MockAmd, MockVek
+from sealtune.testing.mock_intel import MockIntel, MockQuote, MockTd
 from tee.fakes_fuse import mounted
 from tee.fakes_snp import ARK, ASK, VCEK, VLEK, certificate_table
 from tee.fakes_tsm import OUTBLOB_BYTES_MAX, FakeTsm, FakeTsmFiles
@@ -103,6 +104,26 @@ def test_through_a_file_system_to_the_production_verifier(
         verify_fresh(attester.attest(REPORT_DATA, host_data=HOST_DATA), mock_amd, now)
     assert len(set(tsm.seen)) == 2
     assert tsm.entries == {}
+
+
+def test_a_trust_domains_quote_passes_the_production_verifier(
+    mount: Callable[[FakeTsm], Path], now: datetime
+) -> None:
+    intel = MockIntel(now=now)
+
+    def make_report(inblob: bytes, _privlevel: int) -> tuple[bytes, bytes]:
+        return intel.quote(MockQuote(body=MockTd(report_data=inblob))), b""
+
+    root = mount(FakeTsm(make_report, provider="tdx_guest", hidden=TDX_HIDES))
+    attester = ConfigfsTsmAttester(EvidenceKind.TDX, root, ccel=root / "no-log")
+    verify_evidence(
+        attester.attest(REPORT_DATA, host_data=HOST_DATA),
+        report_data=REPORT_DATA,
+        anchors=intel.anchors(),
+        endorsements=intel.endorsements(MockQuote()),
+        now=now,
+        steps=Steps(),
+    )
 
 
 def test_by_calls_to_the_production_verifier(mock_amd: MockAmd, now: datetime) -> None:

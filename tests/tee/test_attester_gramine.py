@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from sealtune.attestation.evidence import EvidenceKind
+from sealtune.attestation.steps import Steps
+from sealtune.attestation.verify import verify_evidence
 from sealtune.core.limits import QUOTE_BYTES_MAX
 from sealtune.errors import Code, ConfigError, SealtuneError
 from sealtune.tee.attester import Attester
 from sealtune.tee.gramine import GramineAttester
+from sealtune.testing.mock_intel import MockIntel, MockQuote, MockSgx
 
 REPORT_DATA = bytes(range(64))
 HOST_DATA = bytes(32)
@@ -63,6 +67,20 @@ def test_the_quote_follows_what_was_written(gramine: FakeGramine) -> None:
     assert evidence.kind is EvidenceKind.SGX
     assert evidence.report[REPORT_DATA_AT : REPORT_DATA_AT + 64] == REPORT_DATA
     assert len(evidence.report) == gramine.size
+
+
+def test_its_quote_passes_the_production_verifier(gramine: FakeGramine, now: datetime) -> None:
+    intel = MockIntel(now=now)
+    quote = MockQuote(body=MockSgx(report_data=REPORT_DATA), version=3)
+    gramine.template = intel.quote(quote)
+    verify_evidence(
+        GramineAttester(gramine.root).attest(REPORT_DATA, host_data=HOST_DATA),
+        report_data=REPORT_DATA,
+        anchors=intel.anchors(),
+        endorsements=intel.endorsements(quote),
+        now=now,
+        steps=Steps(),
+    )
 
 
 def test_a_real_quote_comes_through_unchanged(gramine: FakeGramine, shared_dir: Path) -> None:
