@@ -18,14 +18,17 @@ from sealtune.attestation.dcap_endorsements import compose_dcap, parse_dcap
 from sealtune.attestation.dcap_pck import ROOT_NAME, PckCa
 from sealtune.attestation.dcap_quote import Tee
 from sealtune.attestation.dcap_tcb import parse_qe_identity, parse_tcb_info
+from sealtune.crypto.ecdsa import P256Key
 from sealtune.crypto.x509_builder import CertificateFields, build_certificate
 from sealtune.errors import Code, SealtuneError
 from sealtune.testing.mock_intel import (
+    MockIntel,
     MockPck,
     MockQuote,
     dcap_endorsements,
     isv_level,
     pem,
+    raw_signature,
     tcb_level,
 )
 
@@ -250,6 +253,38 @@ def test_a_signer_that_the_root_did_not_issue() -> None:
         assert code is Code.ENDORSEMENT_SIGNATURE
 
 
+def signed_by(key: P256Key, *chain: bytes) -> dict[str, bytes]:
+    """TCB info that says what the real one does, with another signature and signer."""
+    value = json.loads(pieces()["tcb_info"])["tcbInfo"]
+    text = json.dumps(value, separators=(",", ":"))
+    signature = raw_signature(key, text.encode()).hex()
+    return {
+        "tcb_info": f'{{"tcbInfo":{text},"signature":"{signature}"}}'.encode(),
+        "tcb_info_issuer_chain": pem(*chain).encode(),
+    }
+
+
+def test_a_signer_with_the_right_name_that_another_root_issued() -> None:
+    mock, forger = mock_intel(), MockIntel(now=NOW)
+    assert compose_dcap(
+        **pieces(**signed_by(mock.tcb_key, mock.tcb_signing, mock.root_certificate))
+    )
+    forged = signed_by(forger.tcb_key, forger.tcb_signing, mock.root_certificate)
+    assert composing(**forged) is Code.ENDORSEMENT_SIGNATURE
+    # A set that is consistently somebody else's is refused when it meets the quote's root.
+    other = signed_by(forger.tcb_key, forger.tcb_signing, forger.root_certificate)
+    data = compose_dcap(**pieces(**other))
+    code = refusal(mock.evidence(QUOTE), dcap_endorsements(data), NOW, anchors=mock.anchors())
+    assert code is Code.EVIDENCE_ROOT
+
+
+def test_an_authority_for_platforms_does_not_judge_them() -> None:
+    mock = mock_intel()
+    key = mock.ca_keys[PckCa.PLATFORM]
+    signed = signed_by(key, mock.authority(CA, key), mock.root_certificate)
+    assert composing(**signed) is Code.ENDORSEMENT_SIGNATURE
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 
@@ -417,7 +452,7 @@ def test_a_changed_set_raises_only_our_errors(
 
 
 def test_a_list_of_an_authority_that_only_has_the_same_name(document: bytes) -> None:
-    mock, other = mock_intel(), type(mock_intel())(now=NOW)
+    mock, other = mock_intel(), MockIntel(now=NOW)
     # Another authority with this name under the same root: a renewed key, or a mistake.
     other.root_key = mock.root_key
     authority = other.authority(CA, other.ca_keys[PckCa.PLATFORM])

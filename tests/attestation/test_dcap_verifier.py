@@ -679,6 +679,78 @@ def test_a_refusal_by_the_library_alone_refuses(monkeypatch: pytest.MonkeyPatch)
     assert mock_refusal(MockQuote()) is Code.EVIDENCE_SIGNATURE
 
 
+@pytest.fixture
+def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library accepts everything, so that our own checks stand alone."""
+    monkeypatch.setattr(dcap_library.dcap_qvl, "QuoteVerifier", OtherMind("UpToDate", []))
+
+
+def forged(**changes: bytes) -> Evidence:
+    """A mock quote that its parts were put together for, with some of them replaced."""
+    mock, quote = mock_intel(), MockQuote()
+    signed = signed_part(quote)
+    key = mock.attestation_key.spki[-64:]
+    binding = hashlib.sha256(key + b"auth").digest().ljust(64, b"\0")
+    qe = changes.pop("qe", replace(mock_qe(is_td=True), report_data=binding).to_bytes())
+    fields = {
+        "signature": raw_signature(mock.attestation_key, signed),
+        "key": key,
+        "qe": qe,
+        "qe_signature": raw_signature(mock.pck_key, qe),
+        "qe_auth_data": b"auth",
+        "chain": pem(*mock.pck_chain(quote.pck)).encode(),
+        **changes,
+    }
+    data = assemble_quote(signed, nested=True, **fields)
+    return Evidence(kind=EvidenceKind.TDX, report=data, certificates=())
+
+
+def alone(given_: Evidence) -> Code | None:
+    mock = mock_intel()
+    try:
+        authentic(given_, mock.endorsements(MockQuote()), NOW, anchors=mock.anchors())
+    except SealtuneError as refused:
+        return refused.code
+    return None
+
+
+@pytest.mark.usefixtures("agreeing")
+def test_our_own_checks_of_each_signature_need_no_second_opinion() -> None:
+    mock = mock_intel()
+    assert alone(forged()) is None
+    other = mock.tcb_key
+    signed = signed_part(MockQuote())
+    bound = hashlib.sha256(mock.attestation_key.spki[-64:] + b"auth").digest()
+    tail = replace(mock_qe(is_td=True), report_data=bound + bytes(31) + b"\1").to_bytes()
+    attempts = {
+        # Somebody's own key over a body of their choice, beside a genuine quoting enclave.
+        "a-key-of-ones-own": forged(key=other.spki[-64:], signature=raw_signature(other, signed)),
+        "another-body": forged(signature=raw_signature(mock.attestation_key, signed + b"\0")),
+        "a-report-the-pck-did-not-sign": forged(
+            qe_signature=raw_signature(other, mock_qe(is_td=True).to_bytes())
+        ),
+        "other-auth-data": forged(qe_auth_data=b"other"),
+        "more-in-the-report-data": forged(qe=tail),
+    }
+    assert {name: alone(given_) for name, given_ in attempts.items()} == dict.fromkeys(
+        attempts, Code.EVIDENCE_SIGNATURE
+    )
+
+
+@pytest.mark.usefixtures("agreeing")
+@both_tees
+def test_our_own_checks_of_everything_else_need_no_second_opinion(quote: MockQuote) -> None:
+    mock = mock_intel()
+    revoked = mock.crl(quote.pck.ca.common_name, revoked=(quote.pck.serial,))
+    assert mock_refusal(quote, pck_crl=revoked) is Code.EVIDENCE_REVOKED
+    qe = replace(mock_qe(is_td=quote.is_td), mr_signer=bytes(32))
+    assert mock_refusal(replace(quote, qe=qe)) is Code.EVIDENCE_QE
+    old = replace(quote, pck=replace(quote.pck, pce_svn=10))
+    assert mock_refusal(old, tcb_info=info_of(quote)) is Code.EVIDENCE_TCB_LEVEL
+    stale = dated(quote, "qe_identity", since=NOW - timedelta(9), until=NOW - SECOND)
+    assert mock_refusal(quote, **stale) is Code.ENDORSEMENT_STALE
+
+
 # -- form ------------------------------------------------------------------------------------------
 
 
