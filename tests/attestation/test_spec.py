@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sealtune.attestation.anchors import amd_anchors
-from sealtune.attestation.snp_rules import snp_rules
+from sealtune.attestation import general_rules
+from sealtune.attestation.anchors import vendor_anchors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPEC = (REPOSITORY / "docs" / "spec" / "attestation.md").read_text()
@@ -24,9 +24,17 @@ def test_every_cited_section_exists() -> None:
 
 
 def test_the_spec_lists_the_rules_and_the_roots() -> None:
-    source = Path(snp_rules.__code__.co_filename).read_text()
-    rules = set(re.findall(r'rule_result\(\s*"([a-z-]+)"', source))
-    listed = set(re.findall(r"^\| ([a-z-]+) \|.*`appraisal-", SPEC, re.MULTILINE))
-    assert rules == listed
-    for digest in amd_anchors().roots:
+    folder = Path(general_rules.__file__).parent
+    rules = {
+        rule
+        for path in folder.glob("*_rules.py")
+        for rule in re.findall(r'(?:rule_result|_rule|_each)\(\s*"([a-z-]+)"', path.read_text())
+    }
+    # A row of a table, or an item of a list, with the code of its refusal.
+    listed = set(re.findall(r"^\| ([a-z-]+) \|.*`(?:appraisal|device)-", SPEC, re.MULTILINE))
+    listed |= set(re.findall(r"`([a-z-]+)`(?: \(SGX\))?[:,]", SPEC))
+    listed |= set(re.findall(r", `([a-z-]+)` \(SGX\):", SPEC))
+    assert len(rules) > 30
+    assert rules <= listed
+    for digest in vendor_anchors().roots:
         assert digest.removeprefix("sha256:") in SPEC

@@ -305,3 +305,52 @@ def test_no_change_is_silent(agreement: Agreement, data: st.DataObject) -> None:
         for item in diff_documents(first, second):
             assert item.words
             assert item.words.isprintable()
+
+
+# -- enclaves of every kind ------------------------------------------------------------------------
+
+TDX = {
+    "name": "rented",
+    "kind": "tdx",
+    "measurements": ["aa" * 48],
+    "registers": {"rtmr1": ["bb" * 48]},
+    "tcb_statuses": ["UpToDate"],
+    "platform_ids": ["cc" * 16],
+    "endorsements_max_age_days": 30,
+    "minimum_evaluation": 17,
+    "denied_advisories": ["INTEL-SA-00837"],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "more", "words"),
+    [
+        ("registers", {"rtmr1": ["bb" * 48, "dd" * 48]}, True, "register rtmr1 of enclave rented"),
+        ("registers", {"rtmr1": ["bb" * 48], "rtmr2": ["ee" * 48]}, False, "must have"),
+        ("registers", {}, True, "may have anything in its register rtmr1"),
+        ("tcb_statuses", ["UpToDate", "OutOfDate"], True, "that Intel calls OutOfDate"),
+        ("platform_ids", [], True, "may run on any platform"),
+        ("platform_ids", ["dd" * 16, "cc" * 16], True, "may run on platforms"),
+        ("endorsements_max_age_days", 90, True, "how many days old"),
+        ("endorsements_max_age_days", 7, False, "how many days old"),
+        ("minimum_evaluation", 16, True, "the lowest TCB evaluation"),
+        ("minimum_evaluation", 18, False, "the lowest TCB evaluation"),
+        ("denied_advisories", [], True, "is refused where these advisories apply"),
+        ("contract_at_launch", False, True, "need not be launched for this contract"),
+        ("platform_flags", ["smt"], True, "may have"),
+        ("minimum_tee_tcb_svn", [7], True, "needs a TDX module of"),
+    ],
+)
+def test_terms_of_other_hardware_are_told_in_words(
+    agreement: Agreement, field: str, value: Any, more: bool, words: str
+) -> None:
+    def document(**changes: Any) -> Document:
+        found = agreement.document()
+        found["enclaves"].append({**TDX, **changes})
+        return found
+
+    old = contract_from_document(document(), what="old")
+    new = contract_from_document(document(**{field: value}), what="new")
+    (change,) = diff_contracts(old, new)
+    assert change.path.startswith(f"enclaves.rented.{field}")
+    assert (change.permits_more, words in change.words) == (more, True), change.words

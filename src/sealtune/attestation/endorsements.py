@@ -1,4 +1,4 @@
-"""Endorsements: what vendors signed about their hardware, as bytes (spec/attestation §9).
+"""Endorsements: what vendors signed about their hardware, as bytes (spec/attestation §19).
 
 Nothing here is fetched or trusted. A verifier takes the items that its evidence needs and checks
 each up to a pinned root; who delivered them does not matter.

@@ -58,6 +58,22 @@ _LISTS: Final = {
         "enclave {name} may have the code {} too",
         "enclave {name} may no longer have the code {}",
     ),
+    "enclaves.*.tcb_statuses": (
+        "enclave {name} may run on platforms that Intel calls {}",
+        "enclave {name} may no longer run on platforms that Intel calls {}",
+    ),
+    "enclaves.*.platform_flags": (
+        "the platform of enclave {name} may have {}",
+        "the platform of enclave {name} may no longer have {}",
+    ),
+    "enclaves.*.td_attributes": (
+        "enclave {name} may be started with {}",
+        "enclave {name} may no longer be started with {}",
+    ),
+    "enclaves.*.ak_digests": (
+        "enclave {name} may use the attestation key {} too",
+        "enclave {name} may no longer use the attestation key {}",
+    ),
 }
 # Numbers and times that permit: what they bound, and whether a larger one permits more.
 _BOUNDS: Final = {
@@ -66,13 +82,37 @@ _BOUNDS: Final = {
     "outputs.max_bytes": ("the most bytes that may leave", True),
     "validity.not_after": ("the end of the contract", True),
     "validity.not_before": ("the beginning of the contract", False),
+    "enclaves.*.minimum_evaluation": ("the lowest TCB evaluation that counts", False),
+    "enclaves.*.minimum_isv_svn": ("the lowest version of the enclave", False),
+    "enclaves.*.endorsements_max_age_days": ("how many days old Intel's documents may be", True),
 }
+# Switches: the words when it is turned on, when it is turned off, and whether on permits more.
+_SWITCHES: Final = {
+    "enclaves.*.contract_at_launch": (
+        "enclave {name} must be launched for this contract",
+        "enclave {name} need not be launched for this contract any more",
+        False,
+    ),
+    "enclaves.*.require_crl": (
+        "AMD's revocation list is required for enclave {name}",
+        "AMD's revocation list is no longer required for enclave {name}",
+        False,
+    ),
+    "enclaves.*.accept_certified_ak": (
+        "enclave {name} may use any certified attestation key",
+        "enclave {name} may no longer use any certified attestation key",
+        True,
+    ),
+}
+# Lists of those who may, of which an empty one means anybody: what they are of.
+_ENROLMENTS: Final = {"enclaves.*.chip_ids": "chip", "enclaves.*.platform_ids": "platform"}
 _SILENT_ROLES: Final = frozenset({"operator", "auditor"})
 _COMPONENTS: Final = frozenset({"fmc", "bl", "tee", "snp", "ucode"})
 # Lists that demand: more elements permit less.
 _DEMANDS: Final = {
     "enclaves.*.required_policy": "the guest policy of enclave {name} need have",
     "enclaves.*.required_platform": "the platform of enclave {name} need have",
+    "enclaves.*.denied_advisories": "enclave {name} is refused where these advisories apply:",
 }
 _TEXTS: Final = {
     "name": "the contract is called otherwise: {old} becomes {new}",
@@ -91,6 +131,10 @@ _TEXTS: Final = {
     "recipe.datasets": "it is trained on {new}, no longer on {old}",
     "enclaves.*.kind": "enclave {name} is of kind {new}, no longer {old}",
     "enclaves.*.vmpl": "enclave {name} asks for its report at VMPL {new}, before: {old}",
+    "enclaves.*.required_mitigations": "enclave {name} needs mitigations {new}, before: {old}",
+    "enclaves.*.minimum_tee_tcb_svn": "enclave {name} needs a TDX module of {new}, before: {old}",
+    "enclaves.*.isv_prod_id": "enclave {name} is product {new} of its signer, before: {old}",
+    "enclaves.*.devices": "the devices of enclave {name} are {new}, before: {old}",
 }
 
 
@@ -106,6 +150,9 @@ def added(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     }.get(pattern)
     if words is None and (generation := _generation(pattern)):
         words = f"enclave {name} may run on {generation} too, from {shown(new)} up"
+    if words is None and (register := _register(pattern)):
+        words = f"enclave {name} must have {shown(new)} in its register {register}"
+        return Verdict(words, permits_more=False)
     return Verdict(words, permits_more=True) if words else None
 
 
@@ -120,6 +167,9 @@ def removed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     }.get(pattern)
     if words is None and (generation := _generation(pattern)):
         words = f"enclave {name} may no longer run on {generation}"
+    if words is None and (register := _register(pattern)):
+        words = f"enclave {name} may have anything in its register {register}"
+        return Verdict(words, permits_more=True)
     return Verdict(words, permits_more=False) if words else None
 
 
@@ -133,7 +183,19 @@ def _party_removed(name: str, old: Any) -> Verdict:
 
 def changed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     """Return the words for a value that becomes another."""
-    for describe in (_list, _demand, _bound, _chips, _switch, _root, _tcb, _text):
+    describers = (
+        _list,
+        _values,
+        _demand,
+        _bound,
+        _enrolment,
+        _switch,
+        _insecure,
+        _root,
+        _tcb,
+        _text,
+    )
+    for describe in describers:
         verdict = describe(pattern, name, old, new)
         if verdict is not None:
             return verdict
@@ -153,6 +215,14 @@ def _list(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     return Verdict("; ".join(more + less), permits_more=bool(more))
 
 
+def _values(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    register = _register(pattern)
+    if not register or not (_texts(old) and _texts(new)) or set(old) == set(new):
+        return None
+    words = f"register {register} of enclave {name} may be {shown(new)}, before: {shown(old)}"
+    return Verdict(words, permits_more=not set(new) <= set(old))
+
+
 def _demand(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     if pattern not in _DEMANDS or not (_texts(old) and _texts(new)) or set(old) == set(new):
         return None
@@ -170,20 +240,28 @@ def _bound(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     return Verdict(words, permits_more=(new > old) == larger_permits)
 
 
-def _chips(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
-    if pattern != "enclaves.*.chip_ids" or not (_texts(old) and _texts(new)):
-        return None
-    if set(old) == set(new):
+def _enrolment(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    one = _ENROLMENTS.get(pattern)
+    if one is None or not (_texts(old) and _texts(new)) or set(old) == set(new):
         return None
     if not new:
-        return Verdict(f"enclave {name} may run on any chip, no longer on some", permits_more=True)
-    # An empty list means any chip, so that a first entry permits less.
+        words = f"enclave {name} may run on any {one}, no longer on some"
+        return Verdict(words, permits_more=True)
+    # An empty list means any, so that a first entry permits less.
     more = bool(old) and not set(new) <= set(old)
-    words = f"enclave {name} may run on chips {shown(new)}, no longer on {shown(old or 'any')}"
+    words = f"enclave {name} may run on {one}s {shown(new)}, no longer on {shown(old or 'any')}"
     return Verdict(words, permits_more=more)
 
 
 def _switch(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
+    if pattern not in _SWITCHES or type(old) is not bool or type(new) is not bool:
+        return None
+    turned_on, turned_off, on_permits = _SWITCHES[pattern]
+    words = (turned_on if new else turned_off).format(name=name)
+    return Verdict(words, permits_more=new == on_permits)
+
+
+def _insecure(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
     if pattern != "enclaves.*.insecure_accept_simulated" or type(old) is not bool:
         return None
     if new is True:
@@ -227,6 +305,11 @@ def _insecurely(fields: dict[str, Any]) -> str:
 def _generation(pattern: str) -> str:
     place = pattern.removeprefix("enclaves.*.minimum_tcb.")
     return "" if place == pattern or "." in place else place
+
+
+def _register(pattern: str) -> str:
+    name = pattern.removeprefix("enclaves.*.registers.")
+    return "" if name == pattern or "." in name else name
 
 
 def _texts(value: Any) -> bool:
