@@ -732,6 +732,35 @@ def test_the_c_bit_comes_from_the_processor(tmp_path: Path) -> None:
     assert detail == "sme sev sev_es sev_snp; C-bit 51, 5 address bits fewer"
 
 
+@pytest.mark.parametrize(
+    ("name", "state", "detail"),
+    [
+        ("snp-host", State.OK, "4 in use"),
+        (
+            "laptop-amd",
+            State.NOT_APPLICABLE,
+            "none is in use; hosts of confidential guests need one",
+        ),
+        ("plain-vm", State.NOT_APPLICABLE, "the host's business"),
+    ],
+    ids=["host", "laptop", "guest"],
+)
+def test_the_iommu_is_the_hosts(name: str, state: State, detail: str, tmp_path: Path) -> None:
+    finding = examine(MACHINES[name](tmp_path)).finding("iommu")
+    assert (finding.state, finding.detail) == (state, detail)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("laptop-amd", "/proc/config.gz"), ("laptop-intel", "/boot/config-6.8.0-88-generic")],
+    ids=["proc", "boot"],
+)
+def test_the_kernels_options_are_found_where_it_shows_them(
+    name: str, where: str, tmp_path: Path
+) -> None:
+    assert examine(MACHINES[name](tmp_path)).finding("kernel-options").detail == where
+
+
 def test_an_option_that_no_recording_holds_may_not_be_asked_for() -> None:
     with pytest.raises(ValueError, match="OPTIONS"):
         KernelOptions("", "", False).built("SECRET_OPTION")
