@@ -114,7 +114,10 @@ def parse_event_log(data: bytes) -> EventLog:
         FormatError: larger than 256 KiB, more than 4096 events, no "Spec ID Event03" in front, a
             length that leads out of it, or other digests than the header announces.
     """
-    _check_size(data)
+    if len(data) > EVENT_LOG_BYTES_MAX:
+        raise FormatError(
+            Code.LIMIT_EXCEEDED, f"event log: larger than {EVENT_LOG_BYTES_MAX} bytes"
+        )
     cursor = _Cursor(data)
     sizes = _header(cursor)
     # Where the uniform tail begins, for zeros and for ones, found once and not at every event.
@@ -125,13 +128,6 @@ def parse_event_log(data: bytes) -> EventLog:
             raise _malformed(f"more than {EVENTS_MAX} events")
         events.append(_event(cursor, sizes))
     return EventLog(banks=tuple(filter(None, map(_BANK_IDS.get, sizes))), events=tuple(events))
-
-
-def _check_size(data: bytes) -> None:
-    if len(data) > EVENT_LOG_BYTES_MAX:
-        raise FormatError(
-            Code.LIMIT_EXCEEDED, f"event log: larger than {EVENT_LOG_BYTES_MAX} bytes"
-        )
 
 
 def _header(cursor: _Cursor) -> Mapping[int, int]:
@@ -182,13 +178,12 @@ def event_log_from_json(data: bytes) -> EventLog:
     name and payload: those are checked against it, so that a replay vouches for them.
 
     Raises:
-        FormatError: larger than 256 KiB, not such a list, or more than 4096 events.
+        FormatError: larger than 256 KiB, or not such a list.
         VerificationError: a runtime event's digest is not that of its name and payload.
     """
-    _check_size(data)
     listing = parse_json(data, limit=EVENT_LOG_BYTES_MAX, what="event log")
-    if not isinstance(listing, list) or len(listing) > EVENTS_MAX:
-        raise _malformed(f"a list of at most {EVENTS_MAX} events belongs here")
+    if not isinstance(listing, list):
+        raise _malformed("a list of events belongs here")
     return EventLog(banks=(Bank.SHA384,), events=tuple(map(_event_from_json, listing)))
 
 
