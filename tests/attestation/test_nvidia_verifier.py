@@ -123,7 +123,7 @@ def test_an_honest_switch_verifies(mock: MockNvidia, now: datetime) -> None:
 
 
 def test_evidence_of_a_machine_is_none_of_a_device(mock: MockNvidia, now: datetime) -> None:
-    other = dataclasses.replace(mock.evidence(), kind=EvidenceKind.SEV_SNP)
+    other = dataclasses.replace(mock.evidence(), kind=EvidenceKind.SEV_SNP, report=b"")
     assert refused(mock, other, now) is Code.EVIDENCE_KIND
 
 
