@@ -19,7 +19,7 @@ from sealtune.attestation.tpm_signature import (
     raw_rsassa,
     verify_tpm_signature,
 )
-from sealtune.attestation.tpm_wire import TpmHash
+from sealtune.attestation.tpm_wire import TpmHash, TpmReader
 from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 from sealtune.testing.mock_tpm import SHA256_REGISTERS, MockQuote, sized
 
@@ -31,6 +31,15 @@ def code_of(call: Callable[[], object]) -> Code:
     with pytest.raises(SealtuneError) as refusal:
         call()
     return refusal.value.code
+
+
+def test_a_reader_goes_no_further_than_its_structure() -> None:
+    reader = TpmReader(b"\x00\x03ab", what="a test")
+    with pytest.raises(FormatError):
+        reader.take(5)
+    with pytest.raises(FormatError):
+        reader.sized(limit=3)
+    assert reader.rest() == b"ab"
 
 
 # -- the quote -------------------------------------------------------------------------------------

@@ -28,12 +28,14 @@ from sealtune.attestation.verifiers.tpm import BARE_KEY, verify_tpm
 from sealtune.attestation.verify import verify_evidence
 from sealtune.crypto.ecdsa import P256Key, P384Key
 from sealtune.crypto.rsa import RsaKey
+from sealtune.crypto.x509_builder import authority_extensions
 from sealtune.errors import Code, FormatError, FreshnessError, SealtuneError, VerificationError
 from sealtune.testing.mock_tpm import (
     ENCIPHER,
     SHA256_REGISTERS,
     MockQuote,
     MockTpm,
+    key_usage,
     sized,
 )
 
@@ -245,9 +247,11 @@ def test_an_endorsement_keys_certificate_does_not_certify_a_signing_key(
 def test_an_authority_is_no_attestation_key(now: datetime) -> None:
     authority = P384Key.generate()
     tpm = MockTpm(ak=authority, authority=authority, now=now)
-    leaf = tpm.certificate("INSECURE sub-authority", authority.spki, extensions=None)
-    evidence = tpm.evidence(certificates=(leaf, tpm.ak_chain()[1]))
-    assert refusal_of(evidence, tpm.anchors(), now) is Code.EVIDENCE_CHAIN
+    may_sign_too = {**authority_extensions(path_length=None), **key_usage(b"\x02\x84")}
+    for extensions in (None, may_sign_too):
+        leaf = tpm.certificate("INSECURE below", authority.spki, extensions=extensions)
+        evidence = tpm.evidence(certificates=(leaf, tpm.ak_chain()[1]))
+        assert refusal_of(evidence, tpm.anchors(), now) is Code.EVIDENCE_CHAIN
 
 
 def test_a_certificate_that_someone_else_signed_is_refused(tpm: MockTpm, now: datetime) -> None:
