@@ -336,6 +336,18 @@ def test_hostile_cbor_is_refused_with_little_memory(mock: MockNitro, name: str) 
     assert peak < 2 * 1024 * 1024
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"\xf4", b"\xf5", b"\xf7", b"\xe0", b"\xf8\x20", b"\xf9\x7e\x00", b"\xfb" + b"\x7f" * 8],
+    ids=lambda data: data.hex(),
+)
+def test_no_float_and_no_simple_value_but_null_reaches_the_library(data: bytes) -> None:
+    assert decode_cbor(b"\xf6") is None
+    with pytest.raises(FormatError) as refusal:
+        decode_cbor(data)
+    assert refusal.value.code is Code.EVIDENCE_MALFORMED
+
+
 def test_depth_and_items_are_counted() -> None:
     assert decode_cbor(b"\x81" * CBOR_DEPTH_MAX + b"\x00")
     assert decode_cbor(b"\x98" + bytes((CBOR_ITEMS_MAX - 1,)) + b"\x00" * (CBOR_ITEMS_MAX - 1))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,15 @@ from sevsnpmeasure import guest, vcpu_types
 from sevsnpmeasure.sev_mode import SevMode
 from sevsnpmeasure.vmm_types import VMMType
 
-from attestation.ovmf import HASHES, METADATA, OTHER, RESET, SECTIONS, Ovmf
+from attestation.ovmf import (
+    HASHES,
+    METADATA,
+    METADATA_FROM_END,
+    OTHER,
+    RESET,
+    SECTIONS,
+    Ovmf,
+)
 from sealtune.attestation.snp_launch.digest import (
     COMMAND_LINE_BYTES_MAX,
     NO_INITRD,
@@ -164,26 +173,45 @@ def _sections(*changes: tuple[int, int, int]) -> bytes:
     return OVMF.but(sections=(*SECTIONS, *changes))
 
 
+LENGTH = sum(18 + len(content) for _, content in OVMF.entries) + 18
+
+
+def _nested_entry() -> bytes:
+    """An entry that says it has 4 bytes; read so, another ends there, and the table is whole."""
+    other = OTHER[:-1] + "5"
+    image = bytearray(OVMF.but(entries=(*OVMF.entries, (other, b"\x12\x00ab"))))
+    head = image.index(UUID(other).bytes_le) - 2
+    image[head : head + 2] = b"\x04\x00"
+    return bytes(image)
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "empty": lambda: b"",
     "not-whole-pages": lambda: OVMF.image()[1:],
     "no-table": lambda: OVMF.but(footer=OTHER),
     "table-shorter-than-its-head": lambda: OVMF.but(footer_length=17),
     "table-longer-than-the-image": lambda: OVMF.but(footer_length=0xFFFF),
+    "table-cuts-its-first-entry": lambda: OVMF.but(footer_length=LENGTH - 8),
     "table-with-bytes-left-over": lambda: OVMF.but(footer_length=18 + 4),
     "entry-shorter-than-its-head": lambda: OVMF.but(footer_length=18 * 3),
     "entry-longer-than-its-table": lambda: OVMF.but(footer_length=18 + 18),
+    "entry-inside-the-head-of-another": lambda: _nested_entry(),
     "entry-twice": lambda: OVMF.but(entries=(*OVMF.entries, (RESET, bytes(4)))),
     "reset-without-number": lambda: OVMF.with_entry(RESET, b"\1\2\3"),
     "reset-missing": lambda: OVMF.without(RESET),
     "reset-zero": lambda: OVMF.with_entry(RESET, bytes(4)),
     "metadata-missing": lambda: OVMF.without(METADATA),
     "metadata-before-the-image": lambda: OVMF.with_entry(METADATA, b"\x01\x10\0\0"),
+    "metadata-counted-from-the-end-again": lambda: OVMF.with_entry(
+        METADATA, (4096 + METADATA_FROM_END).to_bytes(4, "little")
+    ),
     "metadata-far-before-the-image": lambda: OVMF.with_entry(METADATA, b"\xff\xff\xff\xff"),
     "metadata-at-the-very-end": lambda: OVMF.with_entry(METADATA, b"\x0f\0\0\0"),
     "metadata-magic": lambda: OVMF.but(magic=b"ASEW"),
     "metadata-version": lambda: OVMF.but(version=2),
     "metadata-count-beyond-its-size": lambda: OVMF.but(count=len(SECTIONS) + 1),
+    "metadata-size-without-its-last-section": lambda: OVMF.but(size=16 + 12 * (len(SECTIONS) - 1)),
+    "metadata-of-65-sections": lambda: OVMF.but(sections=[(0, 0x1000, 1)] * 65, size=16 + 12 * 65),
     "metadata-count-2-to-32": lambda: OVMF.but(count=2**32 - 1, size=2**32 - 1),
     "metadata-size-beyond-the-image": lambda: OVMF.but(size=0x541),
     "section-kind": lambda: _sections((0x900000, 0x1000, 5)),

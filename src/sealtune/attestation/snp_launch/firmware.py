@@ -146,29 +146,25 @@ def parse_firmware(data: bytes) -> Firmware:
 def _table(data: bytes) -> dict[bytes, bytes]:
     """Return the content of each entry by GUID; the table is read from its end to its beginning."""
     end = len(data) - _TABLE_END
-    length, guid = _entry_head(data, end)
+    length, guid = _entry_head(data[:end])
     if guid != _FOOTER:
         raise malformed("no table of GUIDs at its end: not an OVMF image")
-    if not _ENTRY_HEAD <= length <= end:
-        raise malformed("a table of GUIDs that is longer than the image")
-    start, end = end - length, end - _ENTRY_HEAD
+    table = data[max(end - length, 0) : end - _ENTRY_HEAD]
     found: dict[bytes, bytes] = {}
-    while end > start:
-        if end - start < _ENTRY_HEAD:
-            raise malformed("a table of GUIDs with bytes left over")
-        length, guid = _entry_head(data, end)
-        if not _ENTRY_HEAD <= length <= end - start:
-            raise malformed("an entry that is longer than its table")
+    while table:
+        length, guid = _entry_head(table)
+        if not _ENTRY_HEAD <= length <= len(table):
+            raise malformed("an entry that is longer than its table, or shorter than its head")
         # Readers differ in which of two they take.
         if guid in found:
             raise malformed("an entry of its table is there twice")
-        found[guid] = data[end - length : end - _ENTRY_HEAD]
-        end -= length
+        found[guid] = table[-length:-_ENTRY_HEAD]
+        table = table[:-length]
     return found
 
 
-def _entry_head(data: bytes, end: int) -> tuple[int, bytes]:
-    head = data[end - _ENTRY_HEAD : end]
+def _entry_head(table: bytes) -> tuple[int, bytes]:
+    head = table[-_ENTRY_HEAD:]
     return int.from_bytes(head[:2], "little"), head[2:]
 
 
@@ -182,26 +178,25 @@ def _number(table: dict[bytes, bytes], guid: bytes) -> int:
 
 def _sections(data: bytes, table: dict[bytes, bytes]) -> tuple[Section, ...]:
     from_end = _number(table, _METADATA)
-    if not _METADATA_HEAD <= from_end <= len(data):
-        raise malformed("no SEV metadata: not an image for SNP guests")
-    start = len(data) - from_end
+    if from_end > len(data):
+        raise malformed("SEV metadata before its beginning")
+    metadata = data[len(data) - from_end :]
     size, version, count = (
-        int.from_bytes(data[start + offset : start + offset + 4], "little") for offset in (4, 8, 12)
+        int.from_bytes(metadata[offset : offset + 4], "little") for offset in (4, 8, 12)
     )
-    if data[start : start + 4] != b"ASEV" or version != _METADATA_VERSION:
-        raise malformed("SEV metadata of another form or version")
-    if count > SECTIONS_MAX:
-        raise malformed(f"more than {SECTIONS_MAX} sections")
-    if not _METADATA_HEAD + count * _SECTION_BYTES <= size <= from_end:
+    if metadata[:4] != b"ASEV" or version != _METADATA_VERSION:
+        raise malformed("no SEV metadata, or of another version: not an image for SNP guests")
+    if not _METADATA_HEAD + count * _SECTION_BYTES <= size <= len(metadata):
         raise malformed("SEV metadata longer than the image or shorter than its sections")
-    first = start + _METADATA_HEAD
-    return tuple(_section(data, first + index * _SECTION_BYTES) for index in range(count))
-
-
-def _section(data: bytes, offset: int) -> Section:
-    address, size, kind = (
-        int.from_bytes(data[offset + place : offset + place + 4], "little") for place in (0, 4, 8)
+    # One more than there may be is refused by `Firmware`; a million are not read for that.
+    return tuple(
+        _section(metadata[_METADATA_HEAD + index * _SECTION_BYTES :][:_SECTION_BYTES])
+        for index in range(min(count, SECTIONS_MAX + 1))
     )
+
+
+def _section(data: bytes) -> Section:
+    address, size, kind = (int.from_bytes(data[place : place + 4], "little") for place in (0, 4, 8))
     return Section(kind=section_kind(kind), address=address, size=size)
 
 
