@@ -34,6 +34,7 @@ package: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bundle.py
 	$(BIN)/python benchmarks/broker.py
+	$(BIN)/python benchmarks/attestation.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "sealtune needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
