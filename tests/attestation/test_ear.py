@@ -488,8 +488,6 @@ WRONG = [
     ("submods", None),
     ("submods", []),
     ("submods", {}),
-    ("submods", {"gpu0": {}}),
-    ("submods", {f"cpu{index}": {} for index in range(65)}),
     ("submods/cpu0", []),
     ("submods/cpu0/ear.status", None),
     ("submods/cpu0/ear.status", "excellent"),
@@ -521,6 +519,22 @@ def test_a_signed_token_of_another_form_is_refused(ear: Ear, path: str, value: A
     with pytest.raises(FormatError) as refusal:
         verify_ear(sign_jwt(fields, key=KEY, header={}), spki=KEY.spki, now=ISSUED)
     assert refusal.value.code is Code.TOKEN_MALFORMED
+
+
+def test_a_token_is_of_one_machine_and_at_most_63_devices(ear: Ear) -> None:
+    fields = json.loads(json.dumps(ear.to_dict()))
+    gpu, cpu = fields["submods"]["gpu0"], fields["submods"]["cpu0"]
+
+    def found(submodules: dict[str, Any]) -> Ear:
+        token = sign_jwt({**fields, "submods": submodules}, key=KEY, header={})
+        return verify_ear(token, spki=KEY.spki, now=ISSUED)
+
+    devices = {f"gpu{index}": gpu for index in range(63)}
+    assert len(found({"cpu0": cpu, **devices}).submodules) == 64
+    for submodules in ({"cpu0": cpu, **devices, "nvswitch0": gpu}, devices):
+        with pytest.raises(FormatError) as refusal:
+            found(submodules)
+        assert refusal.value.code is Code.TOKEN_MALFORMED
 
 
 def test_a_result_that_no_token_holds_is_refused(snp: AcceptedEnclave) -> None:

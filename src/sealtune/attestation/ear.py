@@ -273,7 +273,7 @@ def _ear_from_dict(value: Mapping[str, Any]) -> Ear:
     insecure, submodules = value.get("insecure"), value.get("submods")
     if not isinstance(insecure, bool):
         raise _malformed("without a word on whether it is insecure")
-    if not isinstance(submodules, dict) or not 1 <= len(submodules) <= EAR_SUBMODULES_MAX:
+    if not isinstance(submodules, dict) or len(submodules) > EAR_SUBMODULES_MAX:
         raise _malformed("submods are an object of machines")
     if _MACHINE not in submodules:
         raise _malformed(f"without {_MACHINE}")

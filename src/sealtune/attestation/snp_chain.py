@@ -67,7 +67,7 @@ def _readable(items: tuple[bytes, ...]) -> Iterator[Certificate]:
 
 def _find_vek(pool: tuple[Certificate, ...], report: SnpReport) -> Certificate:
     for candidate in pool:
-        if candidate.subject_cn == f"SEV-{report.signer}" and _matches(candidate, report):
+        if _matches(candidate, report):
             return candidate
     raise VerificationError(
         Code.ENDORSEMENT_MISSING,
@@ -98,13 +98,15 @@ def _find_issuer(
     remedy: str,
 ) -> Certificate:
     for candidate in pool:
-        if candidate.subject == certificate.issuer and accepts(candidate):
-            try:
-                verify_issued(certificate, issuer=candidate)
-            except VerificationError:
-                # Two authorities may have one name: a renewed one, and the one that it renews.
-                continue
-            return candidate
+        if not accepts(candidate):
+            continue
+        try:
+            # Compares names first. Two authorities may have one: a renewed one, and the one that it
+            # renews.
+            verify_issued(certificate, issuer=candidate)
+        except VerificationError:
+            continue
+        return candidate
     raise VerificationError(
         Code.ENDORSEMENT_MISSING,
         f"SNP report: the certificate of {certificate.issuer_cn!r} is neither with it nor an "
