@@ -294,6 +294,21 @@ def test_a_key_of_another_kind_is_refused(rsa_key: rsa.RSAPrivateKey) -> None:
     assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
 
 
+@pytest.mark.parametrize("scheme", [0x0014, 0x0016], ids=["rsassa", "rsapss"])
+def test_a_short_key_is_refused(scheme: int) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    form = (
+        padding.PKCS1v15()
+        if scheme == 0x0014
+        else padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
+    )
+    signed = key.sign(MESSAGE, form, hashes.SHA256())
+    signature = parse_tpm_signature(tpmt_rsa(scheme, 0x0B, signed))
+    with pytest.raises(FormatError) as refusal:
+        verify_tpm_signature(signature, spki=spki_of(key), message=MESSAGE)
+    assert refusal.value.code is Code.PUBLIC_KEY_MALFORMED
+
+
 @pytest.mark.parametrize(
     "data",
     [
