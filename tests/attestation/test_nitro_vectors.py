@@ -11,10 +11,12 @@ import cbor2
 import pytest
 
 from sealtune.attestation.anchors import vendor_anchors
+from sealtune.attestation.appraisal import AppraisalRefused, appraise
 from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence, EvidenceKind
+from sealtune.attestation.reference import AcceptedEnclave
 from sealtune.attestation.steps import Outcome, Steps
-from sealtune.attestation.verified import AuthenticEvidence
+from sealtune.attestation.verified import AuthenticEvidence, VerifiedEvidence
 from sealtune.attestation.verifiers.nitro import CLOCK_TOLERANCE, verify_nitro
 from sealtune.errors import Code, SealtuneError, VerificationError
 
@@ -116,3 +118,32 @@ def test_the_documents_of_two_real_enclaves_are_not_mixed(
     with pytest.raises(VerificationError) as refusal:
         verified(cbor2.dumps(one), now)
     assert refusal.value.code is Code.EVIDENCE_SIGNATURE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_enclave_in_debug_mode_is_refused_for_that(
+    folder: Path, entries: dict[str, dict[str, Any]], name: str
+) -> None:
+    entry = entries[f"nitro/{name}/document.cose"]
+    found = verified(document(folder, name), datetime.fromtimestamp(entry["verify_time"], UTC))
+    enclave = AcceptedEnclave(
+        name="vector",
+        kind=EvidenceKind.NITRO,
+        measurements=frozenset({entry["pcrs"]["0"]}),
+        registers={"pcr1": frozenset({entry["pcrs"]["1"]})},
+        contract_at_launch=False,
+        snp=None,
+        dcap=None,
+        tpm=None,
+        devices=(),
+        insecure_accept_simulated=False,
+        simulated_root=None,
+    )
+    # These documents bind no nonce, so the door refuses them; the rules are asked directly.
+    fresh = VerifiedEvidence(authentic=found)
+    if entry["policy_result"] == "accept":
+        assert appraise(fresh, accepted=[enclave], host_data=bytes(32)).kind is EvidenceKind.NITRO
+    else:
+        with pytest.raises(AppraisalRefused) as refusal:
+            appraise(fresh, accepted=[enclave], host_data=bytes(32))
+        assert refusal.value.code is Code.APPRAISAL_DEBUG

@@ -12,20 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealtune.attestation.anchors import TrustAnchors, vendor_anchors
+from sealtune.attestation.appraisal import AppraisalRefused, anchors_for, appraise
 from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.nitro_cbor import CBOR_DEPTH_MAX, CBOR_ITEMS_MAX, decode_cbor
 from sealtune.attestation.nitro_document import NitroDocument, parse_nitro_document
+from sealtune.attestation.reference import AcceptedEnclave
 from sealtune.attestation.steps import Steps
-from sealtune.attestation.verified import AuthenticEvidence
+from sealtune.attestation.verified import AuthenticEvidence, VerifiedEvidence
 from sealtune.attestation.verifiers.nitro import CLOCK_TOLERANCE, verify_nitro
+from sealtune.attestation.verify import verify_evidence
 from sealtune.core.limits import QUOTE_BYTES_MAX
 from sealtune.crypto.ecdsa import P384_ORDER, P384Key
 from sealtune.crypto.x509_builder import key_usage_extension
-from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
+from sealtune.errors import Code, FormatError, FreshnessError, SealtuneError, VerificationError
 from sealtune.testing.mock_nitro import MockNitro
 
 _KEY_CERT_SIGN = 5
+REPORT_DATA = bytes(range(64))
 
 
 @pytest.fixture(scope="module")
@@ -430,3 +434,83 @@ def test_all_32_registers_are_read(mock: MockNitro) -> None:
 def test_a_certificate_that_is_none_is_refused(mock: MockNitro) -> None:
     with pytest.raises((FormatError, VerificationError)):
         verified(mock, mock.evidence(certificate=b"\x30\x00"))
+
+
+# Through the door, and appraised.
+
+
+def enclave_of(mock: MockNitro, **changes: Any) -> AcceptedEnclave:
+    fields: dict[str, Any] = {
+        "name": "nitro",
+        "kind": EvidenceKind.NITRO,
+        "measurements": frozenset({"01" * 48}),
+        "registers": {},
+        "contract_at_launch": False,
+        "snp": None,
+        "dcap": None,
+        "tpm": None,
+        "devices": (),
+        "insecure_accept_simulated": True,
+        "simulated_root": mock.root,
+    }
+    return AcceptedEnclave(**{**fields, **changes})
+
+
+def fresh(mock: MockNitro, **changes: Any) -> VerifiedEvidence:
+    return verify_evidence(
+        mock.evidence(**{"nonce": REPORT_DATA, **changes}),
+        report_data=REPORT_DATA,
+        anchors=anchors_for([enclave_of(mock)]),
+        endorsements=NO_ENDORSEMENTS,
+        now=mock.now,
+        steps=Steps(),
+    )
+
+
+def test_an_enclave_that_answers_the_challenge_is_accepted_by_its_entry(mock: MockNitro) -> None:
+    registers = {"pcr1": frozenset({"02" * 48}), "pcr8": frozenset({"09" * 48})}
+    result = appraise(
+        fresh(mock), accepted=[enclave_of(mock, registers=registers)], host_data=bytes(32)
+    )
+    assert result.insecure
+    assert result.measurement == "01" * 48
+
+
+@pytest.mark.parametrize("nonce", [None, b"", bytes(64), REPORT_DATA[:63], REPORT_DATA + b"\0"])
+def test_another_nonce_answers_nothing(mock: MockNitro, nonce: bytes | None) -> None:
+    with pytest.raises(FreshnessError) as refusal:
+        fresh(mock, nonce=nonce)
+    assert refusal.value.code is Code.FRESHNESS
+
+
+def test_a_nonce_in_another_field_answers_nothing(mock: MockNitro) -> None:
+    with pytest.raises(FreshnessError):
+        fresh(mock, nonce=None, user_data=REPORT_DATA, public_key=REPORT_DATA)
+
+
+DEBUG_PCRS = {**{index: bytes(48) for index in range(3)}, 3: b"\1" * 48}
+
+
+@pytest.mark.parametrize(
+    ("document", "entry", "code"),
+    [
+        ({"pcrs": DEBUG_PCRS}, {"measurements": frozenset({"00" * 48})}, Code.APPRAISAL_DEBUG),
+        ({}, {"measurements": frozenset()}, Code.APPRAISAL_MEASUREMENT),
+        ({}, {"measurements": frozenset({"02" * 48})}, Code.APPRAISAL_MEASUREMENT),
+        ({}, {"registers": {"pcr8": frozenset({"08" * 48})}}, Code.APPRAISAL_REGISTER),
+        ({}, {"registers": {"pcr31": frozenset({"08" * 48})}}, Code.APPRAISAL_REGISTER),
+        (
+            {},
+            {"insecure_accept_simulated": False, "simulated_root": None},
+            Code.APPRAISAL_INSECURE,
+        ),
+    ],
+    ids=["debug", "no-measurement", "other-measurement", "register", "absent-register", "mock"],
+)
+def test_an_enclave_that_is_not_accepted(
+    mock: MockNitro, document: dict[str, Any], entry: dict[str, Any], code: Code
+) -> None:
+    with pytest.raises(AppraisalRefused) as refusal:
+        appraise(fresh(mock, **document), accepted=[enclave_of(mock, **entry)], host_data=bytes(32))
+    assert refusal.value.code is code
+    assert sum(not rule.passed for rule in refusal.value.rules) == 1
