@@ -41,7 +41,8 @@ PLATFORM_REQUIREMENTS: Mapping[str, tuple[int, int]] = {
     "iommu-write-safe": (6, 1),
     "sev-tio-disabled": (7, 0),
 }
-# Intel's words for a platform, TCB info v3; what an entry does not list, it does not accept.
+# Intel's words for a platform, TCB info v3; what an entry does not list, it does not accept. A
+# revoked TCB is refused when the quote is verified, so no entry can list it.
 TCB_STATUSES = frozenset(
     {
         "UpToDate",
@@ -50,7 +51,8 @@ TCB_STATUSES = frozenset(
         "ConfigurationAndSWHardeningNeeded",
         "OutOfDate",
         "OutOfDateConfigurationNeeded",
-        "Revoked",
+        "TDRelaunchAdvised",
+        "TDRelaunchAdvisedConfigurationNeeded",
     }
 )
 PLATFORM_FLAGS = frozenset({"dynamic-platform", "cached-keys", "smt"})
