@@ -6,13 +6,14 @@ import json
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from sealtune.attestation.binding import tpm_challenge
 from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.steps import Steps
@@ -180,6 +181,7 @@ def test_padded_base64_is_the_same_quote(tdx_machine: Machine) -> None:
 
 BAD_ANSWERS = {
     "not-found": (404, b"{}"),
+    "failed": (500, json.dumps({"quote": b64encode(b"quote")}).encode()),
     "no-quote": (200, b"{}"),
     "a-list": (200, b"[]"),
     "no-text": (200, b'{"quote":1}'),
@@ -215,6 +217,21 @@ def test_another_type_of_hardware_is_no_confidential_vm(machine: Machine) -> Non
         machine.attest()
     assert refusal.value.code is Code.TEE_UNAVAILABLE
     assert "confidential" in refusal.value.remedy
+
+
+def test_another_requests_quote_is_refused(snp_machine: Machine) -> None:
+    class Swapping(TpmTools):
+        def run(
+            self, tool: str, *arguments: str, outputs: Mapping[str, int], remedy: str
+        ) -> tuple[bytes, ...]:
+            asked = tpm_challenge(REPORT_DATA).hex()
+            other = [bytes(32).hex() if item == asked else item for item in arguments]
+            return super().run(tool, *other, outputs=outputs, remedy=remedy)
+
+    with pytest.raises(SealtuneError) as refusal:
+        snp_machine.attest(tools=Swapping(snp_machine.tpm.tcti))
+    assert refusal.value.code is Code.ATTESTER_FAILED
+    assert "report_data" in refusal.value.message
 
 
 def test_a_vtpm_without_report_is_named(machine: Machine) -> None:
@@ -268,7 +285,7 @@ def test_a_missing_tool_is_named(tools: Path) -> None:
 
 TROUBLE = {
     "fails": "echo Some  words >&2; exit 3",
-    "talks-on": "yes words >&2 | head -c 100000 >&2; exit 3",
+    "talks-on": "yes words | head -c 100000 >&2; exit 3",
     "writes-nothing": "true",
     "writes-too-much": 'head -c 100 /dev/zero > "$2"; touch "$4"',
     "hangs": "exec sleep 60",

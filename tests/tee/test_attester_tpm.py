@@ -304,6 +304,25 @@ def test_an_index_that_was_never_written_is_empty(swtpm: SoftwareTpm) -> None:
     assert tpm.nv_read(0x01C1000F) == b""
 
 
+def index_of(size: int, content: bytes) -> Transmit:
+    """A TPM whose index says `size` and holds `content`."""
+    number, attributes, ending = bytes(4), bytes.fromhex("22040004"), size.to_bytes(2, "big")
+    public = number + bytes.fromhex("000b") + attributes + bytes(2) + ending
+    answers = {
+        0x169: len(public).to_bytes(2, "big") + public,
+        0x14E: (2 + len(content)).to_bytes(4, "big") + len(content).to_bytes(2, "big") + content,
+    }
+    return lambda command: bytes.fromhex("8001 00000000 00000000") + answers[code_of(command)]
+
+
+def test_an_index_is_read_to_its_end_and_no_further() -> None:
+    assert TpmCommands(index_of(3, b"abc")).nv_read(0x01C10002) == b"abc"
+    for size, content in ((3, b"ab"), (3, b"abcd"), (513, b"a" * 513), (63 * 512, b"a" * 512)):
+        with pytest.raises(SealtuneError) as refusal:
+            TpmCommands(index_of(size, content)).nv_read(0x01C10002)
+        assert refusal.value.code is Code.ATTESTER_FAILED
+
+
 @pytest.mark.parametrize("answer", [b"", b"\x80\x01", bytes(4096)], ids=["none", "short", "zeros"])
 def test_nonsense_from_the_tpm_is_one_of_our_errors(answer: bytes) -> None:
     with pytest.raises(SealtuneError):
