@@ -154,6 +154,17 @@ def test_a_folder_that_has_not_changed_is_not_read_again(
     assert len(cache.read().items) == 2
 
 
+def test_two_writes_in_one_tick_of_the_clock_are_both_seen(
+    cache: EndorsementCache, intel: MockIntel, now: datetime
+) -> None:
+    cache.put([intel_item(intel, now)], now=now)
+    tick = cache.folder.stat().st_mtime_ns
+    assert len(cache.read().items) == 1
+    EndorsementCache(cache.folder).put([intel_item(intel, now, fmspc=1)], now=now)
+    os.utime(cache.folder, ns=(tick, tick))
+    assert len(cache.read().items) == 2
+
+
 def test_a_folder_that_is_none_is_refused(tmp_path: Path, now: datetime) -> None:
     (tmp_path / "file").write_text("")
     cache = EndorsementCache(tmp_path / "file")

@@ -123,6 +123,7 @@ def test_a_redirect_is_not_followed(
     services.routes["/y"] = Says(body=b"other")
     error = refusal(lambda: ask("/x"))
     assert (error.code, services.paths) == (Code.FETCH_FAILED, ["/x"])
+    assert "not followed" in error.message
 
 
 @pytest.mark.parametrize("status", [204, 400, 401, 403, 500])
@@ -232,6 +233,14 @@ def test_an_oversized_answer_is_refused(
     assert len(services.asked) == 1
     services.routes["/x"] = Says(body=bytes(LIMIT), announce=announce)
     assert len(ask("/x").body) == LIMIT
+
+
+def test_an_answer_that_announces_too_much_is_not_waited_for(
+    services: VendorServices, ask: Callable[..., HttpAnswer]
+) -> None:
+    services.routes["/x"] = Says(body=bytes(LIMIT + 1), cut=LIMIT + 1)
+    assert f"larger than {LIMIT}" in refusal(lambda: ask("/x")).message
+    assert len(services.asked) == 1
 
 
 def test_a_compressed_answer_is_refused(

@@ -33,8 +33,9 @@ from sealtune.attestation.snp_report import Signer
 from sealtune.attestation.steps import Steps
 from sealtune.attestation.verifiers.nvidia import verify_nvidia
 from sealtune.broker.endorsements.cache import EndorsementCache
-from sealtune.broker.endorsements.needs import gaps_of
+from sealtune.broker.endorsements.needs import Need, gaps_of, needs_of
 from sealtune.broker.endorsements.refresh import Refreshed, endorsements_for
+from sealtune.broker.endorsements.window import Window
 from sealtune.errors import Code, SealtuneError, VerificationError
 from sealtune.testing.clock import VirtualClock
 from sealtune.testing.mock_amd import TURIN_VEK, MockAmd, MockVek
@@ -141,6 +142,31 @@ def test_what_evidence_brings_is_not_asked_for(
     complete(place, mock_amd.evidence())
     assert vcek_path(GENOA) not in services.paths
     assert "/vcek/v1/Genoa/crl" in services.paths
+
+
+def test_evidence_with_its_chain_needs_only_the_list(mock_amd: MockAmd, now: datetime) -> None:
+    needs = needs_of(mock_amd.evidence(), [], anchors=mock_amd.anchors(), now=now)
+    assert [option.text for need in needs for option in need.options] == ["amd-crl/Genoa/VCEK"]
+
+
+def test_an_authority_that_is_held_and_stale_is_asked_for_again(
+    workplace: Callable[..., Workplace],
+    services: VendorServices,
+    mock_amd: MockAmd,
+    now: datetime,
+) -> None:
+    place = workplace(mock_amd.anchors())
+    serve_amd(services, mock_amd, GENOA, now=now)
+    complete(place, bare(mock_amd.evidence()))
+    held = place.cache.read().items
+    need = Need(options=tuple(item.subject for item in held if item.subject.kind == "amd-key"))
+    before = len(services.asked)
+    place.sources().fetch(need, held=held)
+    assert services.paths[before:] == [vcek_path(GENOA)]
+    past = Window(now - timedelta(days=2), now - timedelta(days=1))
+    stale = [replace(item, window=past) for item in held]
+    place.sources().fetch(need, held=stale)
+    assert services.paths[-1] == "/vcek/v1/Genoa/cert_chain"
 
 
 def test_a_second_time_nothing_is_asked(
