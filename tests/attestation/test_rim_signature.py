@@ -488,6 +488,12 @@ def test_a_signed_document_has_bounds(
         assert refused(mock, document, now) is Code.ENDORSEMENT_MALFORMED
 
 
+def test_an_instruction_is_refused_even_where_it_is_signed(mock: MockNvidia, now: datetime) -> None:
+    assert refused(mock, _signed(mock, "></Meta>", "><?a b?></Meta>"), now) is (
+        Code.ENDORSEMENT_MALFORMED
+    )
+
+
 @pytest.mark.parametrize("inside", ["", "text"])
 def test_a_document_of_a_signature_alone_is_refused(
     mock: MockNvidia, now: datetime, inside: str
@@ -495,7 +501,8 @@ def test_a_document_of_a_signature_alone_is_refused(
     document = mock.sign_rim(inside)
     moved = document.replace(b"</ds:Signature>", b"</ds:Signature>behind")
     alone = part(document, "ds:Signature ")
-    for data in (document, moved, alone):
+    empty = b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/>'
+    for data in (document, moved, alone, empty):
         assert refused(mock, data, now) is Code.ENDORSEMENT_MALFORMED
 
 
