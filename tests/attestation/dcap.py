@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from conftest import NOW
 from sealtune.attestation.anchors import TrustAnchors, vendor_anchors
 from sealtune.attestation.endorsements import Endorsements
 from sealtune.attestation.evidence import Evidence, EvidenceKind
@@ -24,6 +23,7 @@ from sealtune.testing.mock_intel import MockIntel, MockQuote, dcap_endorsements
 TDX = ("tdx/phala-v4/tdx_quote", "tdx/phala-v4/tdx_quote_collateral.json", 1751624191)
 SGX = ("sgx/phala-v3/sgx_quote", "sgx/phala-v3/sgx_quote_collateral.json", 1751624924)
 Recorded = tuple[str, str, int]
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
 @cache

@@ -12,8 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attestation.dcap import at, authentic, edited, evidence, mock_intel, recorded_bytes, refusal
-from conftest import NOW
+from attestation.dcap import (
+    NOW,
+    at,
+    authentic,
+    edited,
+    evidence,
+    mock_intel,
+    recorded_bytes,
+    refusal,
+)
 from sealtune.attestation.dcap_endorsements import compose_dcap, parse_dcap
 from sealtune.attestation.dcap_pck import ROOT_NAME, PckCa
 from sealtune.attestation.dcap_quote import Tee

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attestation.dcap import authentic, mock_authentic, mock_intel, mock_refusal, refusal
-from conftest import NOW
+from attestation.dcap import NOW, authentic, mock_authentic, mock_intel, mock_refusal, refusal
 from sealtune.attestation import dcap_library
 from sealtune.attestation.anchors import vendor_anchors
 from sealtune.attestation.dcap_claims import DcapClaims
