@@ -3,7 +3,30 @@ from sealtune.attestation.anchors import Product as Product
 from sealtune.attestation.anchors import RootUse as RootUse
 from sealtune.attestation.anchors import TrustAnchors as TrustAnchors
 from sealtune.attestation.anchors import vendor_anchors as vendor_anchors
+from sealtune.attestation.appraisal import AppraisalRefused as AppraisalRefused
+from sealtune.attestation.appraisal import anchors_for as anchors_for
+from sealtune.attestation.appraisal import simulated_root_use as simulated_root_use
+from sealtune.attestation.ear import EarIssue as EarIssue
+from sealtune.attestation.ear import ear_of_refusal as ear_of_refusal
+from sealtune.attestation.ear import ear_of_result as ear_of_result
+from sealtune.attestation.ear import sign_ear as sign_ear
 from sealtune.attestation.endorsements import NO_ENDORSEMENTS as NO_ENDORSEMENTS
+from sealtune.attestation.endorsements import Endorsements as Endorsements
+from sealtune.attestation.evidence import Evidence as Evidence
+from sealtune.attestation.evidence import EvidenceKind as EvidenceKind
+from sealtune.attestation.examine import Examination as Examination
+from sealtune.attestation.examine import Question as Question
+from sealtune.attestation.examine import Verdict as Verdict
+from sealtune.attestation.examine import examine as examine
+from sealtune.attestation.examine import refused_examination as refused_examination
+from sealtune.attestation.explain import Explanation as Explanation
+from sealtune.attestation.explain import explain as explain
+from sealtune.attestation.forms.endorsement_files import is_endorsement as is_endorsement
+from sealtune.attestation.forms.endorsement_files import (
+    read_evidence_endorsements as read_evidence_endorsements,
+)
+from sealtune.attestation.forms.read import read_evidence as read_evidence
+from sealtune.attestation.reference import AcceptedEnclave as AcceptedEnclave
 from sealtune.broker.config import BrokerConfig as BrokerConfig
 from sealtune.broker.config import init_broker as init_broker
 from sealtune.broker.config import load_config as load_config
@@ -47,7 +70,10 @@ from sealtune.contract.policy_text import policy_toml as policy_toml
 from sealtune.contract.presets import PRESETS as PRESETS
 from sealtune.contract.presets import find_policy as find_policy
 from sealtune.contract.show import contract_lines as contract_lines
+from sealtune.core.digest import digest_bytes as digest_bytes
 from sealtune.core.digest import parse_digest as parse_digest
+from sealtune.core.digest import sha256_digest as sha256_digest
+from sealtune.crypto.ecdsa import P256Key as P256Key
 from sealtune.crypto.identity import Identity as Identity
 from sealtune.crypto.identity import PublicIdentity as PublicIdentity
 from sealtune.crypto.identity import create_identity as create_identity
@@ -70,6 +96,7 @@ from sealtune.tee.launcher import run_contract as run_contract
 from sealtune.tee.measure import EnclaveModule as EnclaveModule
 from sealtune.tee.measure import enclave_modules as enclave_modules
 from sealtune.tee.measure import measure_enclave_code as measure_enclave_code
+from sealtune.tee.select import collect as collect
 from sealtune.testing.demo.encoder import find_encoder as find_encoder
 from sealtune.testing.demo.outcome import DemoStep as DemoStep
 from sealtune.testing.demo.outcome import DemoSummary as DemoSummary

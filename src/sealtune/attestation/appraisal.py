@@ -13,7 +13,7 @@ from sealtune.attestation.azure_rules import azure_rules
 from sealtune.attestation.dcap_claims import DcapClaims
 from sealtune.attestation.dcap_rules import dcap_rules
 from sealtune.attestation.device_rules import device_rules
-from sealtune.attestation.evidence import EvidenceKind
+from sealtune.attestation.evidence import DEVICE_KINDS, EvidenceKind
 from sealtune.attestation.general_rules import first_rules, last_rules
 from sealtune.attestation.nitro_document import NitroDocument
 from sealtune.attestation.reference import (
@@ -59,22 +59,25 @@ def simulated_root_use(kind: EvidenceKind) -> tuple[RootUse, Product | None]:
         return RootUse.AMD_ARK, Product.GENOA
     if kind in DCAP_KINDS:
         return RootUse.INTEL_SGX, None
+    if kind in DEVICE_KINDS:
+        return RootUse.NVIDIA_DEVICE, None
     return (RootUse.AWS_NITRO if kind is EvidenceKind.NITRO else RootUse.TPM), None
 
 
 def appraise(
-    verified: VerifiedEvidence, *, accepted: Sequence[AcceptedEnclave], host_data: bytes
+    verified: VerifiedEvidence, *, accepted: Sequence[AcceptedEnclave], host_data: bytes | None
 ) -> AttestationResult:
     """Return the result for the first entry of `accepted` that `verified` satisfies in every rule.
 
-    `host_data` is what the guest must have been launched for, 32 bytes.
+    `host_data` is what the guest must have been launched for, 32 bytes. None, where nobody says,
+    satisfies no entry that asks.
 
     Raises:
         AppraisalRefused: no entry is satisfied; the code is that of the first rule that failed in
             the entry which failed the fewest.
         ValueError: `host_data` is not 32 bytes.
     """
-    if len(host_data) != HOST_DATA_BYTES:
+    if host_data is not None and len(host_data) != HOST_DATA_BYTES:
         raise ValueError(f"host_data has {HOST_DATA_BYTES} bytes")
     attempts = [_rules(verified, enclave, host_data) for enclave in accepted]
     for enclave, rules in zip(accepted, attempts, strict=True):
@@ -84,7 +87,7 @@ def appraise(
 
 
 def _rules(
-    verified: VerifiedEvidence, enclave: AcceptedEnclave, host_data: bytes
+    verified: VerifiedEvidence, enclave: AcceptedEnclave, host_data: bytes | None
 ) -> tuple[RuleResult, ...]:
     first = first_rules(verified, enclave)
     if verified.kind is not enclave.kind:

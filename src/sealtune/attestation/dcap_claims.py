@@ -98,7 +98,24 @@ def _level(level: Level) -> dict[str, str]:
 
 def dcap_fields(detail: DcapClaims) -> dict[str, Any]:
     """Return every decoded field of quote and PCK certificate as JSON values."""
-    quote, pck = detail.quote, detail.pck
+    return {
+        **quote_fields(detail.quote),
+        **pck_fields(detail.pck),
+        "pck_ca": str(detail.pck_ca),
+        "pck_validity": [
+            detail.pck_not_before.date().isoformat(),
+            detail.pck_not_after.date().isoformat(),
+        ],
+        "tcb_status": str(detail.judgement.status),
+        "advisories": list(detail.judgement.advisories),
+        "tcb_evaluation": detail.evaluation,
+        "qe_evaluation": detail.qe_evaluation,
+        "explained_rtmrs": None if detail.explained_rtmrs is None else [*detail.explained_rtmrs],
+    }
+
+
+def quote_fields(quote: Quote) -> dict[str, Any]:
+    """Return every field of a quote as JSON values."""
     body = quote.body
     return {
         "quote_version": quote.version,
@@ -108,13 +125,16 @@ def dcap_fields(detail: DcapClaims) -> dict[str, Any]:
         "pce_svn": quote.pce_svn,
         "qe_vendor_id": quote.qe_vendor_id.hex(),
         "user_data": quote.user_data.hex(),
+        "fields": sgx_fields(body) if isinstance(body, SgxReport) else td_fields(body),
+        "qe": sgx_fields(quote.qe),
+    }
+
+
+def pck_fields(pck: PckFacts) -> dict[str, Any]:
+    """Return what a PCK certificate says of its platform as JSON values."""
+    return {
         "fmspc": pck.fmspc.hex().upper(),
-        "pck_ca": str(detail.pck_ca),
         "sgx_type": pck.sgx_type,
-        "pck_validity": [
-            detail.pck_not_before.date().isoformat(),
-            detail.pck_not_after.date().isoformat(),
-        ],
         "pck_cpusvn": pck.cpu_svn.hex(),
         "pcesvn": pck.pce_svn,
         "pce_id": pck.pce_id.hex(),
@@ -123,13 +143,6 @@ def dcap_fields(detail: DcapClaims) -> dict[str, Any]:
         "dynamic_platform": pck.dynamic_platform,
         "cached_keys": pck.cached_keys,
         "smt_enabled": pck.smt_enabled,
-        "tcb_status": str(detail.judgement.status),
-        "advisories": list(detail.judgement.advisories),
-        "tcb_evaluation": detail.evaluation,
-        "qe_evaluation": detail.qe_evaluation,
-        "explained_rtmrs": None if detail.explained_rtmrs is None else [*detail.explained_rtmrs],
-        "fields": sgx_fields(body) if isinstance(body, SgxReport) else td_fields(body),
-        "qe": sgx_fields(quote.qe),
     }
 
 

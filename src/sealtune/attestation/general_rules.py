@@ -22,7 +22,7 @@ def first_rules(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> tuple[R
 
 
 def last_rules(
-    verified: VerifiedEvidence, enclave: AcceptedEnclave, *, host_data: bytes
+    verified: VerifiedEvidence, enclave: AcceptedEnclave, *, host_data: bytes | None
 ) -> tuple[RuleResult, ...]:
     """Return what is asked of the software that was launched."""
     return (
@@ -71,13 +71,13 @@ def _memory(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> RuleResult:
 
 
 def _measurement(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> RuleResult:
-    if enclave.kind is EvidenceKind.TPM_VM:
+    if enclave.measurements is None:
+        passed, reason = True, f"ANY measurement is accepted: {verified.measurement}"
+    elif enclave.kind is EvidenceKind.TPM_VM:
         # A TPM has no launch measurement. Without a register that is asked for, any machine with a
         # TPM would do.
         passed = bool(enclave.registers)
         reason = "a TPM measures into registers" if passed else "no register is asked for"
-    elif enclave.measurements is None:
-        passed, reason = True, f"ANY measurement is accepted: {verified.measurement}"
     else:
         # No measurement listed accepts none.
         passed = verified.measurement in enclave.measurements
@@ -99,7 +99,7 @@ def _registers(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> RuleResu
 
 
 def _host_data(
-    verified: VerifiedEvidence, enclave: AcceptedEnclave, host_data: bytes
+    verified: VerifiedEvidence, enclave: AcceptedEnclave, host_data: bytes | None
 ) -> RuleResult:
     found = verified.host_data
     if not enclave.contract_at_launch:
@@ -107,6 +107,8 @@ def _host_data(
         reason = "not asked for: the contract is bound by report_data alone"
     elif found is None:
         passed, reason = False, "this evidence has no field that the launcher fixes"
+    elif host_data is None:
+        passed, reason = False, "no contract was given to compare with"
     else:
         # Fields of other TEEs are longer; the rest must be zero.
         passed = hmac.compare_digest(found, host_data.ljust(len(found), b"\0"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sealtune.attestation.snp_report import Generation, SnpReport, Tcb
+from sealtune.attestation.anchors import Product
+from sealtune.attestation.snp_report import Generation, SnpReport, Tcb, decode_tcb
 from sealtune.attestation.verified import SnpClaims
 
 _POLICY_BITS = {
@@ -26,9 +27,9 @@ _PLATFORM_BITS = {
     "rapl_dis": 3,
     "cthide": 4,
     "alias_ok": 5,
-    "iommu_write_safe": 6,
     "tio": 7,
 }
+_IOMMU_WRITE_SAFE = 6
 _GENERATIONS = {
     Generation.MILAN: "Milan",
     Generation.GENOA: "Genoa",
@@ -39,7 +40,18 @@ _GENERATIONS = {
 
 def snp_fields(claims: SnpClaims) -> dict[str, Any]:
     """Return every field of the report that `claims` are of."""
-    report = claims.report
+    return {**report_fields(claims.report, generation=claims.generation), "csp_id": claims.csp_id}
+
+
+def report_fields(report: SnpReport, *, generation: Generation) -> dict[str, Any]:
+    """Return every field of `report`, read with the TCB layout of `generation`."""
+    product = Product.TURIN if generation is Generation.TURIN else Product.GENOA
+    tcbs = {
+        "current_tcb": report.current_tcb,
+        "reported_tcb": report.reported_tcb,
+        "committed_tcb": report.committed_tcb,
+        "launch_tcb": report.launch_tcb,
+    }
     return {
         "version": report.version,
         "guest_svn": report.guest_svn,
@@ -54,6 +66,8 @@ def snp_fields(claims: SnpClaims) -> dict[str, Any]:
         "sigalgo": report.signature_algorithm,
         "platform_info": f"{report.platform_info:#x}",
         "plat_bits": _bits(report.platform_info, _PLATFORM_BITS),
+        # Beside them: readers compare the group with what others list there.
+        "iommu_write_safe": report.platform_info >> _IOMMU_WRITE_SAFE & 1,
         "flags": f"{_flags(report):#x}",
         "author_key_en": int(report.author_key_enabled),
         "mask_chip_key": int(report.mask_chip_key),
@@ -67,12 +81,8 @@ def snp_fields(claims: SnpClaims) -> dict[str, Any]:
         "report_id_ma": report.report_id_ma.hex(),
         "cpuid": bytes(report.cpuid).hex(),
         "chip_id": report.chip_id.hex(),
-        "csp_id": claims.csp_id,
-        "gen": _generation(claims),
-        "current_tcb": tcb_fields(claims.current_tcb),
-        "reported_tcb": tcb_fields(claims.reported_tcb),
-        "committed_tcb": tcb_fields(claims.committed_tcb),
-        "launch_tcb": tcb_fields(claims.launch_tcb),
+        "gen": _generation(report, generation),
+        **{name: tcb_fields(decode_tcb(tcb, product=product)) for name, tcb in tcbs.items()},
         "current_ver": ".".join(map(str, report.current_version)),
         "committed_ver": ".".join(map(str, report.committed_version)),
         "launch_mit": report.launch_mitigations,
@@ -98,8 +108,8 @@ def _bits(value: int, names: dict[str, int]) -> dict[str, int]:
     return {name: value >> bit & 1 for name, bit in names.items()}
 
 
-def _generation(claims: SnpClaims) -> str:
-    if not claims.report.has_cpuid and claims.generation is not Generation.TURIN:
+def _generation(report: SnpReport, generation: Generation) -> str:
+    if not report.has_cpuid and generation is not Generation.TURIN:
         # A version 2 report does not say; the chain decides which of the two it was.
         return "Milan/Genoa?"
-    return _GENERATIONS[claims.generation]
+    return _GENERATIONS[generation]

@@ -54,5 +54,9 @@ class Steps:
         """The steps so far."""
         return tuple(self._done)
 
+    def note(self, step: Step) -> None:
+        """Note a step of another verification that belongs to this one."""
+        self._done.append(step)
+
     def _note(self, name: str, outcome: Outcome, reason: str) -> None:
-        self._done.append(Step(name=name, outcome=outcome, reason=reason))
+        self.note(Step(name=name, outcome=outcome, reason=reason))

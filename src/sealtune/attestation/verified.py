@@ -99,7 +99,7 @@ class AuthenticEvidence:
 class VerifiedEvidence:
     """Authentic evidence that answers the verifier's challenge, key and contract; not yet accepted.
 
-    Made by `verify_evidence` alone.
+    Made by `verify` alone.
     """
 
     authentic: AuthenticEvidence

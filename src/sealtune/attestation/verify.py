@@ -107,10 +107,32 @@ def verify_evidence(
         evidence, anchors=anchors, endorsements=endorsements, now=now, steps=steps
     )
     # spec/attestation §5.5: last, so that this failure means "genuine, but not the answer to us".
-    _require_fresh(authentic, report_data)
-    for device in authentic.devices:
-        _require_fresh(device, report_data)
+    return require_fresh(authentic, report_data=report_data, steps=steps)
+
+
+def require_fresh(
+    authentic: AuthenticEvidence, *, report_data: bytes, steps: Steps
+) -> VerifiedEvidence:
+    """Verify that `authentic` evidence, and each of its devices, binds `report_data`.
+
+    Raises:
+        FreshnessError: one binds something else.
+        ValueError: `report_data` is not 64 bytes.
+    """
+    if len(report_data) != REPORT_DATA_BYTES:
+        raise ValueError(f"report_data has {REPORT_DATA_BYTES} bytes")
+    for one in (authentic, *authentic.devices):
+        _require_fresh(one, report_data)
     steps.passed("freshness", "binds this challenge, key and contract")
+    return VerifiedEvidence(authentic=authentic)
+
+
+def without_challenge(authentic: AuthenticEvidence, *, steps: Steps) -> VerifiedEvidence:
+    """Take `authentic` for an answer where nobody asked, so that a look at it can be appraised.
+
+    It may be old or another machine's: for `examine` alone. Nothing may be released on it.
+    """
+    steps.skipped("freshness", "not compared, no challenge was given: it may be old")
     return VerifiedEvidence(authentic=authentic)
 
 

@@ -35,6 +35,7 @@ SECTIONS: Final = {
         "contract": "sealtune.cli.contract:contract",
         "receipt": "sealtune.cli.receipt:receipt",
         "policy": "sealtune.cli.policy:policy",
+        "attest": "sealtune.cli.attest:attest",
     },
     "Operators": {
         "doctor": "sealtune.cli.doctor:doctor",

@@ -17,9 +17,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sealtune.attestation.dcap_endorsements import compose_dcap, parse_dcap
+from sealtune.attestation.dcap_quote import parse_quote
 from sealtune.attestation.dcap_tcb import TcbInfo, parse_qe_identity, parse_tcb_info
 from sealtune.attestation.endorsements import Endorsement, Endorsements, EndorsementType
+from sealtune.attestation.evidence import Evidence
 from sealtune.attestation.forms.octets import from_text
+from sealtune.attestation.quote_header import quote_kind
 from sealtune.core.canonical import parse_foreign_json
 from sealtune.core.limits import ENDORSEMENT_BYTES_MAX, ENDORSEMENTS_MAX
 from sealtune.crypto.crl import Crl, parse_crl
@@ -67,6 +70,49 @@ def read_endorsements(
     for document in _compose(pieces):
         found[Endorsement(type=EndorsementType.DCAP, data=document)] = None
     return Endorsements(items=tuple(found))
+
+
+def read_evidence_endorsements(
+    files: Iterable[tuple[str, bytes]], *, evidence: tuple[Evidence, ...]
+) -> Endorsements:
+    """Return the endorsements in `files`, with what the certificates in `evidence` add to them.
+
+    Raises:
+        FormatError: as `read_endorsements`.
+    """
+    chain = [item for one in evidence for item in (*one.certificates, *_quoted_chain(one))]
+    return read_endorsements(files, chain=tuple(filter(_is_certificate, chain)))
+
+
+def _quoted_chain(evidence: Evidence) -> tuple[bytes, ...]:
+    # Intel's service gives the issuers of its documents in headers, which files do not keep; a
+    # quote brings two of them.
+    quote = evidence.parts.get("td_quote", evidence.report)
+    if quote_kind(quote) is None:
+        return ()
+    try:
+        return parse_quote(quote).pck_chain
+    except SealtuneError:
+        return ()  # the verifier says what is wrong with the quote
+
+
+def _is_certificate(data: bytes) -> bool:
+    try:
+        parse_certificate(data)
+    except SealtuneError:
+        return False
+    return True
+
+
+def is_endorsement(data: bytes) -> bool:
+    """Return whether `data` can be read as an endorsement: of a file in a folder of others."""
+    if len(data) > ENDORSEMENT_BYTES_MAX:
+        return False
+    try:
+        _read(data, _Pieces(), name="")
+    except SealtuneError:
+        return False
+    return True
 
 
 def _read(data: bytes, pieces: _Pieces, *, name: str) -> list[Endorsement]:
