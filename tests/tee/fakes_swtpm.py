@@ -19,6 +19,7 @@ import pytest
 from sealtune.tee.tpm_commands import ANSWER_BYTES_MAX
 
 _START_SECONDS = 10.0
+_GET_RANDOM = bytes.fromhex("8001 0000000c 0000017b 0004")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class SoftwareTpm:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as tpm:
             tpm.connect(str(self.path))
             tpm.sendall(command)
-            return tpm.recv(ANSWER_BYTES_MAX)
+            answer = tpm.recv(ANSWER_BYTES_MAX)
+            while len(answer) < int.from_bytes(answer[2:6], "big"):
+                answer += tpm.recv(ANSWER_BYTES_MAX)
+            return answer
 
     def tool(self, name: str, *arguments: object) -> bytes:
         """Run one of tpm2-tools on it, as a test's own means."""
@@ -93,9 +97,20 @@ def running(state: Path, folder: Path) -> Iterator[SoftwareTpm]:
     command += ["--flags", "not-need-init,startup-clear"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tpm:
         try:
-            until = time.monotonic() + _START_SECONDS
-            while not path.exists() and tpm.poll() is None and time.monotonic() < until:
-                time.sleep(0.01)
+            _await(SoftwareTpm(path), tpm)
             yield SoftwareTpm(path)
         finally:
             tpm.terminate()
+
+
+def _await(tpm: SoftwareTpm, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            tpm.transmit(_GET_RANDOM)
+        except OSError:
+            assert process.poll() is None, "swtpm does not start"
+            assert time.monotonic() < until, "swtpm does not answer"
+            time.sleep(0.01)
+        else:
+            return
