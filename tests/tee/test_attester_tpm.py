@@ -166,6 +166,17 @@ def test_a_key_that_would_sign_anything_is_refused(swtpm: SoftwareTpm, tmp_path:
     assert "tpm2_createak" in refusal.value.remedy
 
 
+def test_a_key_that_signs_with_sha1_is_refused(swtpm: SoftwareTpm, tmp_path: Path) -> None:
+    attributes = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign"
+    key = ("-G", "ecc256:ecdsa-sha1:null", "-a", attributes, "-c", tmp_path / "key.ctx")
+    swtpm.tool("tpm2_createprimary", "-C", "e", *key)
+    swtpm.tool("tpm2_evictcontrol", "-C", "o", "-c", tmp_path / "key.ctx", hex(AK_HANDLE))
+    with pytest.raises(SealtuneError) as refusal:
+        attest(swtpm.transmit, ak_handle=AK_HANDLE)
+    assert refusal.value.code is Code.ATTESTER_FAILED
+    assert "SHA-256" in refusal.value.remedy
+
+
 def test_a_handle_without_key_is_named(swtpm: SoftwareTpm) -> None:
     with pytest.raises(ConfigError) as refusal:
         attest(swtpm.transmit, ak_handle=0x81019999)

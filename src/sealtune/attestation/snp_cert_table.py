@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sealtune.attestation.snp_report import REPORT_BYTES
 from sealtune.core.limits import CERTIFICATE_BYTES_MAX, KIB
-from sealtune.crypto.x509 import certificates_from_pem
+from sealtune.crypto.pem import certificates_from_pem
 from sealtune.errors import Code, FormatError
 
 CERT_TABLE_BYTES_MAX: Final = 64 * KIB  # 4x what Linux takes from a host

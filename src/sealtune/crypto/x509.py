@@ -6,9 +6,6 @@ root is trusted, fetch anything, or read the clock: the caller names each link a
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +30,7 @@ from sealtune.crypto.extensions import (
     read_key_usage,
 )
 from sealtune.crypto.extensions import Extension as Extension
+from sealtune.crypto.pem import certificates_from_pem as certificates_from_pem
 from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 
 VERSION_TAG, EXTENSIONS_TAG = 0xA0, 0xA3
@@ -51,9 +49,6 @@ _UNDERSTOOD = frozenset(
         # endorsement keys. Another name restricts nothing, and no check of ours goes by name alone.
         OID_SUBJECT_ALT_NAME,
     }
-)
-_PEM = re.compile(
-    rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]{1,16384})-----END CERTIFICATE-----"
 )
 
 
@@ -107,23 +102,6 @@ class Certificate:
 
 def _malformed(reason: str) -> FormatError:
     return FormatError(Code.CERTIFICATE_MALFORMED, f"certificate: {reason}")
-
-
-def certificates_from_pem(data: bytes) -> tuple[bytes, ...]:
-    """Return the DER of each CERTIFICATE block in `data`, in order, at most 8.
-
-    Raises:
-        FormatError: no block, too many, or one that is not base64.
-    """
-    if len(data) > 2 * CHAIN_CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX:
-        raise FormatError(Code.LIMIT_EXCEEDED, "certificates: too many bytes")
-    blocks = _PEM.findall(data)
-    if not 1 <= len(blocks) <= CHAIN_CERTIFICATES_MAX:
-        raise _malformed(f"{len(blocks)} PEM blocks, 1 to {CHAIN_CERTIFICATES_MAX} belong there")
-    try:
-        return tuple(base64.b64decode(b"".join(block.split()), validate=True) for block in blocks)
-    except binascii.Error:
-        raise _malformed("a PEM block that is not base64") from None
 
 
 @lru_cache(maxsize=256)  # pure and immutable; a verifier meets the same chains again

@@ -17,7 +17,7 @@ from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.core.canonical import parse_json
 from sealtune.core.limits import CERTIFICATE_BYTES_MAX, EVENT_LOG_BYTES_MAX, QUOTE_BYTES_MAX
 from sealtune.crypto.encoding import b64decode, b64encode
-from sealtune.crypto.x509 import certificates_from_pem
+from sealtune.crypto.pem import certificates_from_pem
 from sealtune.errors import Code, SealtuneError
 from sealtune.tee.machine import (
     attester_failed,

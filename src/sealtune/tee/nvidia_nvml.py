@@ -13,7 +13,7 @@ from typing import Any
 
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.core.limits import DEVICES_MAX
-from sealtune.crypto.x509 import certificates_from_pem
+from sealtune.crypto.pem import certificates_from_pem
 from sealtune.errors import Code, ConfigError
 from sealtune.tee.machine import attester_failed, require_bound, tee_unavailable
 

@@ -8,6 +8,7 @@ one that this TPM derives each time from its endorsement seed; the last two need
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,8 @@ from pathlib import Path
 from sealtune.attestation.binding import tpm_challenge
 from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.tpm_public import TpmPublic, parse_tpmt_public
-from sealtune.attestation.tpm_quote import open_pcrs, parse_tpm_quote
 from sealtune.attestation.tpm_wire import TpmHash, TpmReader
 from sealtune.core.limits import EVENT_LOG_BYTES_MAX
-from sealtune.errors import VerificationError
 from sealtune.tee.machine import (
     attester_failed,
     attester_raced,
@@ -39,6 +38,7 @@ _CERTIFIED_KEYS = ((0x01C10000, 0x01C10001), (0x01C10002, 0x01C10003))
 # TCG EK Credential Profile: RSA 2048, ECC P-256, and P-384 of the high range.
 EK_CERTIFICATES = (0x01C00002, 0x01C0000A, 0x01C00016)
 _PCRS = range(24)
+_QUOTE_HASHES = frozenset({TpmHash.SHA256, TpmHash.SHA384, TpmHash.SHA512})
 # TPMT_PUBLIC: ECC, SHA-256; fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA,
 # restricted, sign; no policy, no symmetric; ECDSA with SHA-256 on P-256; no KDF, no unique.
 _OWN_KEY = bytes.fromhex("0023 000b 00050472 0000 0010 0018 000b 0003 0010 0000 0000")
@@ -135,14 +135,21 @@ class TpmAttester:
             self._sleep(pause)
             pcrs = tpm.pcr_values(TpmHash.SHA256, _PCRS)
             attest, signature = tpm.quote(handle, extra=extra, selection=chosen)
-            header = TpmReader(signature, what="TPM signature")
-            header.take(2)  # the signature's algorithm; its hash algorithm follows
-            try:
-                open_pcrs(parse_tpm_quote(attest), pcrs, hashed_with=header.hash())
-            except VerificationError:
-                continue
-            return attest, signature, pcrs
+            if attest.endswith(_pcr_digest(signature, pcrs)):
+                return attest, signature, pcrs
         raise attester_raced("TPM registers")
+
+
+def _pcr_digest(signature: bytes, pcrs: bytes) -> bytes:
+    """Return the digest with which a quote that covers `pcrs` ends."""
+    header = TpmReader(signature, what="TPM signature")
+    header.take(2)  # its algorithm
+    algorithm = header.hash()
+    if algorithm not in _QUOTE_HASHES:
+        raise attester_failed(
+            f"TPM: the key signs with {algorithm.label}", remedy="use a key that signs with SHA-256"
+        )
+    return hashlib.new(algorithm.label, pcrs).digest()
 
 
 def _certified_key(tpm: TpmCommands) -> tuple[bytes, bytes]:
