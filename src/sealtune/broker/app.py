@@ -42,7 +42,7 @@ THREADS: Final = 16  # two cores verify; the others wait for the disk, and share
 # forwarder 64 workers may share an address: twice their requests and their largest key requests.
 PENDING_MAX: Final = 512  # requests begun and not answered
 PENDING_EACH_MAX: Final = PENDING_MAX // 4
-BODY_BYTES_MAX: Final = 128 * MIB  # of those requests' bodies
+BODY_BYTES_MAX: Final = 256 * MIB  # of those requests' bodies
 BODY_BYTES_EACH_MAX: Final = BODY_BYTES_MAX // 4
 
 Handler = Callable[[Desk, bytes], bytes]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sealtune.attestation.binding import REPORT_DATA_BYTES
-from sealtune.errors import Code, ConfigError, SealtuneError
+from sealtune.errors import Code, ConfigError, TransportError
 
 ATTEMPTS = 5
 _PAUSE_S = 0.2  # before the second attempt; then twice as long each time
@@ -28,14 +28,14 @@ def tee_unavailable(message: str, *, remedy: str) -> ConfigError:
     return ConfigError(Code.TEE_UNAVAILABLE, message, remedy=remedy)
 
 
-def attester_failed(message: str, *, remedy: str = "") -> SealtuneError:
+def attester_failed(message: str, *, remedy: str = "") -> TransportError:
     """Return the error of a TEE that is there and does not answer as it should."""
-    return SealtuneError(Code.ATTESTER_FAILED, message, remedy=remedy)
+    return TransportError(Code.ATTESTER_FAILED, message, remedy=remedy)
 
 
-def attester_raced(what: str) -> SealtuneError:
+def attester_raced(what: str) -> TransportError:
     """Return the error of an answer that somebody else's request changed each time."""
-    return SealtuneError(
+    return TransportError(
         Code.ATTESTER_RACED,
         f"{what}: another process changed the request, {ATTEMPTS} times",
         remedy="stop the other process that asks this machine for evidence, and try again",
