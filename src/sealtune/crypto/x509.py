@@ -213,17 +213,20 @@ def verify_issued(certificate: Certificate, *, issuer: Certificate) -> None:
             f"{issuer.subject_cn!r} did not issue the certificate of {certificate.subject_cn!r}",
         )
     try:
-        verify_signature(
-            certificate.algorithm,
-            spki=issuer.spki,
-            signature=certificate.signature,
-            message=certificate.tbs,
-        )
+        _verify_link(certificate.algorithm, issuer.spki, certificate.signature, certificate.tbs)
     except SealtuneError as error:
         raise VerificationError(
             Code.CERTIFICATE_SIGNATURE,
             f"certificate of {certificate.subject_cn!r}: not signed by {issuer.subject_cn!r}",
         ) from error
+
+
+# Pure, and a refusal is not kept: the chains of a vendor's machines share all links but the first.
+@lru_cache(maxsize=256)
+def _verify_link(
+    algorithm: SignatureAlgorithm, spki: bytes, signature: bytes, message: bytes
+) -> None:
+    verify_signature(algorithm, spki=spki, signature=signature, message=message)
 
 
 def require_valid_at(certificate: Certificate, now: datetime) -> None:
