@@ -18,7 +18,6 @@ from sealtune.attestation.reference import (
     DCAP_KINDS,
     PLATFORM_FLAGS,
     SNP_KINDS,
-    TCB_STATUSES,
     TD_ATTRIBUTES,
     AcceptedEnclave,
     DcapTerms,
@@ -30,7 +29,15 @@ from sealtune.attestation.snp_report import Generation
 from sealtune.attestation.tpm_claims import TpmClaims
 from sealtune.attestation.verified import AuthenticEvidence, SnpClaims
 
-_REFUSED_STATUSES: Final = frozenset({"OutOfDate", "OutOfDateConfigurationNeeded", "Revoked"})
+# Not out of date: what is left to mend is in the software or in how the platform is set up.
+_STATUSES: Final = frozenset(
+    {
+        "UpToDate",
+        "SWHardeningNeeded",
+        "ConfigurationNeeded",
+        "ConfigurationAndSWHardeningNeeded",
+    }
+)
 _ANY_AGE_DAYS: Final = 36_500  # that they are current is verified; how new, a policy says
 
 # What each rule leaves open where nobody gave a policy.
@@ -108,7 +115,7 @@ def _snp(detail: object) -> SnpTerms:
 
 def _dcap() -> DcapTerms:
     return DcapTerms(
-        tcb_statuses=TCB_STATUSES - _REFUSED_STATUSES,
+        tcb_statuses=_STATUSES,
         denied_advisories=frozenset(),
         minimum_evaluation=0,
         platform_ids=None,

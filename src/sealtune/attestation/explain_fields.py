@@ -123,14 +123,18 @@ def _pcrs(quote: TpmQuote, values: bytes) -> dict[str, str]:
 
 def _azure(evidence: Evidence, *, hardware: HardwareType) -> dict[str, Any]:
     hcl = parse_hcl_report(evidence.report, hardware_type=hardware)
-    quote = parse_tpm_quote(evidence.part("tpm_quote"))
     return {
         "hcl": dict(hcl.fields),
         "var_data_sha256": _sha256(hcl.runtime),
         **_read(lambda: _runtime(hcl.runtime)),
-        "tpm_quote": quote.to_fields(),
-        "pcrs_sha256": list(_pcrs(quote, evidence.part("pcrs")).values()),
+        **_read(lambda: _vtpm(evidence)),
     }
+
+
+def _vtpm(evidence: Evidence) -> dict[str, Any]:
+    quote = parse_tpm_quote(evidence.part("tpm_quote"))
+    pcrs = _read(lambda: {"pcrs_sha256": list(_pcrs(quote, evidence.part("pcrs")).values())})
+    return {"tpm_quote": quote.to_fields(), **pcrs}
 
 
 def _runtime(data: bytes) -> dict[str, Any]:
@@ -138,8 +142,8 @@ def _runtime(data: bytes) -> dict[str, Any]:
     if not isinstance(claims, dict):
         return {}
     return {
-        "user_data": claims.get("user-data", ""),
-        "vm_configuration": claims.get("vm-configuration", {}),
+        "user_data": claims.pop("user-data", ""),
+        "vm_configuration": claims.pop("vm-configuration", {}),
         "var_data": claims,
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIDTH_MIN, _WIDTH_MAX = 60, 120
 _NAME_MAX: Final = 28
+_VALUE_MIN: Final = 8
 _SIMULATED: Final = "a mock root signed this evidence: it proves nothing"
 _UNPROTECTED: Final = "the operator can read this machine's memory"
 
@@ -115,10 +116,9 @@ def _facts(claims: Mapping[str, Any], width: int) -> list[tuple[str, str]]:
 def explained_lines(path: Path, explained: Sequence[Explanation]) -> Iterator[str]:
     """Yield every field with its meaning, of each machine or device."""
     width = terminal_width()
-    warning = f"{path}: NOT verified; anybody can write this. See `sealtune attest verify`"
-    yield from _wrapped(
-        click.style(" NOT VERIFIED ", fg="black", bg="yellow") + " ", 15, warning, width
-    )
+    flag = click.style(" NOT VERIFIED ", fg="black", bg="yellow") + " "
+    warning = f"anybody can write this; `sealtune attest verify {path}` verifies it"
+    yield from _wrapped(flag, 15, warning, width)
     for number, one in enumerate(explained):
         yield ""
         which = f" {number}" if len(explained) > 1 else ""
@@ -130,17 +130,30 @@ def _explained(one: Explanation, which: str, width: int) -> Iterator[str]:
     if not one.rows:
         yield refused("no field can be read: it is damaged, or of another kind")
     names = min(_NAME_MAX, max((len(row.name) for row in one.rows), default=0))
+    last = ""
     for row in one.rows:
-        label = click.style(row.name.ljust(names), dim=True)
-        if len(row.name) > names:
-            yield f"  {label}"
-            label = " " * names
-        yield from _wrapped(f"  {label}  ", names + 4, _value(row.value), width)
-        if row.meaning:
-            yield from _wrapped(" " * (names + 4) + hint(""), names + 6, row.meaning, width)
+        # Said once of what stands together, as the registers and measurements do.
+        meaning = "" if row.meaning == last else row.meaning
+        last = row.meaning
+        yield from _field(row.name, _value(row.value), meaning, names=names, width=width)
     for number, device in enumerate(one.devices):
         yield ""
         yield from _explained(device, f" (device {number})", width)
+
+
+def _field(name: str, value: str, meaning: str, *, names: int, width: int) -> Iterator[str]:
+    column = names + 4
+    label = click.style(name.ljust(names), dim=True)
+    if len(name) > names:
+        yield f"  {label}"
+        label = " " * names
+    start = f"  {label}  "
+    if meaning and column + max(len(value), _VALUE_MIN) + 4 + len(meaning) <= width:
+        yield f"{start}{value:<{_VALUE_MIN}}  {hint(meaning)}"
+        return
+    yield from _wrapped(start, column, value, width)
+    if meaning:
+        yield from _wrapped(" " * column + hint(""), column + 2, meaning, width)
 
 
 def _value(value: object) -> str:

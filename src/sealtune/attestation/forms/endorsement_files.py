@@ -121,7 +121,8 @@ def _read(data: bytes, pieces: _Pieces, *, name: str) -> list[Endorsement]:
         return _from_json(data, pieces, name=name)
     if start == b"<":
         return [Endorsement(type=EndorsementType.NVIDIA_RIM, data=data)]
-    blocks = _PEM.findall(data)
+    # A quote has PEM inside; it is no file of certificates.
+    blocks = [] if b"\0" in data else _PEM.findall(data)
     if blocks:
         return [_from_der(_base64(text, name=name), name=name) for _label, text in blocks]
     if data[:1] != b"\x30":

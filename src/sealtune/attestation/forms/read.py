@@ -10,11 +10,12 @@ from sealtune.attestation.forms.machine_json import machine_from_json
 from sealtune.attestation.forms.octets import from_text, malformed
 from sealtune.attestation.quote_header import quote_kind
 from sealtune.attestation.snp_report import REPORT_BYTES
-from sealtune.core.canonical import parse_foreign_json
+from sealtune.core.canonical import parse_json
 from sealtune.core.limits import FOREIGN_EVIDENCE_BYTES_MAX
 from sealtune.errors import Code, FormatError
 
 _HCL_MAGIC = b"HCLA"
+_HCL_HARDWARE, _HCL_TDX = 1224, b"\x04"
 _TPM_MAGIC = b"\xff\x54\x43\x47"
 _SNP_VERSIONS = range(1, 17)
 _SPDM_REQUEST = b"\x11\xe0"
@@ -48,9 +49,6 @@ def _read(data: bytes, *, kind: EvidenceKind | None, what: str) -> tuple[Evidenc
         return _from_json(data, what=what)
     raw = _from_bytes(data, kind=kind)
     if raw is None:
-        text = from_text(data)
-        raw = _from_bytes(text, kind=kind) if text is not None else None
-    if raw is None:
         raise malformed(
             f"{what} is no report, quote or document that we know; name its kind with --type if it "
             "is damaged"
@@ -59,7 +57,7 @@ def _read(data: bytes, *, kind: EvidenceKind | None, what: str) -> tuple[Evidenc
 
 
 def _from_json(data: bytes, *, what: str) -> tuple[Evidence, ...]:
-    value = parse_foreign_json(data, limit=FOREIGN_EVIDENCE_BYTES_MAX, what=what)
+    value = parse_json(data, limit=FOREIGN_EVIDENCE_BYTES_MAX, what=what)
     devices = devices_from_json(value)
     if devices is not None:
         return devices
@@ -79,7 +77,7 @@ def _machine(value: dict[str, object]) -> Evidence | None:
     if machine is None or not additional:
         return machine
     text = additional.encode() if isinstance(additional, str) else b""
-    more = parse_foreign_json(text, limit=FOREIGN_EVIDENCE_BYTES_MAX, what="additional evidence")
+    more = parse_json(text, limit=FOREIGN_EVIDENCE_BYTES_MAX, what="additional evidence")
     listings = more.values() if isinstance(more, dict) else ()
     devices = [device for item in listings for device in devices_from_json(item) or ()]
     if not devices:
@@ -88,18 +86,24 @@ def _machine(value: dict[str, object]) -> Evidence | None:
 
 
 def _from_bytes(data: bytes, *, kind: EvidenceKind | None) -> Evidence | None:
-    found = kind or _kind_of(data)
-    if found is None:
+    text = from_text(data)
+    for spelled in (data, text):
+        found = None if spelled is None else _kind_of(spelled)
+        if found is not None and spelled is not None:
+            # Of a device, its certificates decide which: until then the caller is believed.
+            guessed = kind if {found, kind} <= DEVICE_KINDS else found
+            return Evidence(kind=guessed or found, report=spelled, certificates=())
+    if kind is None:
         return None
-    if found in (EvidenceKind.AZURE_SNP, EvidenceKind.AZURE_TDX, EvidenceKind.TPM_VM):
-        # Its freshness is in the TPM's quote, so a report alone can answer nobody.
-        raise malformed(f"{found} evidence is an object with report, TPM quote and registers")
-    return Evidence(kind=found, report=data, certificates=())
+    # A report of Azure's or a TPM's quote alone has parts missing, and a damaged one no beginning:
+    # the verifier of its kind says what is wrong.
+    return Evidence(kind=kind, report=data if text is None else text, certificates=())
 
 
 def _kind_of(data: bytes) -> EvidenceKind | None:
     if data.startswith(_HCL_MAGIC):
-        return EvidenceKind.AZURE_SNP
+        is_tdx = data[_HCL_HARDWARE : _HCL_HARDWARE + 1] == _HCL_TDX
+        return EvidenceKind.AZURE_TDX if is_tdx else EvidenceKind.AZURE_SNP
     if data.startswith(_TPM_MAGIC):
         return EvidenceKind.TPM_VM
     if data.startswith(_SPDM_REQUEST):
