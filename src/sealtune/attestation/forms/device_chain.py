@@ -13,6 +13,7 @@ from sealtune.attestation.endorsements import Endorsements, EndorsementType
 from sealtune.attestation.evidence import DEVICE_KINDS, Evidence
 from sealtune.attestation.nvidia_spdm import SpdmReport, parse_spdm_report
 from sealtune.core.limits import CHAIN_CERTIFICATES_MAX
+from sealtune.crypto.algorithms import SignatureAlgorithm
 from sealtune.crypto.ecdsa import verify_ecdsa_p384
 from sealtune.crypto.x509 import Certificate, parse_certificate, verify_issued
 from sealtune.errors import Code, SealtuneError, VerificationError
@@ -31,8 +32,13 @@ def with_device_chain(evidence: Evidence, *, endorsements: Endorsements) -> Evid
         return evidence
     report = parse_spdm_report(evidence.report)
     pool = tuple(_readable(endorsements.of(EndorsementType.X509_CERTIFICATE)))
-    issuers = {item.issuer for item in pool if item.issuer != item.subject}
-    leaves = [item for item in pool if item.subject not in issuers and not item.may_issue]
+    issuers = {item.issuer for item in pool}
+    # All in NVIDIA's chains is P-384; others' certificates may lie beside them.
+    leaves = [
+        item
+        for item in pool
+        if item.subject not in issuers and item.algorithm is SignatureAlgorithm.ECDSA_SHA384
+    ]
     if not leaves:
         raise VerificationError(
             Code.ENDORSEMENT_MISSING,
