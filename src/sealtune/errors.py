@@ -119,6 +119,16 @@ class Code(StrEnum):
     APPRAISAL_DEVICES = "appraisal-devices"
     # measuring
     FIRMWARE_MALFORMED = "firmware-malformed"
+    # images and virtual machines
+    IMAGE_MALFORMED = "image-malformed"
+    IMAGE_MISMATCH = "image-mismatch"
+    BUILD_FAILED = "build-failed"
+    TOOL_MISSING = "tool-missing"
+    TOOL_TOO_OLD = "tool-too-old"
+    GUEST_SILENT = "guest-silent"
+    GUEST_FAILED = "guest-failed"
+    CHANNEL_MALFORMED = "channel-malformed"
+    OUTPUT_DISK_MALFORMED = "output-disk-malformed"
     # tee
     TEE_UNAVAILABLE = "tee-unavailable"
     ATTESTER_FAILED = "attester-failed"

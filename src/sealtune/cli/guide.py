@@ -470,6 +470,51 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "A firmware file cannot be measured.",
         "give the OVMF file that the guest boots with",
     ),
+    Code.IMAGE_MALFORMED: Guidance(
+        "format",
+        "A file of an enclave image cannot be read.",
+        "build the image again with `sealtune image build`",
+    ),
+    Code.IMAGE_MISMATCH: Guidance(
+        "verification",
+        "A file of an enclave image is not the one that its image.json names.",
+        "copy the image again as a whole, or build it again",
+    ),
+    Code.BUILD_FAILED: Guidance(
+        "storage",
+        "A tool that builds an enclave image stopped with an error.",
+        "see the message, mend that, and run the same command again",
+    ),
+    Code.TOOL_MISSING: Guidance(
+        "config",
+        "A program that this command needs is not installed.",
+        "install the package that the message names",
+    ),
+    Code.TOOL_TOO_OLD: Guidance(
+        "config",
+        "A program that this command needs is too old.",
+        "install the version that the message names, or a newer one",
+    ),
+    Code.GUEST_SILENT: Guidance(
+        "transport",
+        "A virtual machine did not answer in its time.",
+        "look at `sealtune doctor`; give it more time or memory, then run again",
+    ),
+    Code.GUEST_FAILED: Guidance(
+        "transport",
+        "A virtual machine ended without saying how its job went.",
+        "run the same command again: the run resumes; if it stays, build the image again",
+    ),
+    Code.CHANNEL_MALFORMED: Guidance(
+        "format",
+        "A virtual machine and its launcher do not understand each other.",
+        "use the launcher and the image of one version",
+    ),
+    Code.OUTPUT_DISK_MALFORMED: Guidance(
+        "format",
+        "The output disk of a virtual machine cannot be read.",
+        "give the run a new output folder; sealed files that were copied before stay good",
+    ),
     Code.TEE_UNAVAILABLE: Guidance(
         "config",
         "The TEE or sandbox that was asked for does not work here.",
