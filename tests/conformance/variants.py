@@ -132,7 +132,6 @@ VARIANTS = (
     Variant("noise", SNP, _codes(_MALFORMED), lambda _: bytes(range(256)) * 8),
     Variant("JSON of nothing known", SNP, _codes(_MALFORMED), lambda _: b'{"evidence": 1}'),
     Variant("JSON, deeply nested", SNP, _codes("json-malformed"), lambda _: b"[" * 100_000),
-    Variant("JSON, a name twice", SNP, _codes("json-malformed"), lambda _: b'{"a": 1, "a": 2}'),
     Variant(
         "under another name",
         TDX,

@@ -67,7 +67,11 @@ def explain(evidence: Evidence) -> Explanation:
         kind=evidence.kind,
         size=evidence.size,
         fields=fields,
-        rows=tuple(_rows(fields, (), kind=evidence.kind)),
+        rows=tuple(
+            row
+            for name, value in fields.items()
+            for row in _rows(value, (name,), kind=evidence.kind)
+        ),
         devices=tuple(map(explain, evidence.devices)),
     )
 

@@ -16,6 +16,7 @@ from sealtune.attestation.quote_header import quote_kind
 from sealtune.core.limits import CHAIN_CERTIFICATES_MAX
 from sealtune.crypto.x509 import certificates_from_pem
 
+OUR_MEMBERS: Final = frozenset({"kind", "report", "certificates"})
 _PCRS_MAX = 32
 
 
@@ -145,7 +146,7 @@ def _wrapped(value: Mapping[str, Any]) -> Evidence:
 
 
 _FORMS: Final[tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Evidence]], ...]] = (
-    (frozenset({"kind", "report", "certificates"}), evidence_from_dict),
+    (OUR_MEMBERS, evidence_from_dict),
     (frozenset({"hcl_report", "tpm_quote"}), _azure_v1),
     (frozenset({"quote", "report"}), _azure_v0),
     (frozenset({"ak_public", "tpm_quote"}), _tpm),

@@ -13,7 +13,7 @@ from sealtune.errors import Code, FormatError
 
 _SPACE = re.compile(rb"\s+")
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]*={0,2}")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 
 
 def malformed(reason: str) -> FormatError:

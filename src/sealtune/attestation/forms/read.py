@@ -6,11 +6,11 @@ import dataclasses
 
 from sealtune.attestation.evidence import DEVICE_KINDS, Evidence, EvidenceKind
 from sealtune.attestation.forms.device_json import SPDM_REQUEST_BYTES, devices_from_json
-from sealtune.attestation.forms.machine_json import machine_from_json
+from sealtune.attestation.forms.machine_json import OUR_MEMBERS, machine_from_json
 from sealtune.attestation.forms.octets import from_text, malformed
 from sealtune.attestation.quote_header import quote_kind
 from sealtune.attestation.snp_report import REPORT_BYTES
-from sealtune.core.canonical import parse_json
+from sealtune.core.canonical import parse_foreign_json, parse_json
 from sealtune.core.limits import FOREIGN_EVIDENCE_BYTES_MAX
 from sealtune.errors import Code, FormatError
 
@@ -57,7 +57,10 @@ def _read(data: bytes, *, kind: EvidenceKind | None, what: str) -> tuple[Evidenc
 
 
 def _from_json(data: bytes, *, what: str) -> tuple[Evidence, ...]:
-    value = parse_json(data, limit=FOREIGN_EVIDENCE_BYTES_MAX, what=what)
+    value = parse_foreign_json(data, limit=FOREIGN_EVIDENCE_BYTES_MAX, what=what)
+    if isinstance(value, dict) and value.keys() >= OUR_MEMBERS:
+        # Our own is strict about names and numbers; others write 64 bits as a number.
+        value = parse_json(data, limit=FOREIGN_EVIDENCE_BYTES_MAX, what=what)
     devices = devices_from_json(value)
     if devices is not None:
         return devices
@@ -77,7 +80,7 @@ def _machine(value: dict[str, object]) -> Evidence | None:
     if machine is None or not additional:
         return machine
     text = additional.encode() if isinstance(additional, str) else b""
-    more = parse_json(text, limit=FOREIGN_EVIDENCE_BYTES_MAX, what="additional evidence")
+    more = parse_foreign_json(text, limit=FOREIGN_EVIDENCE_BYTES_MAX, what="additional evidence")
     listings = more.values() if isinstance(more, dict) else ()
     devices = [device for item in listings for device in devices_from_json(item) or ()]
     if not devices:
