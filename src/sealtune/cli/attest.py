@@ -14,6 +14,7 @@ from sealtune.cli.attest_files import (
     Moment,
     ReportData,
     read_evidence_file,
+    require_new,
     write_evidence,
 )
 from sealtune.cli.attest_lines import collected_lines, examined_lines, explained_lines
@@ -175,6 +176,7 @@ def collect(tee: str, report_data: bytes | None, output: Path) -> None:
     protects memory, and never a simulated one; `sealtune doctor` says what is missing where there
     is none.
     """
+    require_new(output)
     bound = report_data or secrets.token_bytes(64)
     evidence = sealtune.collect(tee, bound)
     write_evidence(output, evidence)

@@ -140,14 +140,22 @@ def read_evidence_file(
     return (dataclasses.replace(found[0], parts={**found[0].parts, "event_log": log}),)
 
 
-def write_evidence(path: Path, evidence: Evidence) -> None:
-    """Write `evidence` in our own JSON to the new file at `path`.
+def require_new(path: Path) -> None:
+    """Verify that nothing is at `path`, before anything is made to put there.
 
     Raises:
-        StorageError: there is such a file, or the disk refuses.
+        StorageError: something is.
     """
     if path.exists():
         raise StorageError(Code.FILE_EXISTS, f"{path} exists already")
+
+
+def write_evidence(path: Path, evidence: Evidence) -> None:
+    """Write `evidence` in our own JSON to `path`.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
     write_atomic(path, json.dumps(evidence.to_dict()).encode() + b"\n")
 
 

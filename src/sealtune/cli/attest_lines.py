@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WIDTH_MIN, _WIDTH_MAX = 60, 120
 _NAME_MAX: Final = 28
 _VALUE_MIN: Final = 8
-_SIMULATED: Final = "a mock root signed this evidence: it proves nothing"
+_SIMULATED: Final = "a mock root signed this: it proves nothing"
 _UNPROTECTED: Final = "the operator can read this machine's memory"
 
 
@@ -35,9 +35,8 @@ def examined_lines(found: Examined, asked: Asked) -> Iterator[str]:
     examination = found.examination
     policy = f"policy {found.policy}" if found.policy else "no policy"
     yield click.style(f"{found.path}: {examination.type}", bold=True)
-    yield f"  at {format_time(found.at)}, {policy}, " + count(
-        len(asked.endorsements), "source of endorsements", "sources of endorsements"
-    )
+    sources = count(len(asked.endorsements), "source of endorsements", "sources of endorsements")
+    yield from _wrapped("  ", 2, f"at {format_time(found.at)}, {policy}, {sources}", width)
     if found.files_skipped:
         files = count(found.files_skipped, "file", "files")
         yield f"  {files} in folders left out: no endorsements"
