@@ -18,8 +18,13 @@ from sealtune.attestation.appraisal import (
 )
 from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.evidence import EvidenceKind
-from sealtune.attestation.general_rules import first_rules
-from sealtune.attestation.reference import PLATFORM_REQUIREMENTS, POLICY_REQUIREMENTS, DcapTerms
+from sealtune.attestation.general_rules import boot_rule, first_rules
+from sealtune.attestation.reference import (
+    PLATFORM_REQUIREMENTS,
+    POLICY_REQUIREMENTS,
+    DcapTerms,
+    TpmTerms,
+)
 from sealtune.attestation.result import AttestationResult
 from sealtune.attestation.snp_report import Generation, Signer
 from sealtune.attestation.steps import Steps
@@ -34,6 +39,18 @@ HOST_DATA = bytes(range(32))
 BASE_POLICY = 0x30000
 FLOOR = {"bl": 10, "tee": 0, "snp": 27, "ucode": 90}
 VLEK = MockVek(signer=Signer.VLEK)
+DCAP = DcapTerms(
+    tcb_statuses=frozenset({"UpToDate"}),
+    denied_advisories=frozenset(),
+    minimum_evaluation=0,
+    platform_ids=None,
+    platform_flags=frozenset(),
+    td_attributes=frozenset(),
+    minimum_tee_tcb_svn=(),
+    endorsements_max_age_days=30,
+    isv_prod_id=None,
+    minimum_isv_svn=0,
+)
 
 Verify = Callable[..., VerifiedEvidence]
 
@@ -105,6 +122,7 @@ def test_an_accepted_enclave_yields_a_result_with_every_rules_reason(
         "identity",
         "revocation",
         "measurement",
+        "boot",
         "registers",
         "host-data",
     ]
@@ -209,19 +227,7 @@ def test_what_is_not_listed_is_not_accepted(verify: Verify, enclave: AcceptedEnc
 
 
 def test_another_kind_is_not_accepted(verify: Verify, enclave: AcceptedEnclave) -> None:
-    terms = DcapTerms(
-        tcb_statuses=frozenset({"UpToDate"}),
-        denied_advisories=frozenset(),
-        minimum_evaluation=0,
-        platform_ids=None,
-        platform_flags=frozenset(),
-        td_attributes=frozenset(),
-        minimum_tee_tcb_svn=(),
-        endorsements_max_age_days=30,
-        isv_prod_id=None,
-        minimum_isv_svn=0,
-    )
-    other = dataclasses.replace(enclave, kind=EvidenceKind.TDX, snp=None, dcap=terms)
+    other = dataclasses.replace(enclave, kind=EvidenceKind.TDX, snp=None, dcap=DCAP)
     assert code_of(verify(), other) is Code.APPRAISAL_KIND
 
 
@@ -449,3 +455,61 @@ def test_mitigations_that_are_asked_for_are_in_effect(
     asked = changed_enclave(enclave, minimum_mitigations=0b101)
     appraise(verify(mitigations=0b111), accepted=[asked], host_data=HOST_DATA)
     assert code_of(verify(mitigations=0b100), asked) is Code.APPRAISAL_TCB
+
+
+# -- what booted above the firmware ----------------------------------------------------------------
+
+
+def boot_code(kind: EvidenceKind, registers: dict[str, str]) -> Code | None:
+    terms = TpmTerms(ak_digests=frozenset(), accept_certified=True)
+    entry = AcceptedEnclave(
+        name="entry",
+        kind=kind,
+        measurements=frozenset(),
+        registers={name: frozenset({value}) for name, value in registers.items()},
+        contract_at_launch=False,
+        snp=None,
+        dcap=None if kind is not EvidenceKind.TDX else DCAP,
+        tpm=terms if kind is EvidenceKind.TPM_VM else None,
+        devices=(),
+        insecure_accept_simulated=False,
+        simulated_root=None,
+    )
+    return boot_rule(entry).code
+
+
+@pytest.mark.parametrize(
+    ("kind", "registers", "passes"),
+    [
+        (EvidenceKind.TDX, {"rtmr1": "aa", "rtmr2": "aa"}, True),
+        (EvidenceKind.TDX, {"rtmr1": "aa"}, False),
+        (EvidenceKind.TDX, {"rtmr0": "aa", "rtmr3": "aa"}, False),
+        (EvidenceKind.TDX, {}, False),
+        (EvidenceKind.TPM_VM, {"pcr4": "aa", "pcr9": "aa"}, True),
+        (EvidenceKind.TPM_VM, {"pcr4_sha384": "aa", "pcr9_sha384": "aa"}, True),
+        (EvidenceKind.TPM_VM, {"pcr4": "aa", "pcr7": "aa"}, False),
+        (EvidenceKind.TPM_VM, {"pcr11": "aa", "pcr14": "aa"}, False),
+        (EvidenceKind.TPM_VM, {}, False),
+    ],
+)
+def test_the_operators_own_kernel_under_the_agreed_firmware(
+    kind: EvidenceKind, registers: dict[str, str], passes: bool
+) -> None:
+    assert (boot_code(kind, registers) is None) == passes
+
+
+@pytest.mark.parametrize("name", ["pcr16", "pcr23", "pcr19_sha384"])
+def test_a_register_that_anybody_in_the_machine_can_set_cannot_be_asked_for(name: str) -> None:
+    with pytest.raises(ValueError, match="proves nothing"):
+        boot_code(EvidenceKind.TPM_VM, {"pcr4": "aa", "pcr9": "aa", name: "aa"})
+
+
+def test_a_lent_key_does_not_excuse_a_chip_that_is_not_enrolled(
+    verify: Verify, enclave: AcceptedEnclave
+) -> None:
+    listed = changed_enclave(
+        enclave, csp_ids=frozenset({VLEK.csp_id}), chip_ids=frozenset({"ab" * 64})
+    )
+    assert code_of(verify(VLEK), listed) is Code.APPRAISAL_PLATFORM
+    any_chip = changed_enclave(listed, chip_ids=None)
+    appraise(verify(VLEK), accepted=[any_chip], host_data=HOST_DATA)

@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealtune.attestation.anchors import Product, RootUse, TrustAnchors, amd_anchors
-from sealtune.attestation.endorsements import NO_ENDORSEMENTS
+from sealtune.attestation.endorsements import (
+    NO_ENDORSEMENTS,
+    Endorsement,
+    Endorsements,
+    EndorsementType,
+)
 from sealtune.attestation.evidence import Evidence
 from sealtune.attestation.snp_endorsement import (
     AMD_OID,
@@ -536,3 +541,36 @@ def test_errors_are_of_the_family_that_says_who_must_act(
         )
     with pytest.raises(FormatError):
         verified(mock_amd, dataclasses.replace(evidence, report=b""), now)
+
+
+# -- bytes that nobody reads -----------------------------------------------------------------------
+
+
+def test_a_part_that_snp_evidence_does_not_have_is_refused(
+    mock_amd: MockAmd, evidence: Evidence, now: datetime
+) -> None:
+    smuggling = dataclasses.replace(evidence, parts={"smuggled": bytes(1000)})
+    assert refusal_of(mock_amd, smuggling, now) is Code.EVIDENCE_MALFORMED
+
+
+def test_a_certificate_that_is_not_of_the_chain_is_refused(
+    mock_amd: MockAmd, evidence: Evidence, now: datetime
+) -> None:
+    vcek, ask, ark = evidence.certificates
+    known = Endorsements(
+        items=tuple(
+            Endorsement(type=EndorsementType.X509_CERTIFICATE, data=data) for data in (ask, ark)
+        )
+    )
+    other = mock_amd.intermediate(Product.MILAN, signer=Signer.VCEK)
+    smuggling = dataclasses.replace(evidence, certificates=(vcek, other))
+    with pytest.raises(FormatError) as refusal:
+        verify_evidence(
+            smuggling,
+            report_data=REPORT_DATA,
+            anchors=mock_amd.anchors(),
+            endorsements=known,
+            now=now,
+            steps=Steps(),
+        )
+    assert refusal.value.code is Code.EVIDENCE_MALFORMED

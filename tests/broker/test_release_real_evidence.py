@@ -374,3 +374,17 @@ def test_the_log_names_the_platform(stage: Stage) -> None:
 def test_time_moves_within_the_window(stage: Stage) -> None:
     stage.clock.advance(3600)
     assert stage.ask().run == "new"
+
+
+def test_copied_evidence_does_not_buy_the_verification_of_devices(
+    shared_dir: Path, amd: MockAmd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can send public evidence; what is not fresh must be cheap to refuse."""
+    recorded = _composite(shared_dir / "vectors")
+    junk = dataclasses.replace(recorded.evidence.devices[0], report=bytes(4000))
+    many = dataclasses.replace(recorded.evidence, devices=(junk,) * 20)
+    for stage in _stage(recorded, amd, tmp_path, monkeypatch):
+        # Not fresh: no device is looked at, or junk would be the complaint.
+        assert stage.refusal(worker=WorkerSecrets.generate(), evidence=many) is Code.FRESHNESS
+        # Fresh, but its devices were asked something else.
+        assert stage.refusal(evidence=many) is Code.FRESHNESS

@@ -309,11 +309,11 @@ def test_no_change_is_silent(agreement: Agreement, data: st.DataObject) -> None:
 
 # -- enclaves of every kind ------------------------------------------------------------------------
 
-TDX = {
+TDX: Document = {
     "name": "rented",
     "kind": "tdx",
     "measurements": ["aa" * 48],
-    "registers": {"rtmr1": ["bb" * 48]},
+    "registers": {"rtmr0": ["aa" * 48], "rtmr1": ["bb" * 48], "rtmr2": ["cc" * 48]},
     "tcb_statuses": ["UpToDate"],
     "platform_ids": ["cc" * 16],
     "endorsements_max_age_days": 30,
@@ -321,13 +321,20 @@ TDX = {
     "denied_advisories": ["INTEL-SA-00837"],
 }
 
+BOOT = {name: TDX["registers"][name] for name in ("rtmr1", "rtmr2")}
+
 
 @pytest.mark.parametrize(
     ("field", "value", "more", "words"),
     [
-        ("registers", {"rtmr1": ["bb" * 48, "dd" * 48]}, True, "register rtmr1 of enclave rented"),
-        ("registers", {"rtmr1": ["bb" * 48], "rtmr2": ["ee" * 48]}, False, "must have"),
-        ("registers", {}, True, "may have anything in its register rtmr1"),
+        (
+            "registers",
+            {**TDX["registers"], "rtmr1": ["bb" * 48, "dd" * 48]},
+            True,
+            "register rtmr1",
+        ),
+        ("registers", {**TDX["registers"], "rtmr3": ["ee" * 48]}, False, "must have"),
+        ("registers", BOOT, True, "may have anything in its register rtmr0"),
         ("tcb_statuses", ["UpToDate", "OutOfDate"], True, "that Intel calls OutOfDate"),
         ("platform_ids", [], True, "may run on any platform"),
         ("platform_ids", ["dd" * 16, "cc" * 16], True, "may run on platforms"),

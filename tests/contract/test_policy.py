@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,10 @@ def test_what_is_printed_for_a_contract_is_what_is_shown(name: str) -> None:
     for kind, digits in MEASUREMENT_DIGITS.items():
         head = f'kind = "{kind}"\n# Put the measurements of your image here:\nmeasurements = []'
         text = text.replace(head, f'kind = "{kind}"\nmeasurements = ["{"5e" * (digits // 2)}"]')
+    text = re.sub(r"^((?:rtmr|pcr)[0-9]+) = \[\]$", r'\1 = ["aa"]', text, flags=re.MULTILINE)
     parsed = parse_policy(text.encode(), what="printed")
-    without = [entry.model_copy(update={"measurements": ()}) for entry in parsed.enclaves]
+    nothing = {"measurements": (), "registers": {}}
+    without = [entry.model_copy(update=nothing) for entry in parsed.enclaves]
     assert tuple(without) == preset(name).enclaves
 
 

@@ -14,25 +14,7 @@ from sealtune.errors import Code
 
 def azure_rules(vtpm: VtpmClaims, enclave: AcceptedEnclave) -> tuple[RuleResult, ...]:
     """Return every rule's result, in the order of spec/attestation §15.5."""
-    return (_tenant(enclave), _vtpm_present(vtpm), _secure_boot(vtpm, enclave))
-
-
-def _tenant(enclave: AcceptedEnclave) -> RuleResult:
-    # The launch measurement is Microsoft's paravisor and the same for every customer. Without a
-    # register, any VM that anybody runs at Azure would do.
-    asked = any(name.startswith("pcr") for name in enclave.registers)
-    if enclave.measurements is None:
-        reason = "ANY system is accepted under this paravisor"
-    elif asked:
-        reason = "registers of the vTPM are asked for"
-    else:
-        reason = "no register of the vTPM is asked for: any tenant's system would pass"
-    return rule_result(
-        "tenant",
-        passed=asked or enclave.measurements is None,
-        reason=reason,
-        code=Code.APPRAISAL_REGISTER,
-    )
+    return (_vtpm_present(vtpm), _secure_boot(vtpm, enclave))
 
 
 def _vtpm_present(vtpm: VtpmClaims) -> RuleResult:

@@ -341,6 +341,10 @@ def select_dcap(
         try:
             return _verified(data, pck=pck, now=now)
         except SealtuneError as refusal:
+            # A revocation does not expire: an older set that does not know of it yet is no way
+            # around it.
+            if refusal.code is Code.EVIDENCE_REVOKED:
+                raise
             refusals.append(refusal)
     raise refusals[0]
 

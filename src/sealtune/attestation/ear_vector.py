@@ -67,7 +67,7 @@ _FAILED: Final[Mapping[str, tuple[Aspect, int]]] = {
     "memory": (Aspect.RUNTIME, _CONTRAINDICATED),
     "measurement": (Aspect.EXECUTABLES, _UNRECOGNIZED_EXECUTABLES),
     "registers": (Aspect.EXECUTABLES, _UNRECOGNIZED_EXECUTABLES),
-    "tenant": (Aspect.EXECUTABLES, _UNRECOGNIZED_EXECUTABLES),
+    "boot": (Aspect.EXECUTABLES, _UNRECOGNIZED_EXECUTABLES),
     "isv-prod-id": (Aspect.EXECUTABLES, _UNRECOGNIZED_EXECUTABLES),
     "isv-svn": (Aspect.EXECUTABLES, _UNSAFE),
     "identity": (Aspect.INSTANCE, _UNRECOGNIZED),
@@ -103,13 +103,15 @@ def machine_vector(result: AttestationResult, enclave: AcceptedEnclave) -> Vecto
     if result.insecure:
         return insecure_vector()
     is_tpm = enclave.kind is EvidenceKind.TPM_VM
-    measured = enclave.measurements is not None and (not is_tpm or bool(enclave.registers))
+    # Accepted though nobody said which: a relying party that reads only the status must not take
+    # that for approval.
+    measured = enclave.measurements is not None
     return _vector(
         {
             # A virtual machine's TPM is made by the hypervisor: no word on hardware.
             Aspect.HARDWARE: NO_CLAIM if is_tpm else _hardware(result.claims),
             Aspect.CONFIGURATION: _AFFIRMED if _asks_configuration(result) else NO_CLAIM,
-            Aspect.EXECUTABLES: _BOOTED_AS_APPROVED if measured else NO_CLAIM,
+            Aspect.EXECUTABLES: _BOOTED_AS_APPROVED if measured else _UNRECOGNIZED_EXECUTABLES,
             # Accepted all the same, so a warning: isolated from other machines, not from operators.
             Aspect.RUNTIME: _AFFIRMED if result.claims.memory_protected else _UNSAFE,
             Aspect.INSTANCE: _AFFIRMED if _enrolled(enclave, result.claims) else NO_CLAIM,

@@ -41,7 +41,7 @@ from sealtune.errors import (
 # Evidence whose bytes show report_data as it was given, so that devices can be compared with it.
 _SHOWS_REPORT_DATA = frozenset({EvidenceKind.SEV_SNP, EvidenceKind.TDX, EvidenceKind.SGX})
 # A policy's own way to accept whatever was launched; a contract has none.
-_ANY_MEASUREMENT = ("measurement", "tenant", "secure-boot")
+_ANY_MEASUREMENT = ("measurement", "boot", "secure-boot")
 
 
 class Verdict(StrEnum):

@@ -61,7 +61,7 @@ _UNASKED: Final[Mapping[str, str]] = MappingProxyType(
         "tee-tcb-svn": "any TDX module that Intel's TCB levels accept",
         "isv-prod-id": "any product of any signer is accepted",
         "isv-svn": "any security version of the enclave is accepted",
-        "tenant": "any tenant's system is accepted under Microsoft's paravisor",
+        "boot": "any system is accepted above the firmware",
         "secure-boot": "not required",
         "attestation-key": "any key is accepted",
     }

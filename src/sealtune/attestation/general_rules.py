@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 
+from sealtune.attestation.anchors import RootUse
 from sealtune.attestation.evidence import EvidenceKind
-from sealtune.attestation.reference import AcceptedEnclave
+from sealtune.attestation.reference import AcceptedEnclave, missing_boot_registers
 from sealtune.attestation.result import RuleResult, rule_result
 from sealtune.attestation.verified import VerifiedEvidence
 from sealtune.errors import Code
@@ -27,6 +28,7 @@ def last_rules(
     """Return what is asked of the software that was launched."""
     return (
         _measurement(verified, enclave),
+        boot_rule(enclave),
         _registers(verified, enclave),
         _host_data(verified, enclave, host_data),
     )
@@ -40,7 +42,9 @@ def _root(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> RuleResult:
         reason = "INSECURE: accepts evidence under the contract's mock root and no other"
     else:
         passed = not verified.insecure
-        reason = f"root of {verified.root.vendor}, hardware is required"
+        is_tpm = verified.root.use is RootUse.TPM
+        what = "which vouches for no hardware" if is_tpm else "hardware is required"
+        reason = f"root of {verified.root.vendor}, {what}"
     return rule_result("root", passed=passed, reason=reason, code=Code.APPRAISAL_INSECURE)
 
 
@@ -74,16 +78,27 @@ def _measurement(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> RuleRe
     if enclave.measurements is None:
         passed, reason = True, f"ANY measurement is accepted: {verified.measurement}"
     elif enclave.kind is EvidenceKind.TPM_VM:
-        # A TPM has no launch measurement. Without a register that is asked for, any machine with a
-        # TPM would do.
-        passed = bool(enclave.registers)
-        reason = "a TPM measures into registers" if passed else "no register is asked for"
+        passed, reason = True, "a TPM has none: it measures into registers"
     else:
         # No measurement listed accepts none.
         passed = verified.measurement in enclave.measurements
         which = "is" if passed else "is not"
         reason = f"{verified.measurement} {which} a measurement of {enclave.name}"
     return rule_result("measurement", passed=passed, reason=reason, code=Code.APPRAISAL_MEASUREMENT)
+
+
+def boot_rule(enclave: AcceptedEnclave) -> RuleResult:
+    """Return whether `enclave` says what boots above the firmware, where nothing else does."""
+    # spec/attestation §7.2: where the launch measurement is the firmware's alone, what it booted
+    # must be asked for, or the operator's own kernel would pass under the agreed firmware.
+    missing = missing_boot_registers(enclave.kind, enclave.registers)
+    if enclave.measurements is None:
+        passed, reason = True, "ANY system is accepted above the firmware"
+    else:
+        passed = not missing
+        reason = f"any kernel would do: {' and '.join(missing)} not asked for"
+        reason = "what booted is measured and asked for" if passed else reason
+    return rule_result("boot", passed=passed, reason=reason, code=Code.APPRAISAL_REGISTER)
 
 
 def _registers(verified: VerifiedEvidence, enclave: AcceptedEnclave) -> RuleResult:

@@ -7,7 +7,7 @@ AcceptedEnclave, what one family of hardware has in its terms.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sealtune.attestation.evidence import DEVICE_KINDS, EvidenceKind
@@ -16,6 +16,8 @@ from sealtune.core.digest import Digest
 
 _HEX = re.compile(r"[0-9a-f]{2,256}")
 _REGISTER = re.compile(r"[a-z][a-z0-9_]{1,31}")
+# PCRs 16 to 23 can be reset and extended anew by whoever runs in the machine.
+_RESETTABLE = re.compile(r"pcr(?:1[6-9]|2[0-3])(?:_[a-z0-9]+)?")
 _CHIP_ID = re.compile(r"[0-9a-f]{128}")
 _AK_DIGEST = re.compile(r"[0-9a-f]{64}")
 _ADVISORY = re.compile(r"[A-Z0-9][A-Z0-9-]{1,63}")
@@ -69,11 +71,26 @@ MEASUREMENT_DIGITS: Mapping[EvidenceKind, int] = {
     EvidenceKind.NITRO: 96,
     EvidenceKind.TPM_VM: 0,
 }
+# What was measured of the boot above the firmware. The launch measurement of these kinds is the
+# firmware's (Azure: the paravisor's, the same for every tenant), so without these any kernel that
+# the operator likes would pass under it.
+BOOT_REGISTERS: Mapping[EvidenceKind, tuple[str, ...]] = {
+    EvidenceKind.TDX: ("rtmr1", "rtmr2"),
+    EvidenceKind.AZURE_SNP: ("pcr4", "pcr9"),
+    EvidenceKind.AZURE_TDX: ("pcr4", "pcr9"),
+    EvidenceKind.TPM_VM: ("pcr4", "pcr9"),
+}
 SNP_KINDS = frozenset({EvidenceKind.SEV_SNP, EvidenceKind.AZURE_SNP})
 DCAP_KINDS = frozenset({EvidenceKind.TDX, EvidenceKind.SGX, EvidenceKind.AZURE_TDX})
 TPM_KINDS = frozenset({EvidenceKind.TPM_VM})
 # Kinds whose evidence has a field that the launcher fixes and that can carry the contract.
 LAUNCH_BOUND_KINDS = frozenset({EvidenceKind.SEV_SNP, EvidenceKind.TDX, EvidenceKind.SGX})
+
+
+def missing_boot_registers(kind: EvidenceKind, registers: Iterable[str]) -> tuple[str, ...]:
+    """Return the boot registers of `kind` that `registers` names in no bank."""
+    asked = {name.partition("_")[0] for name in registers}
+    return tuple(name for name in BOOT_REGISTERS.get(kind, ()) if name not in asked)
 
 
 def tcb_components(generation: Generation) -> tuple[str, ...]:
@@ -265,6 +282,10 @@ class AcceptedEnclave:
             )
         for name, values in self.registers.items():
             _require(bool(_REGISTER.fullmatch(name)), f"no register is called {name!r}")
+            _require(
+                not _RESETTABLE.fullmatch(name),
+                f"register {name} can be set by whoever runs in the machine: it proves nothing",
+            )
             _require(
                 bool(values) and all(_HEX.fullmatch(value) for value in values),
                 f"register {name} needs values in lower-case hexadecimal",

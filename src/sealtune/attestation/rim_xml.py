@@ -21,7 +21,8 @@ from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 XML_BYTES_MAX = 256 * KIB  # 10x the largest RIM
 _ELEMENTS_MAX = 1024  # 10x a RIM's
 _ATTRIBUTES_MAX = 64  # 3x the most in an element of a RIM
-_NAMESPACES_MAX = 16
+_NAMESPACES_MAX = 16  # in force in one place
+_DECLARATIONS_MAX = 64  # 10x a RIM's
 _DIGEST_BYTES, _SIGNATURE_BYTES = 48, 96
 _DS = "{http://www.w3.org/2000/09/xmldsig#}"
 _XML_ATTRIBUTE = "{http://www.w3.org/XML/1998/namespace}"
@@ -76,6 +77,10 @@ def parse_xml(data: bytes) -> etree._Element:
     # drops from what is signed and which cut texts in two; no CDATA, no instructions.
     if b"<!" in data or b"<?" in body:
         raise _malformed("a DTD, comment, CDATA section or processing instruction")
+    # One prefix declared at each of 250 levels is one namespace for each element below, found on a
+    # walk past all of them.
+    if data.count(b"xmlns") > _DECLARATIONS_MAX:
+        raise _malformed("too many namespaces")
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,

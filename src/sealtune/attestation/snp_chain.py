@@ -14,7 +14,7 @@ from sealtune.attestation.endorsements import Endorsements, EndorsementType
 from sealtune.attestation.snp_endorsement import HWID_BYTES, VekIdentity, read_vek_identity
 from sealtune.attestation.snp_report import Signer, SnpReport, decode_tcb, product_of
 from sealtune.crypto.x509 import Certificate, parse_certificate, verify_issued
-from sealtune.errors import Code, SealtuneError, VerificationError
+from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 
 CHAIN_LENGTH: Final = 3
 _KDS: Final = "https://kdsintf.amd.com"
@@ -52,7 +52,13 @@ def complete_chain(
         lambda candidate: _is_anchor(candidate, anchors),
         remedy=_chain_remedy(report.signer, vek.issuer_cn),
     )
-    return (vek.raw, intermediate.raw, ark.raw)
+    chain = (vek.raw, intermediate.raw, ark.raw)
+    if not set(certificates) <= set(chain):
+        # Bytes that nobody reads are a second spelling of the same evidence, or a place to smuggle.
+        raise FormatError(
+            Code.EVIDENCE_MALFORMED, "SNP evidence: a certificate that is not of its chain"
+        )
+    return chain
 
 
 def _readable(items: tuple[bytes, ...]) -> Iterator[Certificate]:

@@ -136,8 +136,13 @@ def _platform(claims: SnpClaims, terms: SnpTerms) -> RuleResult:
 
 def _identity(claims: SnpClaims, terms: SnpTerms) -> RuleResult:
     if claims.signer is Signer.VLEK:
-        passed = claims.csp_id in terms.csp_ids
+        # A lent key says nothing of the chip, but the report does: where chips are enrolled, this
+        # one must be too, or `chip_ids` would bind only those who use their chip's own key.
+        chip = claims.report.chip_id.hex()
+        enrolled = terms.chip_ids is None or chip in terms.chip_ids
+        passed = claims.csp_id in terms.csp_ids and enrolled
         reason = f"VLEK lent to {claims.csp_id}, accepted are {sorted(terms.csp_ids)}"
+        reason += "" if enrolled else f"; chip {chip} is not enrolled"
     elif terms.chip_ids is None:
         passed, reason = True, "any chip is accepted"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from sealtune.attestation.verifiers.nitro import verify_nitro
 from sealtune.attestation.verifiers.nvidia import verify_nvidia
 from sealtune.attestation.verifiers.snp import verify_snp
 from sealtune.attestation.verifiers.tpm import verify_tpm
-from sealtune.errors import Code, FormatError, FreshnessError
+from sealtune.errors import Code, FormatError, FreshnessError, VerificationError
 
 
 class _Verifier(Protocol):
@@ -45,6 +46,7 @@ _VERIFIERS: dict[EvidenceKind, _Verifier] = {
     EvidenceKind.NVIDIA_GPU: verify_nvidia,
     EvidenceKind.NVIDIA_SWITCH: verify_nvidia,
 }
+_REQUEST_NONCE = slice(4, 36)  # spec/attestation §16.1
 _QUOTED_BY_TPM = frozenset({EvidenceKind.AZURE_SNP, EvidenceKind.AZURE_TDX, EvidenceKind.TPM_VM})
 
 
@@ -68,19 +70,8 @@ def authenticate_evidence(
         AppraisalError: the hardware itself says that this is no protected guest.
         ValueError: `now` has no time zone.
     """
-    if now.tzinfo is None:
-        raise ValueError("a time without zone is ambiguous")
-    verifier = _VERIFIERS.get(evidence.kind)
-    if verifier is None:
-        raise FormatError(Code.EVIDENCE_KIND, "evidence of a kind that nobody here verifies")
-    machine = verifier(evidence, anchors=anchors, endorsements=endorsements, now=now, steps=steps)
-    devices = tuple(
-        authenticate_evidence(
-            device, anchors=anchors, endorsements=endorsements, now=now, steps=steps
-        )
-        for device in evidence.devices
-    )
-    return dataclasses.replace(machine, devices=devices) if devices else machine
+    verify = _Authenticator(anchors=anchors, endorsements=endorsements, now=now, steps=steps)
+    return verify.with_devices(verify.machine(evidence), evidence.devices)
 
 
 def verify_evidence(
@@ -103,11 +94,54 @@ def verify_evidence(
     """
     if len(report_data) != REPORT_DATA_BYTES:
         raise ValueError(f"report_data has {REPORT_DATA_BYTES} bytes")
-    authentic = authenticate_evidence(
-        evidence, anchors=anchors, endorsements=endorsements, now=now, steps=steps
-    )
+    verify = _Authenticator(anchors=anchors, endorsements=endorsements, now=now, steps=steps)
+    machine = verify.machine(evidence)
+    # Before its devices: evidence that anybody could have copied from somewhere must not buy the
+    # verification of thirty devices.
+    _require_fresh(machine, report_data)
+    for device in evidence.devices:
+        _require_asked(device, report_data)
+    authentic = verify.with_devices(machine, evidence.devices)
     # spec/attestation §5.5: last, so that this failure means "genuine, but not the answer to us".
     return require_fresh(authentic, report_data=report_data, steps=steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Authenticator:
+    """What each piece of one message's evidence is verified with."""
+
+    anchors: TrustAnchors
+    endorsements: Endorsements
+    now: datetime
+    steps: Steps
+
+    def machine(self, evidence: Evidence) -> AuthenticEvidence:
+        """Verify `evidence` without its devices."""
+        if self.now.tzinfo is None:
+            raise ValueError("a time without zone is ambiguous")
+        verifier = _VERIFIERS.get(evidence.kind)
+        if verifier is None:
+            raise FormatError(Code.EVIDENCE_KIND, "evidence of a kind that nobody here verifies")
+        return verifier(
+            evidence,
+            anchors=self.anchors,
+            endorsements=self.endorsements,
+            now=self.now,
+            steps=self.steps,
+        )
+
+    def with_devices(
+        self, machine: AuthenticEvidence, devices: tuple[Evidence, ...]
+    ) -> AuthenticEvidence:
+        """Return `machine` with each of its `devices`, verified."""
+        if not devices:
+            return machine
+        if len({device.certificates[:1] for device in devices}) < len(devices):
+            # By the leaf, before any is verified; by the device's own key once they are.
+            raise VerificationError(
+                Code.DEVICE_DUPLICATE, "two devices with one certificate: one stands for several"
+            )
+        return dataclasses.replace(machine, devices=tuple(map(self.machine, devices)))
 
 
 def require_fresh(
@@ -141,6 +175,14 @@ def expected_freshness(kind: EvidenceKind, report_data: bytes) -> bytes:
     if kind in DEVICE_KINDS:
         return device_challenge(report_data)
     return tpm_challenge(report_data) if kind in _QUOTED_BY_TPM else report_data
+
+
+def _require_asked(device: Evidence, report_data: bytes) -> None:
+    # Read from where the device signs it, and compared again once that signature holds.
+    if not hmac.compare_digest(device.report[_REQUEST_NONCE], device_challenge(report_data)):
+        raise FreshnessError(
+            Code.FRESHNESS, f"{device.kind}: does not bind this challenge, key and contract"
+        )
 
 
 def _require_fresh(authentic: AuthenticEvidence, report_data: bytes) -> None:

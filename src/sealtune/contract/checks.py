@@ -17,6 +17,7 @@ from sealtune.attestation.reference import (
     POLICY_REQUIREMENTS,
     SNP_KINDS,
     TPM_KINDS,
+    missing_boot_registers,
     tcb_components,
 )
 from sealtune.contract.problems import nearest
@@ -235,9 +236,12 @@ def _check_kind(place: str, enclave: Enclave) -> None:
             for field in fields:
                 if _given(enclave, field):
                     raise problem(f"{place}.{field}", f"{enclave.kind} has no such thing")
-    measured = "registers" if enclave.kind in TPM_KINDS else "measurements"
-    if not getattr(enclave, measured):
-        raise problem(f"{place}.{measured}", f"an enclave of {enclave.kind} needs at least one")
+    if not enclave.measurements and enclave.kind not in TPM_KINDS:
+        raise problem(f"{place}.measurements", f"an enclave of {enclave.kind} needs at least one")
+    if missing := missing_boot_registers(enclave.kind, enclave.registers):
+        # spec/contract §3.5.1: the launch measurement is the firmware's alone.
+        reason = f"an enclave of {enclave.kind} needs {' and '.join(missing)}: what it booted"
+        raise problem(f"{place}.registers", reason)
 
 
 def _given(enclave: Enclave, field: str) -> bool:

@@ -20,8 +20,10 @@ from sealtune.contract.checks import check_enclaves
 from sealtune.contract.enclave import Enclave
 from sealtune.contract.fields import Section
 from sealtune.contract.problems import field_problems
-from sealtune.core.limits import CONTRACT_ENCLAVES_MAX
+from sealtune.core.limits import CONTRACT_ENCLAVES_MAX, POLICY_BYTES_MAX
 from sealtune.errors import Code, FormatError, SealtuneError
+
+_DOTS_MAX = 256  # in one line; versions of 50 drivers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +50,12 @@ def parse_policy(data: bytes, *, what: str) -> Policy:
     """Return the policy that the TOML text `data` holds.
 
     Raises:
-        FormatError: not TOML, or an entry is none that a contract could have; names the place.
+        FormatError: larger than 64 KiB, not TOML, nested too deep, or an entry is none that a
+            contract could have; names the place.
     """
+    text = _toml_as_json(data, what=what)
     try:
-        document = tomllib.loads(data.decode())
-    except UnicodeDecodeError:
-        raise FormatError(Code.CONTRACT_MALFORMED, f"{what}: not UTF-8 text") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FormatError(Code.CONTRACT_MALFORMED, f"{what}: not TOML: {error}") from None
-    try:
-        # As JSON, for there a strict model takes lists for tuples; a date becomes text and is then
-        # refused by the field that has it.
-        parsed = _PolicyFile.model_validate_json(json.dumps(document, default=str))
+        parsed = _PolicyFile.model_validate_json(text)
     except ValidationError as error:
         raise field_problems(
             error, model=_PolicyFile, what=what, code=Code.CONTRACT_FIELD
@@ -69,3 +65,20 @@ def parse_policy(data: bytes, *, what: str) -> Policy:
     except SealtuneError as error:
         raise type(error)(error.code, f"{what}: {error.message}", remedy=error.remedy) from None
     return Policy(name=what, enclaves=parsed.enclaves, any_measurement=False)
+
+
+def _toml_as_json(data: bytes, *, what: str) -> str:
+    if len(data) > POLICY_BYTES_MAX:
+        raise FormatError(Code.LIMIT_EXCEEDED, f"{what}: larger than {POLICY_BYTES_MAX} bytes")
+    # A key with as many dots as fit costs the library seconds.
+    if any(line.count(b".") > _DOTS_MAX for line in data.split(b"\n")):
+        raise FormatError(Code.LIMIT_EXCEEDED, f"{what}: too many dots in one line")
+    try:
+        # As JSON, for there a strict model takes lists for tuples; a date becomes text and is then
+        # refused by the field that has it.
+        return json.dumps(tomllib.loads(data.decode()), default=str)
+    except UnicodeDecodeError:
+        raise FormatError(Code.CONTRACT_MALFORMED, f"{what}: not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        # Not only `TOMLDecodeError`: a number of 5000 digits is another `ValueError`.
+        raise FormatError(Code.CONTRACT_MALFORMED, f"{what}: not TOML: {error}") from None

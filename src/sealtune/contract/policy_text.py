@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sealtune.attestation.reference import BOOT_REGISTERS
 from sealtune.contract.checks import family_fields
 from sealtune.contract.enclave import Enclave
 from sealtune.contract.policy import Policy
@@ -69,6 +70,9 @@ def _entry_toml(policy: Policy, enclave: Enclave) -> str:
         value, comment = document[field], f"# {NOTES[field].reason}"
         if field == "measurements" and policy.any_measurement:
             lines += ["# Put the measurements of your image here:", "measurements = []"]
+        elif field == "registers" and policy.any_measurement and enclave.kind in BOOT_REGISTERS:
+            tables += ["", "# What is booted above the firmware:", "[enclaves.registers]"]
+            tables += [f"{name} = []" for name in BOOT_REGISTERS[enclave.kind]]
         elif isinstance(value, dict) and value:
             tables += _tables(field, value, comment)
         elif field == "devices" or value in (None, {}):

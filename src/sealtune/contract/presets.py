@@ -18,7 +18,7 @@ from sealtune.attestation.snp_report import Generation
 from sealtune.contract.enclave import Enclave, TcbComponent
 from sealtune.contract.policy import Policy, parse_policy
 from sealtune.core.files import read_bounded
-from sealtune.core.limits import CONTRACT_BYTES_MAX
+from sealtune.core.limits import POLICY_BYTES_MAX
 from sealtune.errors import Code, ConfigError
 
 
@@ -222,7 +222,7 @@ def find_policy(name: str) -> Policy:
     path = Path(name)
     if name in _PRESETS or not path.exists():
         return preset(name)
-    return parse_policy(read_bounded(path, limit=CONTRACT_BYTES_MAX, what="policy"), what=name)
+    return parse_policy(read_bounded(path, limit=POLICY_BYTES_MAX, what="policy"), what=name)
 
 
 def preset(name: str) -> Policy:

@@ -18,7 +18,12 @@ from typing import Any
 
 from sealtune.attestation.dcap_endorsements import compose_dcap, parse_dcap
 from sealtune.attestation.dcap_quote import parse_quote
-from sealtune.attestation.dcap_tcb import TcbInfo, parse_qe_identity, parse_tcb_info
+from sealtune.attestation.dcap_tcb import (
+    TCB_DOCUMENT_BYTES_MAX,
+    TcbInfo,
+    parse_qe_identity,
+    parse_tcb_info,
+)
 from sealtune.attestation.endorsements import Endorsement, Endorsements, EndorsementType
 from sealtune.attestation.evidence import Evidence
 from sealtune.attestation.forms.octets import from_text
@@ -243,7 +248,7 @@ def _nearest_identity(pieces: _Pieces, info: TcbInfo) -> bytes | None:
 
 def _inner(body: bytes, name: str) -> bytes:
     # Spelled again, for choosing only: what is verified is cut from the bytes as they came.
-    value = parse_foreign_json(body, limit=ENDORSEMENT_BYTES_MAX, what=name)
+    value = parse_foreign_json(body, limit=TCB_DOCUMENT_BYTES_MAX, what=name)
     return json.dumps(value[name]).encode()
 
 

@@ -11,7 +11,7 @@ import re
 
 from sealtune.errors import Code, FormatError
 
-_SPACE = re.compile(rb"\s+")
+_SPACE = b" \t\n\r\x0b\x0c"
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 
@@ -26,7 +26,7 @@ def from_text(data: bytes) -> bytes | None:
 
     Text that could be either is hexadecimal.
     """
-    text = _SPACE.sub(b"", data).removeprefix(b"0x")
+    text = data.translate(None, _SPACE).removeprefix(b"0x")
     if not text:
         return None
     if len(text) % 2 == 0 and _HEX.fullmatch(text):

@@ -11,7 +11,7 @@ from sealtune.attestation.forms.octets import from_text, malformed
 from sealtune.attestation.quote_header import quote_kind
 from sealtune.attestation.snp_report import REPORT_BYTES
 from sealtune.core.canonical import parse_foreign_json, parse_json
-from sealtune.core.limits import FOREIGN_EVIDENCE_BYTES_MAX
+from sealtune.core.limits import FOREIGN_EVIDENCE_BYTES_MAX, FOREIGN_EVIDENCE_MARKS_MAX
 from sealtune.errors import Code, FormatError
 
 _HCL_MAGIC = b"HCLA"
@@ -57,7 +57,9 @@ def _read(data: bytes, *, kind: EvidenceKind | None, what: str) -> tuple[Evidenc
 
 
 def _from_json(data: bytes, *, what: str) -> tuple[Evidence, ...]:
-    value = parse_foreign_json(data, limit=FOREIGN_EVIDENCE_BYTES_MAX, what=what)
+    value = parse_foreign_json(
+        data, limit=FOREIGN_EVIDENCE_BYTES_MAX, marks=FOREIGN_EVIDENCE_MARKS_MAX, what=what
+    )
     if isinstance(value, dict) and value.keys() >= OUR_MEMBERS:
         # Our own is strict about names and numbers; others write 64 bits as a number.
         value = parse_json(data, limit=FOREIGN_EVIDENCE_BYTES_MAX, what=what)
@@ -79,7 +81,7 @@ def _machine(value: dict[str, object]) -> Evidence | None:
     additional = value.get("additional_evidence")
     if machine is None or not additional:
         return machine
-    text = additional.encode() if isinstance(additional, str) else b""
+    text = additional.encode("utf-8", "replace") if isinstance(additional, str) else b""
     more = parse_foreign_json(text, limit=FOREIGN_EVIDENCE_BYTES_MAX, what="additional evidence")
     listings = more.values() if isinstance(more, dict) else ()
     devices = [device for item in listings for device in devices_from_json(item) or ()]

@@ -14,6 +14,7 @@ from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.snp_authentic import authenticate_snp, snp_common_claims
 from sealtune.attestation.steps import Steps
 from sealtune.attestation.verified import AuthenticEvidence
+from sealtune.errors import Code, FormatError
 
 
 def verify_snp(
@@ -31,6 +32,10 @@ def verify_snp(
         VerificationError: a root that is not in `anchors`, a chain, signature or binding that does
             not hold, or a certificate that is not valid at `now`.
     """
+    if evidence.parts:
+        raise FormatError(
+            Code.EVIDENCE_MALFORMED, f"SNP evidence has no part {sorted(evidence.parts)[0]}"
+        )
     authentic = authenticate_snp(
         evidence.report,
         evidence.certificates,
