@@ -181,6 +181,19 @@ def test_a_revoked_platform(quote: MockQuote) -> None:
     assert mock_authentic(quote, pck_crl=others)
 
 
+def test_an_older_set_is_no_way_around_a_revocation() -> None:
+    mock, quote = mock_intel(), MockQuote()
+    listed = mock.crl(quote.pck.ca.common_name, revoked=(quote.pck.serial,))
+    newer = mock.endorsement(quote, pck_crl=listed)
+    info = {**mock.tcb_info(quote.pck, is_td=quote.is_td), "tcbEvaluationDataNumber": 1}
+    older = mock.endorsement(quote, tcb_info=info)
+    assert authentic(mock.evidence(quote), dcap_endorsements(older), NOW, anchors=mock.anchors())
+    for documents in ((newer, older), (older, newer)):
+        both = dcap_endorsements(*documents)
+        code = refusal(mock.evidence(quote), both, NOW, anchors=mock.anchors())
+        assert code is Code.EVIDENCE_REVOKED
+
+
 @pytest.mark.parametrize("name", [PckCa.PLATFORM.common_name, TCB_SIGNING_NAME, ROOT_NAME])
 def test_a_revoked_authority(name: str) -> None:
     mock = mock_intel()
