@@ -192,6 +192,11 @@ def entries(*parts: bytes) -> bytes:
     return der.encode(Tag.SEQUENCE, der.encode(Tag.SEQUENCE, der.encode_integer(1), *parts))
 
 
+def extension(number: int) -> bytes:
+    oid, nothing = der.encode_oid(f"1.2.{number}"), der.encode(Tag.OCTET_STRING)
+    return der.encode(Tag.SEQUENCE, oid, nothing)
+
+
 MOMENT = der.encode(Tag.UTC_TIME, b"260101000000Z")
 NOTHING, EMPTY = der.encode(Tag.NULL), der.encode(Tag.SEQUENCE)
 
@@ -208,6 +213,7 @@ NOTHING, EMPTY = der.encode(Tag.NULL), der.encode(Tag.SEQUENCE)
         ({5: entries(NOTHING)}, b""),
         ({5: entries(MOMENT, NOTHING)}, b""),
         ({5: entries(MOMENT, EMPTY, EMPTY)}, b""),
+        ({5: entries(MOMENT, der.encode(Tag.SEQUENCE, *map(extension, range(4))))}, b""),
         ({5: der.encode(Tag.SET)}, b""),
         ({}, der.encode(0xA1)),
         ({}, der.encode(0xA0)),
@@ -223,6 +229,7 @@ NOTHING, EMPTY = der.encode(Tag.NULL), der.encode(Tag.SEQUENCE)
         "entry-with-no-time",
         "entry-with-no-extensions",
         "entry-with-more",
+        "entry-with-four-extensions",
         "entries-a-set",
         "another-field",
         "extensions-empty",

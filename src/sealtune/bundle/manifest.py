@@ -19,6 +19,7 @@ from sealtune.core.limits import (
     BUNDLE_ENTRIES_MAX,
     BUNDLE_ENTRY_NAME_MAX,
     BUNDLE_MANIFEST_BYTES_MAX,
+    OWNED_JSON_MARKS_MAX,
     TENSOR_RANK_MAX,
 )
 from sealtune.crypto.stream import ciphertext_length
@@ -96,7 +97,12 @@ def parse_manifest(plaintext: bytes, *, body_length: int) -> Manifest:
         FormatError: another form, a name unsafe or used twice, a shape that does not give the
             length, or entries that do not fill the body.
     """
-    value = parse_json(plaintext, limit=BUNDLE_MANIFEST_BYTES_MAX, what="bundle manifest")
+    value = parse_json(
+        plaintext,
+        limit=BUNDLE_MANIFEST_BYTES_MAX,
+        marks=OWNED_JSON_MARKS_MAX,
+        what="bundle manifest",
+    )
     if not isinstance(value, dict) or value.keys() != {"entries", "facts"}:
         raise _malformed("not an object with exactly entries, facts")
     rows, facts = value["entries"], value["facts"]

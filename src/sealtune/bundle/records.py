@@ -17,7 +17,7 @@ from typing import Any
 from sealtune.bundle.parquet import iter_rows
 from sealtune.core.canonical import parse_json
 from sealtune.core.files import storage_errors
-from sealtune.core.limits import RECORD_BYTES_MAX, SHARD_BYTES
+from sealtune.core.limits import OWNED_JSON_MARKS_MAX, RECORD_BYTES_MAX, SHARD_BYTES
 from sealtune.errors import Code, FormatError
 
 Record = dict[str, Any]
@@ -108,7 +108,9 @@ def _iter_json_lines(path: Path) -> Iterator[tuple[Place, Record]]:
 
 def _object(place: Place, line: bytes) -> Record:
     try:
-        value = parse_json(line, limit=RECORD_BYTES_MAX, what=str(place))
+        value = parse_json(
+            line, limit=RECORD_BYTES_MAX, marks=OWNED_JSON_MARKS_MAX, what=str(place)
+        )
     except FormatError as error:
         # Each line is a text of its own: its only line has no number worth telling.
         message = error.message.replace("at line 1 column", "at column")

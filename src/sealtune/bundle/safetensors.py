@@ -18,7 +18,12 @@ from typing import Any
 from sealtune.bundle.dtypes import DTYPES
 from sealtune.core.canonical import parse_json
 from sealtune.core.files import storage_errors
-from sealtune.core.limits import MIB, SAFETENSORS_HEADER_BYTES_MAX, TENSOR_RANK_MAX
+from sealtune.core.limits import (
+    MIB,
+    OWNED_JSON_MARKS_MAX,
+    SAFETENSORS_HEADER_BYTES_MAX,
+    TENSOR_RANK_MAX,
+)
 from sealtune.errors import Code, FormatError
 
 _LENGTH = struct.Struct("<Q")
@@ -52,7 +57,10 @@ def read_safetensors(path: Path) -> tuple[Tensor, ...]:
         raise _malformed(path, "the header is longer than the file or than allowed")
     data = view[_LENGTH.size + length :]
     rows = parse_json(
-        bytes(view[_LENGTH.size : _LENGTH.size + length]), limit=length, what=f"{path}: header"
+        bytes(view[_LENGTH.size : _LENGTH.size + length]),
+        limit=length,
+        marks=OWNED_JSON_MARKS_MAX,
+        what=f"{path}: header",
     )
     if not isinstance(rows, dict):
         raise _malformed(path, "the header is no object")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from sealtune.errors import Code, FormatError
 
-_CHILDREN_MAX = 64  # 3x the extensions of a VCEK, the longest list in any certificate that we know
+CHILDREN_MAX = 64  # 3x the extensions of a VCEK, the longest list in any certificate that we know
 
 
 class Tag(enum.IntEnum):
@@ -45,7 +45,7 @@ class Element:
     content: bytes
     raw: bytes
 
-    def children(self, *, limit: int = _CHILDREN_MAX) -> tuple[Element, ...]:
+    def children(self, *, limit: int = CHILDREN_MAX) -> tuple[Element, ...]:
         """Return the elements in the content, at most `limit`.
 
         Raises:
@@ -227,22 +227,21 @@ def read_time(element: Element) -> datetime:
         FormatError: another tag or another form.
     """
     # RFC 5280 §4.1.2.5: whole seconds and `Z`, two digits of year for 1950-2049.
-    forms = {Tag.UTC_TIME: ("%y%m%d%H%M%SZ", 13), Tag.GENERALIZED_TIME: ("%Y%m%d%H%M%SZ", 15)}
-    for tag, (form, length) in forms.items():
-        if element.tag == tag and len(element.content) == length:
-            return _time(element.content, form, utc_time=tag == Tag.UTC_TIME)
+    if (element.tag, len(element.content)) in ((Tag.UTC_TIME, 13), (Tag.GENERALIZED_TIME, 15)):
+        return _time(element.content, utc_time=element.tag == Tag.UTC_TIME)
     raise _malformed("a time in another form than RFC 5280 demands")
 
 
-def _time(content: bytes, form: str, *, utc_time: bool) -> datetime:
+def _time(content: bytes, *, utc_time: bool) -> datetime:
     digits = content[:-1]
     if digits.isdigit() and content.endswith(b"Z"):
         text = content.decode("ascii")
-        # strptime puts 50-68 into 2050-2068; RFC 5280 puts them into 1950-1968.
+        # Two digits of 50 to 99 are the century before.
         if utc_time:
-            text, form = ("19" if text[:2] >= "50" else "20") + text, "%Y" + form[2:]
+            text = ("19" if text[:2] >= "50" else "20") + text
+        month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
         with contextlib.suppress(ValueError):
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
+            return datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=UTC)
     raise _malformed("a time that does not exist")
 
 

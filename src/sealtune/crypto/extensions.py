@@ -41,14 +41,16 @@ def _malformed(reason: str) -> FormatError:
     return FormatError(Code.CERTIFICATE_MALFORMED, f"extensions: {reason}")
 
 
-def read_extensions(listing: Element, *, understood: Set[str]) -> Mapping[str, Extension]:
+def read_extensions(
+    listing: Element, *, understood: Set[str], limit: int = der.CHILDREN_MAX
+) -> Mapping[str, Extension]:
     """Return the extensions in the SEQUENCE `listing` by their OIDs.
 
     Raises:
-        FormatError: one twice, or a critical one that is not among `understood`.
+        FormatError: more than `limit`, one twice, or a critical one that is not among `understood`.
     """
     extensions: dict[str, Extension] = {}
-    for item in der.expect(listing, Tag.SEQUENCE).children():
+    for item in der.expect(listing, Tag.SEQUENCE).children(limit=limit):
         parts = der.expect(item, Tag.SEQUENCE).children()
         if len(parts) not in (2, 3):
             raise _malformed("one with other than 2 or 3 fields")

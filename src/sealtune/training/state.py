@@ -19,7 +19,7 @@ from torch import nn
 
 from sealtune.core.canonical import canonical_json, parse_json
 from sealtune.core.digest import sha256_digest
-from sealtune.core.limits import MIB
+from sealtune.core.limits import MIB, OWNED_JSON_MARKS_MAX
 from sealtune.errors import Code, SealtuneError, TrainingError
 from sealtune.training.recipe import Recipe
 
@@ -136,7 +136,9 @@ def unpack_state(
 def _read(blob: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         tensors = safetensors.torch.load(blob)
-        header = parse_json(_header(blob), limit=64 * MIB, what="training checkpoint")
+        header = parse_json(
+            _header(blob), limit=64 * MIB, marks=OWNED_JSON_MARKS_MAX, what="training checkpoint"
+        )
         text = header["__metadata__"][_METADATA]
         metadata: dict[str, Any] = parse_json(text.encode(), limit=MIB, what="training checkpoint")
         return tensors, metadata

@@ -14,7 +14,7 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer
 
 from sealtune.core.canonical import parse_foreign_json
-from sealtune.core.limits import MODEL_FILE_BYTES_MAX
+from sealtune.core.limits import MODEL_FILE_BYTES_MAX, OWNED_JSON_MARKS_MAX
 from sealtune.errors import Code, FormatError, TrainingError
 
 _SPECIAL = (
@@ -97,7 +97,9 @@ def load_tokenizer(files: Mapping[str, bytes]) -> TextTokenizer:
 def _json_object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if name not in files:
         return {}
-    value = parse_foreign_json(bytes(files[name]), limit=MODEL_FILE_BYTES_MAX, what=name)
+    value = parse_foreign_json(
+        bytes(files[name]), limit=MODEL_FILE_BYTES_MAX, marks=OWNED_JSON_MARKS_MAX, what=name
+    )
     if not isinstance(value, dict):
         raise FormatError(Code.TOKENIZER_MALFORMED, f"{name} is not a JSON object")
     return value

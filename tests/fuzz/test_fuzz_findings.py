@@ -1,0 +1,106 @@
+"""What fuzzing found, each with the check that refuses it now (docs/fuzzing.md, section 4)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sealtune.attestation.forms.octets import from_text
+from sealtune.attestation.forms.read import read_evidence
+from sealtune.attestation.rim_xml import parse_xml
+from sealtune.contract.policy import parse_policy
+from sealtune.core.canonical import parse_foreign_json, parse_json
+from sealtune.core.limits import FOREIGN_EVIDENCE_MARKS_MAX, JSON_MARKS_MAX, POLICY_BYTES_MAX
+from sealtune.crypto import der
+from sealtune.crypto.der import Tag, read_element
+from sealtune.crypto.extensions import read_extensions
+from sealtune.errors import Code, SealtuneError
+
+
+def refused(parse: object, *args: object, **named: object) -> Code:
+    assert callable(parse)
+    with pytest.raises(SealtuneError) as refusal:
+        parse(*args, **named)
+    return refusal.value.code
+
+
+@pytest.mark.parametrize("parse", [parse_json, parse_foreign_json])
+@pytest.mark.parametrize(
+    ("unit", "marks"), [(b"0,", 1), (b'"",', 5), (b"[],", 4), (b"{},", 4)], ids=repr
+)
+def test_json_of_more_values_than_its_size_lets_expect_is_refused(
+    parse: object, unit: bytes, marks: int
+) -> None:
+    assert callable(parse)
+    most = (JSON_MARKS_MAX - 3) // marks
+    assert len(parse(b"[" + unit * most + b"0]", limit=1 << 24, what="test")) == most + 1
+    too_many = b"[" + unit * (most + 1) + b"0]"
+    assert refused(parse, too_many, limit=1 << 24, what="test") is Code.LIMIT_EXCEEDED
+
+
+def test_evidence_may_list_its_octets_and_no_more_than_that() -> None:
+    report = b'{"quote":[' + b"1," * FOREIGN_EVIDENCE_MARKS_MAX + b"0]}"
+    assert refused(read_evidence, report, kind=None, what="test") is Code.LIMIT_EXCEEDED
+
+
+# To a reader that guesses UTF-16 the second quotation mark is part of the first string.
+HIDDEN = '["\\"",' + "[" * 40 + "]" * 40 + ',"\\""]'
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_json_is_read_as_the_text_whose_brackets_were_counted(encoding: str) -> None:
+    data = HIDDEN.encode(encoding)
+    assert refused(parse_foreign_json, data, limit=4096, what="test") is Code.JSON_MALFORMED
+
+
+def test_json_of_other_programs_may_begin_with_a_mark_of_its_encoding() -> None:
+    assert parse_foreign_json(b"\xef\xbb\xbf[1]", limit=100, what="test") == [1]
+
+
+def test_text_that_cannot_be_encoded_is_no_additional_evidence() -> None:
+    message = {"primary_evidence": {"quote": "00" * 8}, "additional_evidence": "\ud800"}
+    message["primary_evidence"] = {"quote": bytes.fromhex("0400020081000000").hex()}
+    code = refused(read_evidence, json.dumps(message).encode(), kind=None, what="test")
+    assert code is Code.JSON_MALFORMED
+
+
+def test_space_within_text_is_passed_over() -> None:
+    assert from_text(b" 0x4 1\t4\n2\r4\x0b3\x0c") == b"ABC"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a=" + b"9" * 5000,
+        b"a=0x" + b"f" * 5000,
+        b"a=" + b"{a=" * 1500 + b"1" + b"}" * 1500,
+    ],
+    ids=["digits", "hexadecimal", "tables"],
+)
+def test_numbers_and_tables_beyond_what_python_takes_are_no_policy(text: bytes) -> None:
+    assert refused(parse_policy, text, what="test") is Code.CONTRACT_MALFORMED
+
+
+def test_a_policy_has_a_bound_and_few_dots_in_a_line() -> None:
+    assert refused(parse_policy, b"#" * POLICY_BYTES_MAX, what="test") is Code.CONTRACT_FIELD
+    assert refused(parse_policy, b"#" * (POLICY_BYTES_MAX + 1), what="test") is Code.LIMIT_EXCEEDED
+    assert refused(parse_policy, b"#" + b"." * 256 + b"\n.", what="test") is Code.CONTRACT_MALFORMED
+    assert refused(parse_policy, b"#" + b"." * 257, what="test") is Code.LIMIT_EXCEEDED
+
+
+def test_a_prefix_is_not_declared_again_and_again() -> None:
+    def levels(count: int) -> bytes:
+        return b"<r>" + b'<a xmlns:p="u">' * count + b"</a>" * count + b"</r>"
+
+    assert len(parse_xml(levels(64))) == 1
+    assert refused(parse_xml, levels(65)) is Code.ENDORSEMENT_MALFORMED
+
+
+def test_extensions_may_be_bounded_below_what_a_certificate_has() -> None:
+    one = der.encode(Tag.SEQUENCE, der.encode_oid("1.2.3"), der.encode(Tag.OCTET_STRING, b""))
+    two = der.encode(Tag.SEQUENCE, der.encode_oid("1.2.4"), der.encode(Tag.OCTET_STRING, b""))
+    listing = read_element(der.encode(Tag.SEQUENCE, one, two), tag=Tag.SEQUENCE)
+    assert len(read_extensions(listing, understood=frozenset(), limit=2)) == 2
+    code = refused(read_extensions, listing, understood=frozenset(), limit=1)
+    assert code is Code.DER_MALFORMED
