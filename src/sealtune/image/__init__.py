@@ -1,0 +1,1 @@
+"""Enclave images: built, measured and verified."""
