@@ -378,7 +378,9 @@ def test_reference_values_count_where_they_are_given(now: datetime, matches: boo
         assert outcome(found, "device 0: VBIOS RIM") is Outcome.SKIPPED
 
 
-def test_the_chain_of_a_bare_report_is_found_by_its_signature(now: datetime) -> None:
+def test_the_chain_of_a_bare_report_is_found_by_its_signature(
+    now: datetime, mock_amd: MockAmd
+) -> None:
     mock, other = nvidia(now), nvidia(now, 2)
     (evidence,) = devices(now, 1)
     strangers = other.chain(MockDevice(serial=8))
@@ -390,9 +392,14 @@ def test_the_chain_of_a_bare_report_is_found_by_its_signature(now: datetime) -> 
     found = look(bare, anchors=mock.anchors, now=now, endorsements=Endorsements(items=beside))
     assert found.verdict is Verdict.ACCEPT, found.refusal
     assert found.claims["fields"]["ueid"] == "1"
-    only = Endorsements(items=beside[: len(strangers)])
-    refused = look(bare, anchors=mock.anchors, now=now, endorsements=only)
-    assert refused.code in (Code.EVIDENCE_ROOT, Code.EVIDENCE_SIGNATURE)
+    # A key of AMD's is P-384 too, and no device's.
+    amd = (
+        Endorsement(type=EndorsementType.X509_CERTIFICATE, data=data)
+        for data in mock_amd.chain(MockVek())
+    )
+    only = Endorsements(items=(*amd, *beside[: len(strangers)]))
+    refused = look(bare, anchors=nvidia_anchors(now), now=now, endorsements=only)
+    assert refused.code is Code.EVIDENCE_SIGNATURE
     none = look(bare, anchors=mock.anchors, now=now)
     assert none.code is Code.ENDORSEMENT_MISSING
     assert none.claims["fields"]["driver"] == "550.90.07"
@@ -501,6 +508,14 @@ def test_a_policy_counts_devices(composite: Any, now: datetime, mock_amd: MockAm
     good = devices(now, 1, nonce=device_challenge(BOUND))
     assert composite(*good, question=by(enclave)).code is Code.APPRAISAL_DEVICES
     assert composite(question=by(enclave)).verdict is Verdict.ACCEPT
+
+
+def test_a_policy_holds_devices_to_the_challenge(
+    composite: Any, now: datetime, mock_amd: MockAmd
+) -> None:
+    enclave = mock_amd.insecure_enclave(contract_at_launch=False)
+    question = dataclasses.replace(by(enclave), report_data=BOUND)
+    assert composite(*devices(now, 1), question=question).code is Code.FRESHNESS
 
 
 # -- the default itself ----------------------------------------------------------------------------
