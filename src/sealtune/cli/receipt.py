@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import sealtune
+from sealtune.cli.attest_files import Moment, read_endorsement_files
 from sealtune.cli.framework import Group
 from sealtune.cli.output import done, emit, hint, insecure, rows, size
 from sealtune.cli.parameters import PATH
@@ -48,25 +50,40 @@ def receipt() -> None:
     help="A sealed result, or the folder that it was opened into.",
 )
 @click.option(
+    "--endorsements",
+    type=PATH,
+    multiple=True,
+    metavar="FILE|DIR",
+    help="What the vendor signed about the machine, where its evidence does not bring that along: "
+    "Intel's documents, NVIDIA's RIMs, revocation lists.",
+)
+@click.option("--at", "moment", type=Moment(), help="Verify as of then, not now.")
+@click.option(
     "--insecure-root",
     metavar="DIGEST",
     help="INSECURE, for trials: accept the simulated root with this digest.",
 )
 def verify(
-    file: Path, contract: Path | None, outputs: tuple[Path, ...], insecure_root: str | None
+    file: Path,
+    contract: Path | None,
+    outputs: tuple[Path, ...],
+    endorsements: tuple[Path, ...],
+    moment: datetime | None,
+    insecure_root: str | None,
 ) -> None:
     """Verify a receipt offline, with the vendor's roots alone.
 
     Without --contract it says only that some genuine machine made the receipt, not which code ran.
-    A receipt can be verified after its contract has ended.
+    A receipt can be verified after its contract has ended; one of Intel's hardware as of a time at
+    which the documents given with --endorsements were current.
     """
     report = sealtune.verify_receipt_file(
         file,
         contract=contract,
         outputs=outputs,
         anchors=_anchors(insecure_root),
-        endorsements=sealtune.NO_ENDORSEMENTS,
-        now=SystemClock().now(),
+        endorsement_files=read_endorsement_files(endorsements).files,
+        now=moment or SystemClock().now(),
     )
     emit(report.to_dict(), lambda _: _verified(report))
 

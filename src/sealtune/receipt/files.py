@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sealtune.attestation.anchors import TrustAnchors
-from sealtune.attestation.endorsements import Endorsements
+from sealtune.attestation.forms.endorsement_files import read_evidence_endorsements
 from sealtune.attestation.result import RuleResult
 from sealtune.contract.contract import SignedContract, verify_contract_signatures_ignoring_validity
 from sealtune.contract.files import read_contract_file
@@ -93,12 +93,13 @@ def verify_receipt_file(
     contract: Path | None,
     outputs: Sequence[Path],
     anchors: TrustAnchors,
-    endorsements: Endorsements,
+    endorsement_files: Sequence[tuple[str, bytes]],
     now: datetime,
 ) -> ReceiptReport:
     """Verify the receipt at `path`, against the contract and the outputs that are given.
 
-    `outputs` are sealed results (files) and opened ones (folders).
+    `outputs` are sealed results (files) and opened ones (folders); `endorsement_files` are what the
+    evidence needs of its vendor, by name and content.
 
     Raises:
         StorageError, FormatError: a file is missing, cannot be read or is not what it should be.
@@ -107,6 +108,7 @@ def verify_receipt_file(
         AppraisalError: the enclave is none that the contract accepts.
     """
     receipt = read_receipt_file(path)
+    endorsements = read_evidence_endorsements(endorsement_files, evidence=(receipt.evidence,))
     verified: VerifiedReceipt
     rules: tuple[RuleResult, ...] = ()
     digest = None
