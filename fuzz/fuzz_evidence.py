@@ -7,6 +7,7 @@ the mock signs, after it, or to the endorsements.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -14,8 +15,11 @@ from fuzz_world import NOW, Base, bases
 
 from sealtune.attestation.endorsements import Endorsement, Endorsements
 from sealtune.attestation.evidence import Evidence
+from sealtune.attestation.examine import Question, examine
+from sealtune.attestation.reference import AcceptedEnclave
 from sealtune.attestation.steps import Steps
 from sealtune.attestation.verify import authenticate_evidence
+from sealtune.contract.presets import preset
 from sealtune.errors import SealtuneError
 
 _CHANGES_MAX = 16
@@ -42,9 +46,18 @@ class _Script:
         return taken.ljust(size, b"\0")
 
 
-def changed_case(data: bytes) -> Callable[[], object]:
+def verification(data: bytes) -> Callable[[], object]:
     """Return the verification of the evidence that `data` makes of honest evidence."""
-    script = _Script(data)
+    return partial(_authenticate, *_made(_Script(data)))
+
+
+def examination(data: bytes) -> Callable[[], object]:
+    """Return a look at such evidence as people take it; the last bit says whether by a policy."""
+    policy = preset("cloud").accepted() if data[-1:] > b"\x7f" else None
+    return partial(_examine, *_made(_Script(data)), policy)
+
+
+def _made(script: _Script) -> tuple[Evidence, Base, Endorsements]:
     names = sorted(bases())
     base = bases()[names[script.number(1) % len(names)]]
     where = script.number(1) % 4
@@ -55,7 +68,26 @@ def changed_case(data: bytes) -> Callable[[], object]:
         endorsements = _endorsements(endorsements, script)
     if where >= 2 or script.more:
         evidence = _evidence(evidence, script)
-    return partial(_authenticate, evidence, base, endorsements)
+    return evidence, base, endorsements
+
+
+def _examine(
+    evidence: Evidence,
+    base: Base,
+    endorsements: Endorsements,
+    policy: tuple[AcceptedEnclave, ...] | None,
+) -> None:
+    found = examine(
+        (evidence,),
+        question=Question(accepted=policy, report_data=None, host_data=None),
+        anchors=base.anchors,
+        endorsements=endorsements,
+        now=NOW,
+    )
+    # What is shown is JSON, whatever the evidence says.
+    json.dumps(found.to_dict(), allow_nan=False)
+    if found.refusal is not None:
+        raise found.refusal
 
 
 def _authenticate(evidence: Evidence, base: Base, endorsements: Endorsements) -> object:

@@ -12,13 +12,14 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import fuzz_hardest as hardest
 import fuzz_world as world
-from fuzz_evidence import changed_case
+from fuzz_evidence import examination, verification
 
 from sealtune.attestation.azure_hcl import (
     HCL_BYTES_MAX,
@@ -33,6 +34,8 @@ from sealtune.attestation.dcap_tcb import (
     parse_qe_identity,
     parse_tcb_info,
 )
+from sealtune.attestation.ear import Ear, EarAppraisal, verify_ear
+from sealtune.attestation.ear_vector import Aspect, EarStatus
 from sealtune.attestation.endorsements import EndorsementType
 from sealtune.attestation.event_log import read_event_log, replay
 from sealtune.attestation.evidence import EvidenceKind, evidence_from_dict
@@ -317,6 +320,27 @@ def _token_seeds() -> Iterable[bytes]:
     yield b'{"exp":1,"a":[1.5,null,true,"\\u00e4"]}'
 
 
+def _ears() -> Iterable[bytes]:
+    """Yield the claims of a result, whose profile and names are those of `attestation.ear`."""
+    appraisal = EarAppraisal(
+        status=EarStatus.AFFIRMING,
+        vector=dict.fromkeys(Aspect, 2),
+        policy_id="policy",
+        evidence={"a": 1},
+        claims={"vendor": "INSECURE mock"},
+        rules=({"rule": "debug", "passed": True},),
+    )
+    for expires in (None, world.NOW + timedelta(hours=1)):
+        ear = Ear(
+            build="sealtune",
+            issued_at=world.NOW,
+            expires_at=expires,
+            insecure=False,
+            submodules={"cpu0": appraisal, "nvgpu0": appraisal},
+        )
+        yield _dumps(ear.to_dict())
+
+
 def _tokens() -> Iterable[str]:
     for claims in ({}, {"exp": 1, "submods": {"GPU-0": ["DIGEST", ["SHA-256", "00"]]}}):
         yield sign_jwt(claims, key=_TOKEN_KEY, header={"typ": "JWT", "kid": "a"})
@@ -409,11 +433,12 @@ def _policies() -> Iterable[bytes]:
 
 
 def _scripts() -> Iterable[bytes]:
-    """Yield changes for `changed_case`: none, and one of each sort in each place, for each base."""
+    """Yield changes for `verification`: none, and one of each sort in each place, for each base."""
     for base in range(len(world.bases())):
         for where in range(4):
             yield bytes((base, where))
             yield from (bytes((base, where, 0, 0, what, 40, 0, 3)) for what in range(9))
+            yield bytes((base, where, 0, 0, 0, 40, 0, 0x80))
 
 
 def _none() -> Iterable[bytes]:
@@ -471,7 +496,14 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="verify",
-        case=changed_case,
+        case=verification,
+        seeds=_scripts,
+        hardest=_none,
+        bytes_max=4 * KIB,
+    ),
+    Target(
+        name="examine",
+        case=examination,
         seeds=_scripts,
         hardest=_none,
         bytes_max=4 * KIB,
@@ -517,6 +549,13 @@ TARGETS: tuple[Target, ...] = (
         seeds=_token_seeds,
         hardest=_none,
         bytes_max=TOKEN_BYTES_MAX,
+    ),
+    Target(
+        name="ear",
+        case=lambda data: partial(verify_ear, _signed(data), spki=_TOKEN_KEY.spki, now=world.NOW),
+        seeds=_ears,
+        hardest=_none,
+        bytes_max=TOKEN_BYTES_MAX // 4 * 3,
     ),
     _target(
         "dsse", parse_envelope, lambda: (world.bundle(),), ENVELOPE_BYTES_MAX, hard=hardest.dsse
