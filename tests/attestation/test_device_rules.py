@@ -70,6 +70,7 @@ def endorsements_of(mock: MockNvidia, *, rims: bool, ocsp: bool) -> Endorsements
             for device in (HOPPER, SWITCH)
             for position in (1, 2, 3)
         ]
+        items.append(Endorsement(type=EndorsementType.OCSP, data=mock.rim_ocsp()))
     return Endorsements(items=tuple(items))
 
 
@@ -241,6 +242,38 @@ def test_ocsp_is_good_where_it_is_required(
     without = verified(mocks[0], now, ocsp=False)
     assert failed([without], required) == {"device-ocsp": Code.APPRAISAL_DEVICES}
     assert not failed([without], ONE)
+
+
+@pytest.mark.parametrize("rim", [MockRim(), VBIOS_RIM], ids=["driver", "vbios"])
+def test_ocsp_is_required_of_each_rim_s_signer_too(
+    mocks: tuple[MockNvidia, MockNvidia], now: datetime, rim: MockRim
+) -> None:
+    mock = mocks[0]
+    (other,) = {MockRim().version, VBIOS_RIM.version} - {rim.version}
+    whole = endorsements_of(mock, rims=True, ocsp=True)
+    kept = [
+        item
+        for item in whole.items
+        if item.type is EndorsementType.OCSP or f'"{other}"'.encode() in item.data
+    ]
+    signed = Endorsement(type=EndorsementType.NVIDIA_RIM, data=mock.rim(rim, serial=77))
+    required = dataclasses.replace(ONE, ocsp=True)
+
+    def device(*more: Endorsement) -> AuthenticEvidence:
+        return verify_nvidia(
+            mock.evidence(),
+            anchors=mock.anchors,
+            endorsements=Endorsements(items=(*kept, signed, *more)),
+            now=now,
+            steps=Steps(),
+        )
+
+    assert failed([device()], required) == {"device-ocsp": Code.APPRAISAL_DEVICES}
+    (rule,) = [r for r in device_rules((device(),), (required,)) if r.rule == "device-ocsp"]
+    assert "mock RIM signer 77" in rule.reason
+    assert not failed([device()], ONE)
+    good = Endorsement(type=EndorsementType.OCSP, data=mock.rim_ocsp(serial=77))
+    assert not failed([device(good)], required)
 
 
 def test_a_device_that_can_be_debugged_is_refused(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sealtune.attestation import nvidia_status
 from sealtune.attestation.anchors import RootUse, TrustAnchors, vendor_anchors
 from sealtune.attestation.endorsements import (
     NO_ENDORSEMENTS,
@@ -22,13 +23,16 @@ from sealtune.attestation.evidence import Evidence, EvidenceKind
 from sealtune.attestation.nvidia_claims import NvidiaClaims, require_distinct
 from sealtune.attestation.nvidia_device import OID_COMPOSITE_DEVICE, OID_TCB_INFO
 from sealtune.attestation.nvidia_reference import rim_ids
+from sealtune.attestation.rim import parse_rim, verify_rim
 from sealtune.attestation.steps import Outcome, Steps
 from sealtune.attestation.verified import AuthenticEvidence
 from sealtune.attestation.verifiers.nvidia import verify_nvidia
 from sealtune.core.digest import sha256_digest
 from sealtune.crypto import der
 from sealtune.crypto.der import Tag
+from sealtune.crypto.ocsp import OcspResponse, parse_ocsp
 from sealtune.crypto.x509 import parse_certificate
+from sealtune.crypto.x509_builder import authority_extensions, key_usage_extension
 from sealtune.errors import Code, FormatError, SealtuneError, VerificationError
 from sealtune.testing.mock_nvidia import (
     BLACKWELL,
@@ -125,6 +129,18 @@ def test_an_honest_switch_verifies(mock: MockNvidia, now: datetime) -> None:
 def test_evidence_of_a_machine_is_none_of_a_device(mock: MockNvidia, now: datetime) -> None:
     other = dataclasses.replace(mock.evidence(), kind=EvidenceKind.SEV_SNP, report=b"")
     assert refused(mock, other, now) is Code.EVIDENCE_KIND
+
+
+@pytest.mark.parametrize("kind", [EvidenceKind.NVIDIA_GPU, EvidenceKind.NVIDIA_SWITCH])
+def test_parts_that_nobody_reads_are_refused(
+    mock: MockNvidia, now: datetime, kind: EvidenceKind
+) -> None:
+    evidence = mock.evidence() if kind is EvidenceKind.NVIDIA_GPU else mock.switch()
+    more = dataclasses.replace(evidence, parts={"event_log": b"?"})
+    with pytest.raises(FormatError) as refusal:
+        verified(mock, more, now)
+    assert refusal.value.code is Code.EVIDENCE_MALFORMED
+    assert "parts" in refusal.value.message
 
 
 def test_a_time_without_zone_is_a_callers_mistake(mock: MockNvidia, now: datetime) -> None:
@@ -444,6 +460,115 @@ def test_a_response_that_is_none_is_refused(mock: MockNvidia, now: datetime) -> 
     assert refused(mock, mock.evidence(), now, ocsp(b"\x30\x00")) is Code.ENDORSEMENT_MALFORMED
 
 
+def test_responses_are_read_once_for_all_devices(
+    mock: MockNvidia, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [MockDevice(serial=HOPPER.serial + number) for number in range(4)]
+    responses = ocsp(*(mock.ocsp(device, place) for device in devices for place in (1, 2, 3)))
+    read: list[bytes] = []
+
+    def parse(data: bytes) -> OcspResponse:
+        read.append(data)
+        return parse_ocsp(data)
+
+    monkeypatch.setattr(nvidia_status, "parse_ocsp", parse)
+    for device in devices:
+        authentic = verified(mock, mock.evidence(device=device), now, responses)
+        assert claims_of(authentic).revocation.complete
+    assert read == [item.data for item in responses.items]
+
+
+def test_responses_are_found_by_the_number_that_they_are_about(
+    mock: MockNvidia, now: datetime
+) -> None:
+    both = (mock.ocsp(HOPPER, 2), mock.ocsp(BLACKWELL, 2), mock.ocsp(HOPPER, 3))
+    found = nvidia_status._by_serial(both)
+    assert [list(found[number]) for number in (3, 2)] == [list(both[:2]), list(both[2:])]
+
+
+RIMS = {"driver": MockRim(), "vbios": VBIOS_RIM}
+
+
+@pytest.mark.parametrize("name", RIMS)
+@pytest.mark.parametrize("reason", [1, REVOKED_ON_HOLD], ids=["compromise", "hold"])
+def test_a_rim_whose_signer_is_revoked_is_refused(
+    mock: MockNvidia, now: datetime, name: str, reason: int
+) -> None:
+    rim = rims(mock.rim(RIMS[name]))
+    good = mock.rim_ocsp()
+    assert (
+        not claims_of(verified(mock, mock.evidence(), now, rim.also(ocsp(good))))
+        .references.matches[0]
+        .revocation.unknown
+    )
+    responses = ocsp(good, mock.rim_ocsp(revoked=reason))
+    assert refused(mock, mock.evidence(), now, rim.also(responses)) is Code.EVIDENCE_REVOKED
+    # Of another signer, and of a signer whose RIM is of another device, it says nothing.
+    verified(mock, mock.evidence(), now, rim.also(ocsp(mock.rim_ocsp(serial=5, revoked=1))))
+    verified(mock, mock.switch(), now, rim.also(responses))
+
+
+def test_each_authority_above_a_rim_s_signer_counts(mock: MockNvidia, now: datetime) -> None:
+    between = mock._issue(
+        subject="mock RIM authority",
+        issuer="mock RIM root",
+        spki=mock.rim_keys["root"].spki,
+        key=mock.rim_keys["root"],
+        serial=8,
+        extensions=authority_extensions(path_length=None),
+    )
+    signer = mock._issue(
+        subject="mock RIM signer",
+        issuer="mock RIM authority",
+        spki=mock.rim_keys["signer"].spki,
+        key=mock.rim_keys["root"],
+        serial=9,
+        extensions=key_usage_extension(0),
+    )
+    chain = (signer, between, mock.rim_root)
+    rim = rims(mock.sign_rim(VBIOS_RIM.body(), certificates=chain))
+    key = mock.rim_keys["root"]
+
+    def status(place: int, **changes: Any) -> bytes:
+        return mock._status(chain[place : place + 2], key=key, **changes)
+
+    whole = rim.also(ocsp(status(0), status(1)))
+    match = claims_of(verified(mock, mock.evidence(), now, whole)).references.vbios
+    assert match is not None
+    assert match.revocation.good == ("mock RIM signer", "mock RIM authority")
+    assert match.revocation.complete
+    half = claims_of(verified(mock, mock.evidence(), now, rim.also(ocsp(status(0)))))
+    assert "mock RIM authority" in half.unknown_status
+    for place in (0, 1):
+        revoking = rim.also(ocsp(status(place, revoked=1)))
+        assert refused(mock, mock.evidence(), now, revoking) is Code.EVIDENCE_REVOKED
+
+
+def test_a_response_about_a_rim_s_signer_is_verified(mock: MockNvidia, now: datetime) -> None:
+    rim = rims(mock.rim(MockRim()))
+    stale = ocsp(mock.rim_ocsp(next_update=now - timedelta(minutes=1)))
+    assert refused(mock, mock.evidence(), now, rim.also(stale)) is Code.ENDORSEMENT_STALE
+    ours, issuer = map(parse_certificate, mock.rim_chain())
+    forged = MockNvidia(now=now).rim_ocsp(about=ours, issuer=issuer, responder=issuer)
+    signature = refused(mock, mock.evidence(), now, rim.also(ocsp(forged)))
+    assert signature is Code.ENDORSEMENT_SIGNATURE
+
+
+def test_the_status_of_a_rim_s_signer_is_said(mock: MockNvidia, now: datetime) -> None:
+    documents = rims(mock.rim(MockRim()), mock.rim(VBIOS_RIM, serial=77))
+    steps = Steps()
+    authentic = verified(
+        mock, mock.evidence(), now, documents.also(ocsp(mock.rim_ocsp())), steps=steps
+    )
+    assert skipped(steps) == {"revocation", "VBIOS RIM revocation"}
+    passed = {step.name for step in steps.done if step.outcome is Outcome.PASSED}
+    assert "driver RIM revocation" in passed
+    fields = authentic.claims.fields
+    assert fields["driver_rim"]["ocsp"] == {"good": ["mock RIM signer 4"], "unknown": []}
+    assert fields["vbios_rim"]["ocsp"] == {"good": [], "unknown": ["mock RIM signer 77"]}
+    assert claims_of(authentic).unknown_status[-1] == "mock RIM signer 77"
+
+
 # -- reference measurements ------------------------------------------------------------------------
 
 
@@ -460,7 +585,7 @@ def test_driver_and_vbios_match(mock: MockNvidia, now: datetime) -> None:
     assert claims.references.vbios.compared == (0, 1, 2, 3)
     assert claims.referenced
     assert authentic.claims.memory_protected
-    assert skipped(steps) == {"revocation"}
+    assert skipped(steps) == {"revocation", "driver RIM revocation", "VBIOS RIM revocation"}
 
 
 def test_a_switch_has_a_bios_alone(mock: MockNvidia, now: datetime) -> None:
@@ -594,9 +719,34 @@ def test_a_stale_rim_of_this_version_is_refused_and_of_another_ignored(
     assert claims_of(verified(mock, mock.evidence(), now, other)).references.driver is None
 
 
-def test_a_forged_rim_is_refused_whomever_it_is_about(mock: MockNvidia, now: datetime) -> None:
-    forged = mock.rim(dataclasses.replace(MockRim(), version="535.86.09")).replace(b"535.", b"536.")
+def test_a_forged_rim_that_claims_this_device_is_refused(mock: MockNvidia, now: datetime) -> None:
+    theirs = MockRim(version="535.86.09")
+    forged = mock.rim(theirs).replace(b"535.86.09", b"550.90.07")
     assert refused(mock, mock.evidence(), now, rims(forged)) is Code.ENDORSEMENT_SIGNATURE
+    assert (
+        refused(mock, mock.evidence(), now, rims(mock.rim(MockRim()), forged))
+        is Code.ENDORSEMENT_SIGNATURE
+    )
+
+
+def test_a_rim_of_another_device_is_not_verified(mock: MockNvidia, now: datetime) -> None:
+    version = dataclasses.replace(MockRim(), version="535.86.09")
+    others = (
+        mock.rim(version).replace(b'index="7"', b'index="8"'),
+        mock.rim(dataclasses.replace(MockRim(), product="GB202")).replace(b"40", b"42"),
+        MockNvidia(now=now).rim(version),
+    )
+    for other in others:
+        # It would be refused, if anybody asked.
+        with pytest.raises(VerificationError):
+            verify_rim(
+                parse_rim(other), anchors=mock.anchors, endorsements=NO_ENDORSEMENTS, now=now
+            )
+    authentic = verified(mock, mock.evidence(), now, rims(*others, mock.rim(MockRim())))
+    assert claims_of(authentic).references.driver is not None
+    # What cannot be read does not say whom it is about.
+    cut = rims(others[0][:-20])
+    assert refused(mock, mock.evidence(), now, cut) is Code.ENDORSEMENT_MALFORMED
 
 
 def test_reference_values_under_a_mock_root_make_the_result_insecure(

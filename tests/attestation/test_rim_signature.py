@@ -14,10 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sealtune.attestation import rim as rim_reader
+from sealtune.attestation import rim_xml
 from sealtune.attestation.anchors import vendor_anchors
 from sealtune.attestation.endorsements import NO_ENDORSEMENTS
 from sealtune.attestation.rim import Rim, parse_rim, verify_rim
-from sealtune.attestation.rim_xml import XML_BYTES_MAX
+from sealtune.attestation.rim_xml import (
+    XML_BYTES_MAX,
+    SignedDocument,
+    parse_signed_document,
+    verify_document,
+)
+from sealtune.crypto.ecdsa import P384Key, verify_ecdsa_p384
 from sealtune.errors import Code, SealtuneError
 from sealtune.testing import mock_nvidia
 from sealtune.testing.mock_nvidia import MockNvidia, MockRim
@@ -570,3 +578,78 @@ def test_any_bytes_raise_nothing_but_our_errors(data: bytes) -> None:
     for candidate in (data, b"<a>" + data + b"</a>"):
         with pytest.raises(SealtuneError):
             parse_rim(candidate)
+
+
+# -- what is done once -----------------------------------------------------------------------------
+
+
+def test_a_rim_is_read_once(mock: MockNvidia, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [mock.rim(MockRim(version=f"1.{number}")) for number in range(4)]
+    read: list[bytes] = []
+
+    def parse(data: bytes) -> SignedDocument:
+        read.append(data)
+        return parse_signed_document(data)
+
+    monkeypatch.setattr(rim_reader, "parse_signed_document", parse)
+    first = parse_rim(documents[0])
+    assert parse_rim(bytes(bytearray(documents[0]))) is first
+    assert len(read) == 1
+    for _ in range(2):
+        with pytest.raises(SealtuneError):
+            parse_rim(documents[0][:-9])
+    assert len(read) == 3
+
+
+@pytest.mark.parametrize("bound", ["bytes", "count"])
+def test_only_so_many_rims_are_kept(
+    mock: MockNvidia, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    documents = [mock.rim(MockRim(version=f"2.{number}")) for number in range(4)]
+    size = max(len(data) + len(parse_rim(data).document.content) for data in documents)
+    monkeypatch.setattr(rim_reader, "_KEPT", rim_reader._Kept())
+    if bound == "bytes":
+        monkeypatch.setattr(rim_reader, "_KEPT_BYTES_MAX", 2 * size)
+    else:
+        monkeypatch.setattr(rim_reader, "ENDORSEMENTS_MAX", 2)
+    for data in (*documents[:2], documents[0], documents[2]):
+        parse_rim(data)
+    # The one that nobody asked for longest went; those that are left are counted as they are.
+    assert list(rim_reader._KEPT._known) == [documents[0], documents[2]]
+    for data in documents * 3:
+        parse_rim(data)
+    assert list(rim_reader._KEPT._known) == documents[2:]
+    assert rim_reader._KEPT._size == sum(
+        rim_reader._kept_bytes(data, parse_rim(data)) for data in documents[2:]
+    )
+
+
+def test_a_signature_is_verified_once_and_a_refusal_every_time(
+    mock: MockNvidia, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = mock.rim(MockRim(version="3.0"))
+    checked: list[bytes] = []
+
+    def counting(spki: bytes, *, r: int, s: int, message: bytes) -> None:
+        checked.append(message)
+        verify_ecdsa_p384(spki, r=r, s=s, message=message)
+
+    monkeypatch.setattr(rim_xml, "verify_ecdsa_p384", counting)
+    for _ in range(3):
+        verified(mock, data, now)
+    assert len(checked) == 1
+    # The signature of the good one, which is known, over other content; and another signature.
+    altered = data.replace(b'index="40"', b'index="42"')
+    assert altered != data
+    value = data.index(b"<ds:SignatureValue>") + 30
+    unsigned = (
+        data[:value] + (b"A" if data[value : value + 1] != b"A" else b"B") + data[value + 1 :]
+    )
+    for _ in range(2):
+        assert refused(mock, altered, now) is Code.ENDORSEMENT_SIGNATURE
+        assert refused(mock, unsigned, now) is Code.ENDORSEMENT_SIGNATURE
+    assert len(checked) == 3
+    # Somebody else's key under the same bytes.
+    with pytest.raises(SealtuneError):
+        verify_document(parse_rim(data).document, spki=P384Key.generate().spki)
+    assert len(checked) == 4

@@ -24,7 +24,14 @@ from sealtune.crypto.x509_builder import CrlFields, build_crl
 from sealtune.testing.clock import VirtualClock
 from sealtune.testing.mock_amd import MockAmd, MockVek
 from sealtune.testing.mock_intel import MockIntel, MockQuote, pem
-from sealtune.testing.mock_nvidia import HOPPER, VBIOS_RIM, MockDevice, MockNvidia, MockRim
+from sealtune.testing.mock_nvidia import (
+    HOPPER,
+    RIM_SIGNER_SERIAL,
+    VBIOS_RIM,
+    MockDevice,
+    MockNvidia,
+    MockRim,
+)
 
 VBIOS_ID = "NV_GPU_VBIOS_1010_0200_882_96005E0001"
 DRIVER_ID = "NV_GPU_DRIVER_GH100_550.90.07"
@@ -133,7 +140,7 @@ def serve_nvidia(
     }
     for rim_id, rim in rims.items():
         services.routes[f"/v1/rim/{rim_id}"] = Says(body=rim_answer(rim_id, rim))
-    serials = {device.serial: 1, 3: 2, 2: 3}
+    serials = {device.serial: 1, 3: 2, 2: 3, RIM_SIGNER_SERIAL: 0}
 
     def status(asked: Asked) -> Says:
         assert asked.headers["content-type"] == "application/ocsp-request"
@@ -142,6 +149,8 @@ def serve_nvidia(
             for serial, place in serials.items()
             if asked.body.endswith(der.encode_integer(serial))
         )
+        if position == 0:
+            return Says(body=mock.rim_ocsp(**ocsp))
         return Says(body=mock.ocsp(device, position, **ocsp))
 
     services.routes["/"] = status

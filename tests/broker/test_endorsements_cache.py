@@ -561,8 +561,8 @@ def test_a_status_of_a_day_is_renewed_after_three_quarters(
         assert len(services.asked) == asked
         advance(place, 2 / 24)
         # The same answers again: newer they are not, so what is held stays what it is.
-        assert len(refresher.renew(note=print).fetched) == 3
-        assert len(services.asked) == asked + 3
+        assert len(refresher.renew(note=print).fetched) == 4
+        assert len(services.asked) == asked + 4
 
 
 def test_what_was_fetched_before_an_error_stays(
@@ -578,8 +578,8 @@ def test_what_was_fetched_before_an_error_stays(
     serve_nvidia(place.services, nvidia)
     asked = len(place.services.asked)
     place.refresher().complete(evidence, note=print)
-    assert len(place.names()) == 6
-    assert len(place.services.asked) == asked + 5
+    assert len(place.names()) == 7
+    assert len(place.services.asked) == asked + 6
 
 
 def test_a_service_that_asks_for_patience_is_said_to(place: Workplace, intel: MockIntel) -> None:

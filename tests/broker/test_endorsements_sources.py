@@ -25,7 +25,7 @@ from broker.mock_vendors import (
     serve_thim,
     vcek_path,
 )
-from broker.vendor_services import Says, VendorServices
+from broker.vendor_services import Asked, Says, VendorServices
 from sealtune.attestation.anchors import Product, TrustAnchors, vendor_anchors
 from sealtune.attestation.dcap_pck import PckCa
 from sealtune.attestation.evidence import Evidence, EvidenceKind
@@ -33,14 +33,25 @@ from sealtune.attestation.snp_report import Signer
 from sealtune.attestation.steps import Steps
 from sealtune.attestation.verifiers.nvidia import verify_nvidia
 from sealtune.broker.endorsements.cache import EndorsementCache
+from sealtune.broker.endorsements.items import Item, make_item
 from sealtune.broker.endorsements.needs import Need, gaps_of, needs_of
+from sealtune.broker.endorsements.nvidia import ocsp_subject
 from sealtune.broker.endorsements.refresh import Refreshed, endorsements_for
+from sealtune.broker.endorsements.subjects import Kind, nvidia_rim
 from sealtune.broker.endorsements.window import Window
+from sealtune.crypto import der
+from sealtune.crypto.x509 import parse_certificate
 from sealtune.errors import Code, SealtuneError, VerificationError
 from sealtune.testing.clock import VirtualClock
 from sealtune.testing.mock_amd import TURIN_VEK, MockAmd, MockVek
 from sealtune.testing.mock_intel import SGX_QUOTE, MockIntel, MockPck, MockQuote, pem
-from sealtune.testing.mock_nvidia import BLACKWELL, MockNvidia, MockReport, MockRim
+from sealtune.testing.mock_nvidia import (
+    BLACKWELL,
+    RIM_SIGNER_SERIAL,
+    MockNvidia,
+    MockReport,
+    MockRim,
+)
 
 GENOA = MockVek()
 MILAN = MockVek(product=Product.MILAN, product_name="Milan-B0")
@@ -641,18 +652,79 @@ def test_a_gpu_s_rims_and_the_status_of_its_authorities_are_fetched(
     evidence = nvidia.evidence()
     done = complete(place, evidence)
     assert sorted(item.subject.kind for item in done.fetched) == [
-        *["nvidia-ocsp"] * 3,
+        *["nvidia-ocsp"] * 4,
         *["nvidia-rim"] * 2,
     ]
     assert f"/v1/rim/{DRIVER_ID}" in services.paths
     assert f"/v1/rim/{VBIOS_ID}" in services.paths
-    # The verifier makes of the status what it is for.
+    # The verifier makes of the status what it is for: of the device, and of who signed its RIMs.
     found = endorsements_for(evidence, place.cache.read().items, anchors=place.anchors, now=now)
-    only_ocsp = replace(found, items=tuple(i for i in found.items if i.type == "ocsp"))
     verified = verify_nvidia(
-        evidence, anchors=place.anchors, endorsements=only_ocsp, now=now, steps=Steps()
+        evidence, anchors=place.anchors, endorsements=found, now=now, steps=Steps()
     )
-    assert verified.detail.revocation.complete
+    assert len(verified.detail.references.matches) == 2
+    assert verified.detail.unknown_status == ()
+
+
+def test_the_status_of_a_rim_s_signer_is_needed_once_it_is_known(
+    workplace: Callable[..., Workplace],
+    services: VendorServices,
+    nvidia: MockNvidia,
+    now: datetime,
+) -> None:
+    place = workplace(nvidia.anchors)
+    serve_nvidia(services, nvidia)
+    evidence = nvidia.evidence()
+    complete(place, evidence)
+    rims = [i for i in place.cache.read().items if i.subject.kind is Kind.NVIDIA_RIM]
+    signer, root = map(parse_certificate, nvidia.rim_chain())
+    status = Need(options=(ocsp_subject(signer, issuer=root),))
+
+    def needed(held: list[Item], at: datetime) -> bool:
+        return status in needs_of(evidence, held, anchors=place.anchors, now=at)
+
+    assert not needed([], now)
+    for rim in rims:
+        assert needed([rim], now)
+    # A RIM that is stale is asked for anew, and may come back from another signer.
+    late = [replace(rim, window=replace(rim.window, ends=now)) for rim in rims]
+    assert not needed(late, now + timedelta(seconds=1))
+    # What a broker holds of other devices' RIMs is their business.
+    other = nvidia.rim(MockRim(version="1"))
+    named = nvidia_rim("NV_GPU_DRIVER_GH100_1")
+    assert not needed([make_item(named, other, source="", fetched_at=now)], now)
+
+
+def test_a_rim_whose_signer_is_revoked_is_kept_for_the_verifier_to_refuse(
+    workplace: Callable[..., Workplace],
+    services: VendorServices,
+    nvidia: MockNvidia,
+    now: datetime,
+) -> None:
+    place = workplace(nvidia.anchors)
+    serve_nvidia(services, nvidia)
+    status = services.routes["/"]
+    assert callable(status)
+    number = der.encode_integer(RIM_SIGNER_SERIAL)
+
+    def revoked(asked: Asked) -> Says:
+        if asked.body.endswith(number):
+            return Says(body=nvidia.rim_ocsp(revoked=1))
+        return status(asked)
+
+    services.routes["/"] = revoked
+    evidence = nvidia.evidence()
+    complete(place, evidence)
+    with pytest.raises(VerificationError) as caught:
+        verify_nvidia(
+            evidence,
+            anchors=place.anchors,
+            endorsements=place.cache.load(now),
+            now=now,
+            steps=Steps(),
+        )
+    assert caught.value.code is Code.EVIDENCE_REVOKED
+    assert "mock RIM signer" in caught.value.message
 
 
 def test_a_device_of_a_machine_is_looked_after_too(
@@ -668,7 +740,7 @@ def test_a_device_of_a_machine_is_looked_after_too(
     serve_intel(services, intel, TD_QUOTE, is_pccs=False)
     gpu = nvidia.evidence()
     evidence = replace(intel.evidence(TD_QUOTE), devices=(gpu, gpu))
-    assert len(complete(place, evidence).fetched) == 6
+    assert len(complete(place, evidence).fetched) == 7
 
 
 def test_a_name_that_may_differ_is_tried_in_turn(

@@ -14,10 +14,16 @@ from hypothesis import strategies as st
 from mock_pki import Authority
 
 from sealtune.crypto import der, ocsp
-from sealtune.crypto.algorithms import OID_SHA384, SignatureAlgorithm
+from sealtune.crypto.algorithms import OID_SHA384, SignatureAlgorithm, verify_signature
 from sealtune.crypto.der import Tag
 from sealtune.crypto.ecdsa import P256Key
-from sealtune.crypto.ocsp import OCSP_BYTES_MAX, OID_SHA1, public_key_bits, verify_ocsp
+from sealtune.crypto.ocsp import (
+    OCSP_BYTES_MAX,
+    OID_SHA1,
+    parse_ocsp,
+    public_key_bits,
+    verify_ocsp,
+)
 from sealtune.crypto.x509 import OID_OCSP_SIGNING, Certificate
 from sealtune.crypto.x509_builder import (
     OcspFields,
@@ -77,6 +83,30 @@ def test_a_good_certificate_is_good(
     assert status.certificate == leaf
     assert status.responder_cn == "root"
     assert (status.this_update, status.next_update) == (now - DAY, now + DAY)
+
+
+def test_a_response_is_read_and_its_signature_verified_once(
+    root: Authority, leaf: Certificate, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = response(root, leaf, now)
+    assert parse_ocsp(good) is parse_ocsp(bytes(bytearray(good)))
+    counted: list[bytes] = []
+
+    def counting(algorithm: SignatureAlgorithm, **parts: bytes) -> None:
+        counted.append(parts["signature"])
+        verify_signature(algorithm, **parts)
+
+    monkeypatch.setattr(ocsp, "verify_signature", counting)
+    for _ in range(3):
+        verify_ocsp(good, certificate=leaf, issuer=root.certificate, now=now)
+    assert len(counted) == 1
+    # A refusal is not kept, nor does what was found good vouch for anything else.
+    spoilt = good[:-1] + bytes([good[-1] ^ 1])
+    for _ in range(2):
+        assert refused(spoilt, root, leaf, now).code is Code.ENDORSEMENT_SIGNATURE
+    assert len(counted) == 3
+    # Time and revocation are looked at each time.
+    assert refused(good, root, leaf, now + 2 * DAY).code is Code.ENDORSEMENT_STALE
 
 
 @pytest.mark.parametrize(

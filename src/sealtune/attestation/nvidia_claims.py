@@ -56,6 +56,12 @@ class NvidiaClaims:
         driver = self.versions.driver is None or self.references.driver is not None
         return driver and self.references.vbios is not None
 
+    @property
+    def unknown_status(self) -> tuple[str, ...]:
+        """The names of all whose status is not known: authorities, signers of its RIMs."""
+        statuses = (self.revocation, *(match.revocation for match in self.references.matches))
+        return tuple(dict.fromkeys(name for status in statuses for name in status.unknown))
+
 
 def read_versions(report: SpdmReport, identity: DeviceIdentity, *, kind: EvidenceKind) -> Versions:
     """Return what the report says that the device runs.
@@ -173,10 +179,7 @@ def _fields(claims: NvidiaClaims, leaf: Certificate) -> dict[str, Any]:
         "fwid": identity.fwid.hex(),
         "debug": identity.debug,
         "vbios_version": claims.versions.vbios,
-        "ocsp": {
-            "good": list(claims.revocation.good),
-            "unknown": list(claims.revocation.unknown),
-        },
+        "ocsp": _status_fields(claims.revocation),
         "driver_rim": _match_fields(claims.references.driver),
         "vbios_rim": _match_fields(claims.references.vbios),
     }
@@ -189,9 +192,14 @@ def _match_fields(match: Match | None) -> Mapping[str, Any] | None:
         "tag_id": match.tag_id,
         "version": match.version,
         "valid_until": match.valid_until.isoformat(),
+        "ocsp": _status_fields(match.revocation),
         "compared": list(match.compared),
         "skipped": list(match.skipped),
     }
+
+
+def _status_fields(revocation: Revocation) -> Mapping[str, Any]:
+    return {"good": list(revocation.good), "unknown": list(revocation.unknown)}
 
 
 def require_distinct(devices: Iterable[AuthenticEvidence]) -> None:

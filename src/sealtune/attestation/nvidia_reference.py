@@ -1,7 +1,7 @@
 """A device's measurements against NVIDIA's reference measurements (spec/attestation §16.5).
 
-A RIM that is given and concerns the device must verify and match. Whether there must be one is
-appraisal.
+A RIM that is given and claims to concern the device must verify and match; others are left alone.
+Whether there must be one is appraisal.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sealtune.attestation.anchors import Root, TrustAnchors
 from sealtune.attestation.endorsements import Endorsements, EndorsementType
 from sealtune.attestation.nvidia_device import Architecture
 from sealtune.attestation.nvidia_spdm import NVDEC0, SpdmReport
+from sealtune.attestation.nvidia_status import Revocation
 from sealtune.attestation.rim import Rim, RimContent, parse_rim, verify_rim
 from sealtune.errors import Code, VerificationError
 
@@ -36,12 +37,16 @@ class Versions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A RIM whose every active measurement the device has, but for `skipped` (spec §16.5)."""
+    """A RIM whose every active measurement the device has, but for `skipped` (spec §16.5).
+
+    `revocation` is about its signer and the authorities above.
+    """
 
     tag_id: str
     version: str
     root: Root
     valid_until: datetime
+    revocation: Revocation
     compared: tuple[int, ...]
     skipped: tuple[int, ...]
 
@@ -52,6 +57,11 @@ class References:
 
     driver: Match | None
     vbios: Match | None
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """Those that there are."""
+        return tuple(match for match in (self.driver, self.vbios) if match is not None)
 
 
 def rim_ids(versions: Versions) -> tuple[str, ...]:
@@ -81,12 +91,12 @@ def compare_references(
     anchors: TrustAnchors,
     now: datetime,
 ) -> References:
-    """Verify the RIMs among `endorsements` and compare those of this device with its report.
+    """Verify the RIMs among `endorsements` that claim this device and compare them with its report.
 
     Raises:
-        FormatError: a RIM that cannot be read.
-        VerificationError: a RIM that NVIDIA did not sign, one of this device that is not valid at
-            `now`, measurements that differ, or two RIMs that both claim an index.
+        FormatError: a RIM, whomever it is about, or an OCSP response that cannot be read.
+        VerificationError: a RIM that NVIDIA did not sign, that is not valid at `now` or whose
+            signer is revoked, measurements that differ, or two RIMs that both claim an index.
     """
     rims = _verified_rims(versions, endorsements=endorsements, anchors=anchors, now=now)
     driver = _match(report, versions, rims, version=versions.driver)
@@ -106,20 +116,16 @@ def _mismatch(reason: str) -> VerificationError:
 def _verified_rims(
     versions: Versions, *, endorsements: Endorsements, anchors: TrustAnchors, now: datetime
 ) -> list[Rim]:
-    rims = []
-    for data in endorsements.of(EndorsementType.NVIDIA_RIM):
-        parsed = parse_rim(data)
-        concerns = _concerns(parsed.content, versions)
-        try:
-            rim = verify_rim(parsed, anchors=anchors, endorsements=endorsements, now=now)
-        except VerificationError as error:
-            # An old RIM of another device says nothing about this one. A forged one is refused.
-            if concerns or error.code is not Code.ENDORSEMENT_STALE:
-                raise
-            continue
-        if concerns:
-            rims.append(rim)
-    return rims
+    # spec/attestation §16.5: a RIM of another chip or version says nothing about this device, true
+    # or forged, and is not verified: a machine's many devices would each pay for all RIMs of a
+    # broker. What it is about it says itself, so that a forged one that claims this device's
+    # version is verified and refused; one that claims another's is of no use to its forger.
+    claimed = map(parse_rim, endorsements.of(EndorsementType.NVIDIA_RIM))
+    return [
+        verify_rim(parsed, anchors=anchors, endorsements=endorsements, now=now)
+        for parsed in claimed
+        if _concerns(parsed.content, versions)
+    ]
 
 
 def _concerns(content: RimContent, versions: Versions) -> bool:
@@ -148,6 +154,7 @@ def _match(
                 version=rim.content.version,
                 root=rim.root,
                 valid_until=rim.valid_until,
+                revocation=rim.revocation,
                 compared=tuple(sorted(rim.content.measurements.keys() - skipped)),
                 skipped=tuple(sorted(skipped)),
             )

@@ -6,10 +6,12 @@ A response that is given must be good. Whether there must be one is appraisal.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 
 from sealtune.attestation.endorsements import Endorsements, EndorsementType
 from sealtune.crypto.ocsp import OcspResponse, parse_ocsp, public_key_bits, verify_ocsp
@@ -42,15 +44,31 @@ def require_not_revoked(
         VerificationError: a certificate that is revoked or on hold, or a response that is not its
             issuer's, not current, or in two minds.
     """
-    responses = [(data, parse_ocsp(data)) for data in endorsements.of(EndorsementType.OCSP)]
+    responses = _by_serial(endorsements.of(EndorsementType.OCSP))
     good: list[str] = []
     unknown: list[str] = []
     for certificate, issuer in pairwise(certificates):
-        about = [data for data, parsed in responses if _is_about(parsed, certificate, issuer)]
+        about = [
+            data
+            for data, parsed in responses.get(certificate.serial, {}).items()
+            if _is_about(parsed, certificate, issuer)
+        ]
         for data in about:
             verify_ocsp(data, certificate=certificate, issuer=issuer, now=now)
         (good if about else unknown).append(certificate.subject_cn)
     return Revocation(good=tuple(good), unknown=tuple(unknown))
+
+
+# Pure: the devices of a machine are verified with one set, of which each needs a few.
+@lru_cache(maxsize=4)
+def _by_serial(documents: tuple[bytes, ...]) -> Mapping[int, Mapping[bytes, OcspResponse]]:
+    """Return the responses by the serial numbers of the certificates that they are about."""
+    listed: dict[int, dict[bytes, OcspResponse]] = {}
+    for data in documents:
+        parsed = parse_ocsp(data)
+        for answer in parsed.answers:
+            listed.setdefault(answer.about.serial, {})[data] = parsed
+    return MappingProxyType(listed)
 
 
 def _is_about(response: OcspResponse, certificate: Certificate, issuer: Certificate) -> bool:

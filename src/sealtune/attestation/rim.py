@@ -7,10 +7,11 @@ newer generations use, is not read.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from types import MappingProxyType
 
 from lxml import etree
@@ -18,12 +19,14 @@ from lxml import etree
 from sealtune.attestation.anchors import Root, RootUse, TrustAnchors
 from sealtune.attestation.endorsements import Endorsements
 from sealtune.attestation.nvidia_chain import verify_rooted_chain
+from sealtune.attestation.nvidia_status import Revocation, require_not_revoked
 from sealtune.attestation.rim_xml import (
     SignedDocument,
     parse_signed_document,
     parse_xml,
     verify_document,
 )
+from sealtune.core.limits import ENDORSEMENTS_MAX, MIB
 from sealtune.errors import Code, FormatError, VerificationError
 
 _SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
@@ -31,6 +34,7 @@ _HASH = "{http://www.w3.org/2001/04/xmlenc#sha384}Hash"
 _DIGEST_BYTES = 48
 _INDEX_MAX = 254  # a report numbers its measurements from 1 to 255
 _ALTERNATIVES_MAX = 32  # 8x the most in any RIM
+_KEPT_BYTES_MAX = 32 * MIB  # 600 of the largest RIM, with what is read from it
 _HEX = frozenset("0123456789abcdefABCDEF")
 _PARTS = [f"{_SWID}{name}" for name in ("Entity", "Meta", "Payload")]
 
@@ -56,27 +60,70 @@ class ParsedRim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rim:
-    """A RIM that NVIDIA signed and that is valid; only `verify_rim` makes it."""
+    """A RIM that NVIDIA signed and that is valid; only `verify_rim` makes it.
+
+    `revocation` is about its signer and the authorities above.
+    """
 
     content: RimContent
     root: Root
     valid_until: datetime
+    revocation: Revocation
+
+
+class _Kept:
+    """RIMs that were read lately, by their bytes. Bounded by count and memory; thread-safe.
+
+    Reading is pure, and each of a machine's devices meets the same RIMs. A refusal is not kept.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[bytes, ParsedRim] = OrderedDict()
+        self._size = 0
+
+    def find(self, data: bytes) -> ParsedRim | None:
+        with self._lock:
+            parsed = self._known.get(data)
+            if parsed is not None:
+                self._known.move_to_end(data)
+            return parsed
+
+    def keep(self, data: bytes, parsed: ParsedRim) -> None:
+        with self._lock:
+            if data not in self._known:
+                self._size += _kept_bytes(data, parsed)
+            self._known[data] = parsed
+            while self._size > _KEPT_BYTES_MAX or len(self._known) > ENDORSEMENTS_MAX:
+                self._size -= _kept_bytes(*self._known.popitem(last=False))
+
+
+def _kept_bytes(data: bytes, parsed: ParsedRim) -> int:
+    # What else is read from a document is less than its canonical form.
+    return len(data) + len(parsed.document.content)
+
+
+_KEPT = _Kept()
 
 
 def _malformed(reason: str) -> FormatError:
     return FormatError(Code.ENDORSEMENT_MALFORMED, f"RIM: {reason}")
 
 
-@lru_cache(maxsize=32)  # pure and immutable; each of a machine's devices has the same few RIMs
 def parse_rim(data: bytes) -> ParsedRim:
     """Return the RIM that `data` holds.
 
     Raises:
         FormatError: not a signed document of the one shape, or a swidtag of another than NVIDIA's.
     """
+    kept = _KEPT.find(data)
+    if kept is not None:
+        return kept
     document = parse_signed_document(data)
     # From the canonical bytes, over which the signature goes, and from nowhere else.
-    return ParsedRim(content=_content(parse_xml(document.content)), document=document)
+    parsed = ParsedRim(content=_content(parse_xml(document.content)), document=document)
+    _KEPT.keep(data, parsed)
+    return parsed
 
 
 def verify_rim(
@@ -84,10 +131,14 @@ def verify_rim(
 ) -> Rim:
     """Verify the chain of the RIM's signer up to a root pinned for RIMs, and the signature.
 
+    Each OCSP response about the signer or an authority above must be good; whether there must be
+    one is appraisal.
+
     Raises:
-        FormatError: a certificate cannot be read.
+        FormatError: a certificate or OCSP response cannot be read.
         VerificationError: a root that is not trusted for RIMs, a chain or signature that does not
-            hold, or a certificate that is not valid at `now` (`ENDORSEMENT_STALE`).
+            hold, a certificate that is not valid at `now` (`ENDORSEMENT_STALE`), or one that is
+            revoked.
     """
     try:
         rooted = verify_rooted_chain(
@@ -104,10 +155,12 @@ def verify_rim(
             Code.ENDORSEMENT_STALE, f"RIM {parsed.content.version}: {error}"
         ) from error
     verify_document(parsed.document, spki=rooted.chain.leaf.spki)
+    chain = rooted.chain.certificates
     return Rim(
         content=parsed.content,
         root=rooted.root,
-        valid_until=min(certificate.not_after for certificate in rooted.chain.certificates),
+        revocation=require_not_revoked(chain, endorsements=endorsements, now=now),
+        valid_until=min(certificate.not_after for certificate in chain),
     )
 
 

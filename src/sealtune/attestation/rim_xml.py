@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lxml import etree
 
@@ -143,14 +144,20 @@ def verify_document(document: SignedDocument, *, spki: bytes) -> None:
     if not hmac.compare_digest(digest, document.digest):
         raise _unsigned("its content is not what was signed")
     try:
-        verify_ecdsa_p384(
-            spki,
-            r=int.from_bytes(document.signature[:_DIGEST_BYTES], "big"),
-            s=int.from_bytes(document.signature[_DIGEST_BYTES:], "big"),
-            message=document.signed_info,
-        )
+        _verify_signature(spki, document.signature, document.signed_info)
     except SealtuneError as error:
         raise _unsigned("not signed by the key that its certificate names") from error
+
+
+# Pure, and a refusal is not kept: the devices of a machine have the same RIMs.
+@lru_cache(maxsize=256)
+def _verify_signature(spki: bytes, signature: bytes, signed_info: bytes) -> None:
+    verify_ecdsa_p384(
+        spki,
+        r=int.from_bytes(signature[:_DIGEST_BYTES], "big"),
+        s=int.from_bytes(signature[_DIGEST_BYTES:], "big"),
+        message=signed_info,
+    )
 
 
 def _unsigned(reason: str) -> VerificationError:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sealtune.crypto import der
 from sealtune.crypto.algorithms import (
@@ -107,6 +108,7 @@ def _malformed(reason: str) -> FormatError:
     return FormatError(Code.ENDORSEMENT_MALFORMED, f"OCSP response: {reason}")
 
 
+@lru_cache(maxsize=512)  # pure and immutable; the devices of a machine share their authorities
 def parse_ocsp(data: bytes) -> OcspResponse:
     """Return the basic response that `data`, in DER, holds.
 
@@ -234,9 +236,7 @@ def verify_ocsp(
     parsed = parse_ocsp(response)
     responder = _responder(parsed, issuer=issuer, now=now)
     try:
-        verify_signature(
-            parsed.algorithm, spki=responder.spki, signature=parsed.signature, message=parsed.tbs
-        )
+        _verify_signed(parsed.algorithm, responder.spki, parsed.signature, parsed.tbs)
     except SealtuneError as error:
         raise _unsigned(f"not signed by {responder.subject_cn!r}") from error
     answer = _answer_about(parsed, certificate=certificate, issuer=issuer)
@@ -264,6 +264,14 @@ def verify_ocsp(
         this_update=answer.this_update,
         next_update=answer.next_update,
     )
+
+
+# Pure, and a refusal is not kept: one response serves all devices of an authority.
+@lru_cache(maxsize=512)
+def _verify_signed(
+    algorithm: SignatureAlgorithm, spki: bytes, signature: bytes, message: bytes
+) -> None:
+    verify_signature(algorithm, spki=spki, signature=signature, message=message)
 
 
 def _unsigned(reason: str) -> VerificationError:

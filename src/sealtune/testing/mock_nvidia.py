@@ -34,6 +34,7 @@ from sealtune.crypto.x509_builder import (
 _ORGANIZATION = "INSECURE sealtune mock, not NVIDIA"
 _OID_SHA384 = "2.16.840.1.101.3.4.2.2"
 _DIGITAL_SIGNATURE = 0
+RIM_SIGNER_SERIAL = 4
 _LIFETIME = timedelta(days=3650)
 _SWID = "http://standards.iso.org/iso/19770/-2/2015/schema.xsd"
 _DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -314,18 +315,18 @@ class MockNvidia:
             key=key,
         )
 
-    def rim(self, rim: MockRim, **validity: Any) -> bytes:
-        """Return `rim`, signed; `validity` is `not_before` or `not_after` of its signer."""
-        return self.sign_rim(rim.body(), tag_id=rim.tag_id, certificates=self.rim_chain(**validity))
+    def rim(self, rim: MockRim, **signer: Any) -> bytes:
+        """Return `rim`, signed; `signer` is its signer's `serial`, `not_before` or `not_after`."""
+        return self.sign_rim(rim.body(), tag_id=rim.tag_id, certificates=self.rim_chain(**signer))
 
-    def rim_chain(self, **validity: Any) -> tuple[bytes, ...]:
+    def rim_chain(self, *, serial: int = RIM_SIGNER_SERIAL, **validity: Any) -> tuple[bytes, ...]:
         """Return the certificates of the RIM's signer and the mock root."""
         signer = self._issue(
-            subject="mock RIM signer",
+            subject=f"mock RIM signer {serial}",
             issuer="mock RIM root",
             spki=self.rim_keys["signer"].spki,
             key=self.rim_keys["root"],
-            serial=4,
+            serial=serial,
             extensions=key_usage_extension(_DIGITAL_SIGNATURE),
             **validity,
         )
@@ -359,17 +360,25 @@ class MockNvidia:
 
     def ocsp(self, device: MockDevice, position: int, **changes: Any) -> bytes:
         """Return the response about the certificate at `position` of a device's chain."""
-        chain = [parse_certificate(data) for data in self.chain(device)]
+        pair = self.chain(device)[position : position + 2]
         signers = ("leaf", "device", "provisioner", "identity", "root")
+        return self._status(pair, key=self.keys[signers[position + 1]], **changes)
+
+    def rim_ocsp(self, *, serial: int = RIM_SIGNER_SERIAL, **changes: Any) -> bytes:
+        """Return the response about the signer of RIMs with this serial number."""
+        return self._status(self.rim_chain(serial=serial), key=self.rim_keys["root"], **changes)
+
+    def _status(self, pair: tuple[bytes, ...], *, key: P384Key, **changes: Any) -> bytes:
+        about, issuer = map(parse_certificate, pair)
         fields = OcspFields(
-            about=chain[position],
-            issuer=chain[position + 1],
-            responder=chain[position + 1],
+            about=about,
+            issuer=issuer,
+            responder=issuer,
             this_update=self._now - timedelta(hours=1),
             next_update=self._now + timedelta(hours=23),
             revoked=None,
         )
-        return build_ocsp_response(replace(fields, **changes), key=self.keys[signers[position + 1]])
+        return build_ocsp_response(replace(fields, **changes), key=key)
 
 
 def dice_extension(

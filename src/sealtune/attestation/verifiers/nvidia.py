@@ -23,7 +23,7 @@ from sealtune.attestation.nvidia_claims import (
 from sealtune.attestation.nvidia_device import Architecture, DeviceIdentity, identify_device
 from sealtune.attestation.nvidia_reference import Match, References, compare_references
 from sealtune.attestation.nvidia_spdm import FWID, SpdmReport, parse_spdm_report
-from sealtune.attestation.nvidia_status import require_not_revoked
+from sealtune.attestation.nvidia_status import Revocation, require_not_revoked
 from sealtune.attestation.steps import Steps
 from sealtune.attestation.verified import AuthenticEvidence
 from sealtune.crypto.ecdsa import verify_ecdsa_p384
@@ -41,7 +41,8 @@ def verify_nvidia(
     """Verify that `evidence` is the authentic report of an NVIDIA device.
 
     Raises:
-        FormatError: the report, a certificate or an endorsement cannot be read.
+        FormatError: the report, a certificate or an endorsement cannot be read, or there are parts
+            that nobody reads.
         VerificationError: a root that is not in `anchors`, a chain, signature or firmware digest
             that does not hold, a certificate that is revoked or not valid at `now`, or measurements
             that differ from the reference values given.
@@ -51,6 +52,9 @@ def verify_nvidia(
         raise ValueError("a time without zone is ambiguous")
     if evidence.kind not in DEVICE_KINDS:
         raise FormatError(Code.EVIDENCE_KIND, f"{evidence.kind} is no evidence of a device")
+    if evidence.parts:
+        # What is not read is not signed either, and must not travel under a device's name.
+        raise FormatError(Code.EVIDENCE_MALFORMED, f"{evidence.kind}: evidence with parts")
     report = parse_spdm_report(evidence.report)
     steps.passed("format", f"SPDM 1.1 report with {len(report.blocks)} measurements")
     rooted = verify_rooted_chain(
@@ -133,10 +137,7 @@ def _claims(
     # The leaf is issued by the device itself; NVIDIA knows the status of what is above it.
     authorities = rooted.chain.certificates[1:]
     revocation = require_not_revoked(authorities, endorsements=endorsements, now=now)
-    if revocation.complete:
-        steps.passed("revocation", f"good by OCSP: {', '.join(revocation.good)}")
-    else:
-        steps.skipped("revocation", f"no OCSP response about {', '.join(revocation.unknown)}")
+    _note_status("revocation", revocation, steps=steps)
     versions = read_versions(report, identity, kind=kind)
     references = compare_references(
         report, versions, endorsements=endorsements, anchors=anchors, now=now
@@ -160,9 +161,17 @@ def _note(name: str, match: Match | None, *, version: str, steps: Steps) -> None
         return
     without = f", without {list(match.skipped)} (decoder disabled)" if match.skipped else ""
     steps.passed(name, f"all {len(match.compared)} measurements of {version} match{without}")
+    _note_status(f"{name} revocation", match.revocation, steps=steps)
+
+
+def _note_status(name: str, revocation: Revocation, *, steps: Steps) -> None:
+    if revocation.complete:
+        steps.passed(name, f"good by OCSP: {', '.join(revocation.good)}")
+    else:
+        steps.skipped(name, f"no OCSP response about {', '.join(revocation.unknown)}")
 
 
 def _weakest(root: Root, references: References) -> Root:
     # Reference values under a mock root prove nothing, whoever made the device.
-    roots = [match.root for match in (references.driver, references.vbios) if match is not None]
+    roots = [match.root for match in references.matches]
     return next((other for other in (root, *roots) if other.insecure), root)

@@ -6,7 +6,7 @@ question to a vendor; the verifier decides what it is worth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -23,6 +23,7 @@ from sealtune.attestation.nvidia_claims import read_versions
 from sealtune.attestation.nvidia_device import identify_device
 from sealtune.attestation.nvidia_reference import rim_ids
 from sealtune.attestation.nvidia_spdm import parse_spdm_report
+from sealtune.attestation.rim import parse_rim
 from sealtune.attestation.snp_report import Signer, SnpReport, generation_of, parse_snp_report
 from sealtune.broker.endorsements.items import Item
 from sealtune.broker.endorsements.nvidia import ocsp_subject
@@ -78,8 +79,8 @@ def needs_of(
 ) -> tuple[Need, ...]:
     """Return what `evidence` and its devices need, each once.
 
-    `held` tells which product a version 2 report of AMD is of, once that is known; without it the
-    needs that follow from the product are not among those returned.
+    `held` tells which product a version 2 report of AMD is of, and who signed the RIMs of an NVIDIA
+    device, once that is known; without it the needs that follow are not among those returned.
 
     Raises:
         FormatError: the evidence cannot be read.
@@ -202,7 +203,7 @@ def _quote(
 
 
 def _nvidia(
-    evidence: Evidence, _held: Collection[Item], anchors: TrustAnchors, now: datetime
+    evidence: Evidence, held: Collection[Item], anchors: TrustAnchors, now: datetime
 ) -> Iterator[Need]:
     report = parse_spdm_report(evidence.report)
     chain = verify_rooted_chain(
@@ -221,8 +222,18 @@ def _nvidia(
         if rim not in drivers:
             yield _one(nvidia_rim(rim))
     # The leaf is issued by the device itself; NVIDIA knows the status of what is above it.
-    authorities = chain.certificates[1:]
-    for certificate, issuer in pairwise(authorities):
+    yield from _statuses(chain.certificates[1:])
+    wanted = set(map(nvidia_rim, ids))
+    for item in held:
+        # A stale one is about to be replaced, and NVIDIA need not know its signer any more.
+        if item.subject in wanted and item.window.holds(now):
+            document = parse_rim(item.endorsement.data).document
+            yield from _statuses(tuple(map(parse_certificate, document.certificates)))
+
+
+def _statuses(chain: Sequence[Certificate]) -> Iterator[Need]:
+    """Yield what tells whether a certificate of `chain` is revoked; the last one only issues."""
+    for certificate, issuer in pairwise(chain):
         yield _one(ocsp_subject(certificate, issuer=issuer))
 
 
