@@ -88,6 +88,30 @@ def test_responses_and_reference_values() -> None:
     assert read(served.encode()).of(EndorsementType.NVIDIA_RIM) == (rim,)
 
 
+def test_files_of_a_brokers_folder(mock_amd: MockAmd) -> None:
+    ark = mock_amd.chain(MockVek())[2]
+    document = intel().endorsement(MockQuote())
+    files = [
+        json.dumps(
+            {
+                "format": "sealtune-endorsement/1",
+                "checksum": "of no importance here",
+                "item": {"data": base64.urlsafe_b64encode(data).decode().rstrip("=")},
+            }
+        ).encode()
+        for data in (ark, document)
+    ]
+    found = read(*files)
+    assert (found.of(CERTIFICATE), found.of(EndorsementType.DCAP)) == ((ark,), (document,))
+
+
+@pytest.mark.parametrize("item", [None, 5, {}, {"data": 5}, {"data": "!"}, {"data": ""}])
+def test_files_of_a_brokers_folder_that_are_damaged(item: object) -> None:
+    data = json.dumps({"format": "sealtune-endorsement/1", "item": item}).encode()
+    assert refusal(data).code is Code.ENDORSEMENT_MALFORMED
+    assert not is_endorsement(data)
+
+
 @pytest.mark.parametrize(
     "data",
     [

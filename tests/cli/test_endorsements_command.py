@@ -87,6 +87,29 @@ def test_what_evidence_needs_is_fetched_once(
     assert len(services.asked) == asked
 
 
+def test_what_was_fetched_verifies_the_evidence(
+    sealtune_: Sealtune,
+    services: VendorServices,
+    cache: Path,
+    quote: Path,
+    present: datetime,
+    intel: MockIntel,
+) -> None:
+    verify = (
+        "attest",
+        "verify",
+        quote,
+        "--at",
+        format_time(present),
+        "--insecure-root",
+        intel.root,
+    )
+    assert sealtune_(*verify, "--json").json["code"] == "endorsement-missing"
+    assert fetch(sealtune_, services, cache, quote).status == 0
+    said = sealtune_(*verify, "--endorsements", cache, "--json")
+    assert said.status == 0, said.json["reason"]
+
+
 def test_people_read_a_table(
     sealtune_: Sealtune, services: VendorServices, cache: Path, quote: Path
 ) -> None:

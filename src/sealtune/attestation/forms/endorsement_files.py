@@ -43,6 +43,7 @@ _TCB_SIGNER = "Intel SGX TCB Signing"
 _PCK_ISSUERS = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
 _ROOT = "Intel SGX Root CA"
 _SETS_MAX = 256
+_KEPT = "sealtune-endorsement/1"
 
 
 @dataclass(slots=True)
@@ -171,6 +172,8 @@ def _from_json(data: bytes, pieces: _Pieces, *, name: str) -> list[Endorsement]:
     if "enclaveIdentity" in value:
         pieces.identities.append(data)
         return []
+    if value.get("format") == _KEPT:
+        return _read(_kept(value.get("item"), name=name), pieces, name=name)
     if isinstance(value.get("rim"), str):
         # The answer of NVIDIA's service: the document in base64, beside its name and digest.
         rim = from_text(value["rim"].encode("utf-8", "replace"))
@@ -180,6 +183,18 @@ def _from_json(data: bytes, pieces: _Pieces, *, name: str) -> list[Endorsement]:
         parse_dcap(data)
         return [Endorsement(type=EndorsementType.DCAP, data=data)]
     raise _unknown(name)
+
+
+def _kept(item: object, *, name: str) -> bytes:
+    """Return the document in a file of the folder in which a broker keeps them.
+
+    Its checksum is against accidents; here the document is verified as if it had come alone.
+    """
+    text = item.get("data") if isinstance(item, dict) else None
+    data = from_text(text.encode("utf-8", "replace")) if isinstance(text, str) else None
+    if data is None:
+        raise _unknown(name)
+    return data
 
 
 def _collect(item: Endorsement, pieces: _Pieces) -> None:
