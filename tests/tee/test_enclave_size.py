@@ -6,7 +6,7 @@ from sealtune.tee.measure import enclave_modules
 
 # Lines that are neither empty nor a comment, docstrings included. Raising it needs a reason in the
 # commit that does so.
-LINES_MAX = 8_600
+LINES_MAX = 12_000
 NEVER_INSIDE = ("cli", "broker", "testing", "release", "report", "dashboard")
 
 

@@ -7,8 +7,8 @@ import sys
 
 _PROGRAM = """
 import ctypes, resource
-from sealtune.worker.__main__ import _keep_memory_private
-_keep_memory_private()
+from sealtune.worker.process import keep_memory_private
+keep_memory_private()
 PR_GET_DUMPABLE = 3
 print(max(resource.getrlimit(resource.RLIMIT_CORE)) <= 1)
 print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))

@@ -28,22 +28,26 @@ from sealtune.errors import Code, VerificationError
 class BundleFile:
     """One open file, read at given places; closed at the latest when nobody refers to it."""
 
-    def __init__(self, path: Path) -> None:
-        """Open `path`.
+    def __init__(self, path: Path, *, length: int | None = None) -> None:
+        """Open `path`; with `length` it may be a disk, of which so many bytes are the file.
 
         Raises:
             StorageError: it is missing or cannot be read.
-            FormatError: it is no regular file.
+            FormatError: it is neither, or shorter than `length`.
         """
         self.path = path
         with storage_errors(path):
             # Without O_NONBLOCK, opening a pipe that somebody put there would wait for ever.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             self._closer = weakref.finalize(self, os.close, self._descriptor)
-            status = os.fstat(self._descriptor)
-        if not stat.S_ISREG(status.st_mode):
+            mode = os.fstat(self._descriptor).st_mode
+            # Not from the status, where the size of a disk is 0.
+            size = os.lseek(self._descriptor, 0, os.SEEK_END) if _is_seekable(mode) else 0
+        if not stat.S_ISREG(mode) and (length is None or not stat.S_ISBLK(mode)):
             raise malformed("file", f"{path} is no regular file")
-        self.size = status.st_size
+        if length is not None and not 0 <= length <= size:
+            raise truncated(f"{path} is shorter than the {length} bytes it should have")
+        self.size = size if length is None else length
 
     def close(self) -> None:
         """Close the file; reading from it is an error from now on."""
@@ -69,6 +73,9 @@ class BundleFile:
         """
         if not self._closer.alive:
             raise RuntimeError("the bundle is closed")
+        if offset + len(buffer) > self.size:
+            # On a disk, what lies behind the file would be read without a word.
+            raise truncated(f"{self.path} ends before what is asked for")
         done = 0
         with storage_errors(self.path):
             while done < len(buffer):
@@ -76,6 +83,10 @@ class BundleFile:
                 if count == 0:
                     raise truncated(f"{self.path} was cut while it was read")
                 done += count
+
+
+def _is_seekable(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISBLK(mode)
 
 
 def signed_blocks(file: BundleFile) -> tuple[bytes, bytes]:

@@ -337,8 +337,10 @@ class BundleReader:
         return buffer
 
 
-def open_bundle_file(path: Path) -> SealedBundle:
+def open_bundle_file(path: Path, *, length: int | None = None) -> SealedBundle:
     """Open the bundle at `path` and verify all that needs no key (spec/bundle §7.1, §7.2).
+
+    With `length`, `path` may be a disk whose first `length` bytes are the bundle.
 
     The signatures show that header and slots are of one owner, not whose: compare `digest` or
     `owner`, or use `open_expected_bundle`.
@@ -348,7 +350,7 @@ def open_bundle_file(path: Path) -> SealedBundle:
         FormatError: it is no bundle, or is cut or grown.
         VerificationError: a signature or the manifest's digest does not hold.
     """
-    file = BundleFile(path)
+    file = BundleFile(path, length=length)
     try:
         header_block, slots_block = signed_blocks(file)
         registration = verify_blocks(header_block, slots_block)

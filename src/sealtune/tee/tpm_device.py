@@ -107,7 +107,7 @@ class TpmAttester:
                 remedy="give the machine a TPM 2.0, and run as root or in the group tss",
             ) from error
         try:
-            yield TpmCommands(lambda command: _exchange(descriptor, command), sleep=self._sleep)
+            yield TpmCommands(lambda command: exchange(descriptor, command), sleep=self._sleep)
         finally:
             os.close(descriptor)
 
@@ -186,7 +186,12 @@ def _first_certificate(tpm: TpmCommands, indices: tuple[int, ...]) -> bytes:
     return b""
 
 
-def _exchange(descriptor: int, command: bytes) -> bytes:
+def exchange(descriptor: int, command: bytes) -> bytes:
+    """Return the TPM's answer to `command`, through an open device.
+
+    Raises:
+        SealtuneError: the device refuses.
+    """
     try:
         os.write(descriptor, command)
         return os.read(descriptor, ANSWER_BYTES_MAX)

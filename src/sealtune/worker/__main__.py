@@ -7,17 +7,18 @@ else.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from sealtune.core.clock import SystemClock
-from sealtune.core.process import forbid_core_dumps
 from sealtune.errors import Code, ConfigError
 from sealtune.tee.attester import Attester
+from sealtune.tee.select import make_attester
 from sealtune.tee.simulated import InsecureSimulatedAttester
 from sealtune.worker.exits import Exits, close_standard_streams
 from sealtune.worker.job import Job, run_job
+from sealtune.worker.outbox import KeptInFolder
+from sealtune.worker.process import keep_memory_private
 
 _SIMULATED = "simulated"
 
@@ -26,23 +27,26 @@ def main() -> int:
     """Run one job and return its exit status."""
     arguments = _parser().parse_args()
     exits = Exits(close_standard_streams(), insecure=arguments.tee == _SIMULATED)
-    _keep_memory_private()
+    keep_memory_private()
     try:
         run_job(
             _job(arguments),
             attester=_attester(arguments.tee, arguments.tee_files),
             clock=SystemClock(),
             exits=exits,
+            outbox=KeptInFolder(),
         )
     except BaseException as error:  # noqa: BLE001 - the process edge: nothing may print itself
         return exits.failed(error)
     return 0
 
 
-def _attester(tee: str, files: Path) -> Attester:
-    if tee == _SIMULATED:
-        return InsecureSimulatedAttester(files)
-    raise ConfigError(Code.TEE_UNAVAILABLE, f"this worker has no attester for {tee!r}")
+def _attester(tee: str, files: Path | None) -> Attester:
+    if tee != _SIMULATED:
+        return make_attester(tee)
+    if files is None:
+        raise ConfigError(Code.CONFIG_INVALID, "a simulated TEE needs the folder of its keys")
+    return InsecureSimulatedAttester(files)
 
 
 def _job(arguments: argparse.Namespace) -> Job:
@@ -62,18 +66,6 @@ def _pair(text: str) -> tuple[str, str]:
     return name, place
 
 
-def _keep_memory_private() -> None:
-    # A core would be plaintext on the host's disk.
-    forbid_core_dumps()
-    # Nothing may be fetched at run time, and the tokenizer's own threads would outnumber the cores.
-    os.environ |= {
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sealtune.worker", allow_abbrev=False)
     parser.add_argument("--contract", type=Path, required=True)
@@ -82,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--run-id", required=True)
     parser.add_argument("--tee", required=True)
-    parser.add_argument("--tee-files", type=Path, required=True)
+    parser.add_argument("--tee-files", type=Path)
     return parser
 
 

@@ -20,6 +20,7 @@ from sealtune.crypto.secret import ContentKey
 from sealtune.errors import Code, StorageError, VerificationError
 from sealtune.protocol.session import Anchor, WorkerSecrets
 from sealtune.worker.keys import RunKeys
+from sealtune.worker.outbox import Outbox
 
 _ENTRY = "state"
 
@@ -35,6 +36,7 @@ class SealedCheckpoints:
         run_id: str,
         keys: RunKeys,
         secrets: WorkerSecrets,
+        outbox: Outbox,
         anchor: Callable[[Anchor], bool],
     ) -> None:
         """Take the run's folder and keys; `anchor` tells all brokers, returns whether all know."""
@@ -43,6 +45,7 @@ class SealedCheckpoints:
         self._run_id = run_id
         self._keys = keys
         self._secrets = secrets
+        self._outbox = outbox
         self._anchor = anchor
 
     def save(self, step: int, blob: bytes) -> None:
@@ -63,6 +66,8 @@ class SealedCheckpoints:
             facts = {"contract": self._contract, "run_id": self._run_id, "step": step}
             # The slot serves nobody once this worker is gone; the derived key does.
             header = writer.finish(facts=facts, recipients=[self._secrets.recipient.public])
+        # A broker that knows it refuses older ones: it has to outlast this machine before that.
+        self._outbox.publish(path)
         if self._anchor(Anchor(step=step, digest=header.digest)):
             self._remove_others(path)
 
@@ -94,10 +99,11 @@ class SealedCheckpoints:
         self._remove_others(None)
 
     def _remove_others(self, kept: Path | None) -> None:
-        for path in self._folder.glob("checkpoint-*.sealed"):
-            if path != kept:
-                path.unlink(missing_ok=True)
+        others = [path for path in self._folder.glob("checkpoint-*.sealed") if path != kept]
+        for path in others:
+            path.unlink(missing_ok=True)
         sync_folder(self._folder)
+        self._outbox.forget(path.name for path in others)
 
     def _path(self, step: int) -> Path:
         return self._folder / f"checkpoint-{step:08d}.sealed"

@@ -11,10 +11,11 @@ key has been released an error leaves as its code alone, because its text may de
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sealtune.errors import (
@@ -44,10 +45,11 @@ _SPEAKS_OF_NO_DATA = (TransportError, StorageError, ReleaseDenied, VerificationE
 
 
 class Exits:
-    """Writes events as JSON lines to one descriptor; threads may share it."""
+    """Writes events as JSON lines to one place; threads may share it."""
 
-    def __init__(self, descriptor: int, *, insecure: bool) -> None:
-        self._descriptor = descriptor
+    def __init__(self, place: int | Callable[[bytes], None], *, insecure: bool) -> None:
+        """Take a descriptor, or what takes one line in a call."""
+        self._write_line = _to_descriptor(place) if isinstance(place, int) else place
         self._lock = threading.Lock()
         self._telemetry: frozenset[str] = frozenset()
         self._keys_present = False
@@ -111,13 +113,17 @@ class Exits:
         if self._insecure:
             event["insecure"] = True
         line = json.dumps(event).encode() + b"\n"
-        with self._lock:
-            # A reader that went away must not stop a run whose state is sealed and resumable.
-            while line:
-                try:
-                    line = line[os.write(self._descriptor, line) :]
-                except OSError:
-                    return
+        # A reader that went away must not stop a run whose state is sealed and resumable.
+        with self._lock, contextlib.suppress(OSError):
+            self._write_line(line)
+
+
+def _to_descriptor(descriptor: int) -> Callable[[bytes], None]:
+    def write(line: bytes) -> None:
+        while line:
+            line = line[os.write(descriptor, line) :]
+
+    return write
 
 
 def close_standard_streams() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sealtune.bundle.format import BundleKind
@@ -17,7 +18,7 @@ from sealtune.contract.contract import VerifiedContract
 from sealtune.contract.schema import Input
 from sealtune.core.canonical import parse_foreign_json, parse_json
 from sealtune.core.digest import Digest
-from sealtune.core.limits import MODEL_FILE_BYTES_MAX, RECORD_BYTES_MAX
+from sealtune.core.limits import MODEL_FILE_BYTES_MAX, OWNED_JSON_MARKS_MAX, RECORD_BYTES_MAX
 from sealtune.crypto.secret import ContentKey
 from sealtune.errors import Code, FormatError
 from sealtune.training.sources import TensorInfo
@@ -26,9 +27,14 @@ _CONFIG = "config.json"
 
 
 def find_inputs(
-    contract: VerifiedContract, locations: Mapping[str, Path]
+    contract: VerifiedContract,
+    locations: Mapping[str, Path],
+    *,
+    lengths: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, SealedBundle]:
     """Return the contract's inputs by name, each with the digest, kind and owner that it names.
+
+    `lengths` says of an input on a disk of its own how many bytes of the disk are the bundle.
 
     Raises:
         VerificationError: a file is another bundle than the contract's.
@@ -36,13 +42,17 @@ def find_inputs(
         StorageError: it is missing.
     """
     return {
-        item.name: _agreed_bundle(contract, item, locations[item.name])
+        item.name: _agreed_bundle(
+            contract, item, locations[item.name], length=lengths.get(item.name)
+        )
         for item in contract.contract.inputs
     }
 
 
-def _agreed_bundle(contract: VerifiedContract, item: Input, path: Path) -> SealedBundle:
-    bundle = open_bundle_file(path)
+def _agreed_bundle(
+    contract: VerifiedContract, item: Input, path: Path, *, length: int | None
+) -> SealedBundle:
+    bundle = open_bundle_file(path, length=length)
     bundle.expect_digest(item.bundle)
     bundle.expect_owner(contract.contract.parties[item.owner].signing)
     return bundle.expect_kind(BundleKind(item.kind.value))
@@ -66,7 +76,7 @@ class BundleWeights:
         if config is None:
             raise FormatError(Code.MODEL_MALFORMED, "the model bundle has no config.json")
         self.config: dict[str, Any] = parse_foreign_json(
-            config, limit=MODEL_FILE_BYTES_MAX, what=_CONFIG
+            config, limit=MODEL_FILE_BYTES_MAX, marks=OWNED_JSON_MARKS_MAX, what=_CONFIG
         )
 
     def read_into(self, name: str, destination: memoryview) -> None:
@@ -110,7 +120,7 @@ def _parse_shard(plaintext: bytes, entry: Entry) -> list[dict[str, Any]]:
     shard = []
     for number, line in enumerate(lines, start=1):
         what = f"{entry.name} record {number}"
-        record = parse_json(line, limit=RECORD_BYTES_MAX, what=what)
+        record = parse_json(line, limit=RECORD_BYTES_MAX, marks=OWNED_JSON_MARKS_MAX, what=what)
         if not isinstance(record, dict):
             raise FormatError(Code.RECORD_MALFORMED, f"{what}: not an object")
         shard.append(record)

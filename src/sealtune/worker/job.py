@@ -7,7 +7,7 @@ digests in the contract and the brokers. Plaintext lives in this process's memor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from sealtune.worker.checkpoints import SealedCheckpoints
 from sealtune.worker.exits import Exits
 from sealtune.worker.inputs import find_inputs, open_model, open_records
 from sealtune.worker.keys import RunKeys, gather_keys
+from sealtune.worker.outbox import Outbox
 from sealtune.worker.outputs import receipt_of, seal_result, software_versions
 
 RESULT_NAME = "result.sealed"
@@ -34,17 +35,23 @@ RECEIPT_NAME = "receipt.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Locations and the run's id; none of it is trusted."""
+    """Locations and the run's id; none of it is trusted.
+
+    `lengths` says of an input on a disk of its own how many bytes of the disk are the bundle.
+    """
 
     contract: Path
     inputs: Mapping[str, Path]
     brokers: Mapping[str, str]
     output: Path
     run_id: str
+    lengths: Mapping[str, int] = field(default_factory=dict)
 
 
-def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits) -> None:
+def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox: Outbox) -> None:
     """Do the whole job and leave `result.sealed` and `receipt.json` in the output folder.
+
+    Each of its files is in `outbox` too before the next step relies on it.
 
     Raises:
         SealtuneError: whatever stopped it; sealed files stay, and the same call resumes.
@@ -64,7 +71,7 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits) -> None
         return _report(parse_receipt(data), brokers=brokers, exits=exits)
 
     exits.phase("inputs")
-    bundles = find_inputs(contract, job.inputs)
+    bundles = find_inputs(contract, job.inputs, lengths=job.lengths)
 
     exits.phase("attest")
     secrets = WorkerSecrets.generate()
@@ -97,6 +104,7 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits) -> None
         run_id=job.run_id,
         keys=keys,
         secrets=secrets,
+        outbox=outbox,
         anchor=anchor,
     )
     # torch comes with these two; until here the worker does without it.
@@ -123,6 +131,8 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits) -> None
         owner=secrets,
     )
 
+    outbox.publish(job.output / RESULT_NAME)
+
     exits.phase("receipt")
     run = RunRecord(
         run_id=job.run_id,
@@ -137,6 +147,7 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits) -> None
     )
     receipt = receipt_of(contract, run=run, output=output, attester=attester, secrets=secrets)
     write_atomic(receipt_path, receipt.to_json())
+    outbox.publish(receipt_path)
     checkpoints.remove_all()
 
     _report(receipt, brokers=brokers, exits=exits)
