@@ -276,6 +276,25 @@ def test_ocsp_is_required_of_each_rim_s_signer_too(
     assert not failed([device(good)], required)
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_ocsp_of_the_rims_signers_is_none_of_the_device(
+    mocks: tuple[MockNvidia, MockNvidia], now: datetime, missing: int
+) -> None:
+    mock = mocks[0]
+    whole = endorsements_of(mock, rims=True, ocsp=False)
+    about = [mock.rim_ocsp(), *(mock.ocsp(HOPPER, place) for place in {1, 2, 3} - {missing})]
+    items = [Endorsement(type=EndorsementType.OCSP, data=data) for data in about]
+    device = verify_nvidia(
+        mock.evidence(),
+        anchors=mock.anchors,
+        endorsements=Endorsements(items=(*whole.items, *items)),
+        now=now,
+        steps=Steps(),
+    )
+    required = dataclasses.replace(ONE, ocsp=True)
+    assert failed([device], required) == {"device-ocsp": Code.APPRAISAL_DEVICES}
+
+
 def test_a_device_that_can_be_debugged_is_refused(
     mocks: tuple[MockNvidia, MockNvidia], now: datetime
 ) -> None:
