@@ -23,6 +23,7 @@ from sealtune.cli.framework import Group
 from sealtune.cli.output import emit, emit_json, json_mode
 from sealtune.cli.parameters import PATH
 from sealtune.core.clock import SystemClock, format_time
+from sealtune.errors import VerificationError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -104,7 +105,7 @@ def verify(
 
     Without --policy it asks for authenticity, no debugging and a TCB that is not out of date, and
     accepts any measurement. Without --report-data the evidence may be old. Exits with 0 if it is
-    accepted, and with 4 (malformed), 5 (not genuine) or 6 (genuine, not acceptable) if not.
+    accepted and with 5 if it is refused, for whatever reason; the code says which.
     """
     if (ear is None) != (ear_key is None):
         raise click.UsageError("--ear and --ear-key go together")
@@ -125,8 +126,8 @@ def verify(
     if ear is not None and ear_key is not None and policy is not None:
         write_ear(ear, found, key=ear_key, policy=policy, issued_at=SystemClock().now())
     emit(found.to_dict(), lambda _: examined_lines(found, asked))
-    refusal = found.examination.refusal
-    return 0 if refusal is None else refusal.exit_status
+    # One status for every refusal, so that a script need not know the families of codes.
+    return 0 if found.examination.refusal is None else VerificationError.exit_status
 
 
 @attest.command(
