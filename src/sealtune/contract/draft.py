@@ -11,11 +11,16 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sealtune.bundle.format import BundleKind
 from sealtune.bundle.reader import open_bundle_file
 from sealtune.contract.contract import contract_from_document
+from sealtune.contract.reference_values import (
+    REFERENCE_VALUES_BYTES_MAX,
+    ReferenceEntry,
+    verify_reference_values,
+)
 from sealtune.contract.schema import Contract, OutputKind
 from sealtune.core.clock import format_time
 from sealtune.core.files import read_bounded
@@ -23,11 +28,14 @@ from sealtune.core.limits import CONTRACT_BYTES_MAX, MIB
 from sealtune.crypto.identity import load_public_identity
 from sealtune.errors import Code, FormatError, SealtuneError
 
+T = TypeVar("T")
+
 # 8x a rank-16 adapter of an 8-billion-parameter model in 16 bits. A full model has no default: its
 # size is known to who writes the contract, and a generous bound would be a wide channel out.
 ADAPTER_BYTES_DEFAULT = 256 * MIB
 _MADE_BY_METHOD = {"lora": OutputKind.ADAPTER.value, "full": OutputKind.MODEL.value}
 _KIND_OF_BUNDLE = {BundleKind.DATASET: "dataset", BundleKind.MODEL: "model"}
+_REFERENCE = ("reference_values", "reference_values_key", "entry")
 
 
 def draft_contract(path: Path) -> Contract:
@@ -57,6 +65,7 @@ def draft_contract_text(data: bytes, *, folder: Path, what: str) -> Contract:
     try:
         _resolve_holders(document, folder)
         _resolve_inputs(document, folder)
+        _resolve_enclaves(document, folder)
         _resolve_outputs(document)
     except SealtuneError as error:
         raise type(error)(error.code, f"{what}: {error.message}", remedy=error.remedy) from None
@@ -107,6 +116,44 @@ def _read_bundle(fields: dict[str, Any], folder: Path, parties: Any) -> None:
     fields["digest"] = digest
 
 
+def _resolve_enclaves(document: dict[str, Any], folder: Path) -> None:
+    entries = document.get("enclaves")
+    for index, fields in enumerate(entries if isinstance(entries, list) else []):
+        if isinstance(fields, dict) and not fields.keys().isdisjoint(_REFERENCE):
+            _at(f"enclaves[{index}]", _read_reference_values, fields, folder)
+
+
+def _read_reference_values(fields: dict[str, Any], folder: Path) -> None:
+    missing = [name for name in _REFERENCE if name not in fields]
+    if missing:
+        reason = f"{missing[0]}: missing; reference values need the file, its signer and an entry"
+        raise FormatError(Code.CONTRACT_FIELD, reason)
+    places = {name: fields.pop(name) for name in _REFERENCE}
+    name = str(places["entry"])
+    found = _at("reference_values", _verified_entries, places, folder).get(name)
+    if found is None:
+        raise FormatError(Code.CONTRACT_FIELD, f"entry: there is none with the name {name!r}")
+    given = {
+        "kind": str(found.kind),
+        "measurements": list(found.measurements),
+        "registers": {register: list(values) for register, values in found.registers.items()},
+    }
+    for field, value in given.items():
+        # What the entry leaves open a person may add, MRTD for one; what it says has one source.
+        if value and field in fields:
+            reason = f"{field}: give the entry or the field, not both"
+            raise FormatError(Code.CONTRACT_FIELD, reason)
+        if value:
+            fields[field] = value
+
+
+def _verified_entries(places: dict[str, Any], folder: Path) -> Mapping[str, ReferenceEntry]:
+    signer = load_public_identity(_file(places["reference_values_key"], folder)).signing
+    path = _file(places["reference_values"], folder)
+    data = read_bounded(path, limit=REFERENCE_VALUES_BYTES_MAX, what="reference values")
+    return verify_reference_values(data, key=signer).values.entries
+
+
 def _resolve_outputs(document: dict[str, Any]) -> None:
     outputs, recipe = document.get("outputs"), document.get("recipe")
     if not isinstance(outputs, dict) or not isinstance(recipe, dict):
@@ -131,9 +178,9 @@ def _file(value: Any, folder: Path) -> Path:
     return folder / value
 
 
-def _at(place: str, resolve: Callable[..., None], *arguments: Any) -> None:
+def _at(place: str, resolve: Callable[..., T], *arguments: Any) -> T:
     try:
-        resolve(*arguments)
+        return resolve(*arguments)
     except SealtuneError as error:
         raise type(error)(error.code, f"{place}: {error.message}", remedy=error.remedy) from error
 
