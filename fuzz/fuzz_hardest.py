@@ -270,13 +270,13 @@ def policies() -> Iterator[bytes]:
     yield deep + b"=1"
     yield b"[" + deep + b"]\n" + deep + b"=" + b"{a=" * 250 + b"1" + b"}" * 250
     yield b".".join([b"a"] * 20_000) + b"=1"
-    yield b"\n".join(b".".join([b"a%d" % line] * 257) + b"=1" for line in range(60))
-    yield b"\n".join(b"[" + b".".join([b"a%d" % line] * 257) + b"]" for line in range(60))
-    yield b"\n".join(b"a%d=1" % number for number in range(7_000))
-    yield b"\n".join(b"[a.b%d.c]" % number for number in range(5_000))
-    yield b"\n".join(b"a.b%d.c=1" % number for number in range(5_000))
-    yield b'a="""' + b"\\\n " * 20_000 + b'"""'
-    yield b"a = [" + b"1," * 32_000 + b"]"
-    yield b"a = " + b"{a=1," * 12_000
+    yield b"\n".join(b".".join([b"a%d" % line] * 257) + b"=1" for line in range(40))
+    yield b"\n".join(b"[" + b".".join([b"a%d" % line] * 257) + b"]" for line in range(40))
+    yield b"\n".join(b"a%d=1" % number for number in range(5_500))
+    yield b"\n".join(b"[a.b%d.c]" % number for number in range(3_500))
+    yield b"\n".join(b"a.b%d.c=1" % number for number in range(3_500))
+    yield b'a="""' + b"\\\n " * 15_000 + b'"""'
+    yield b"a = [" + b"1," * 24_000 + b"]"
+    yield b"a = " + b"{a=1," * 9_000
     yield b"a=inf\nb=nan"
     yield b"a=1979-05-27T07:32:00Z\nb=07:32:00\nc=9999-12-31T23:59:59.999999+23:59"

@@ -8,6 +8,7 @@ process in a child of its own.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import os
@@ -105,9 +106,9 @@ def grown(target: Target, data: bytes) -> int:
     child = os.fork()
     if child == 0:
         os.close(reader)
-        before = _peak()
+        before = _resident()
         _quietly(case)
-        os.write(writer, str(_peak() - before).encode())
+        os.write(writer, str(_status("VmHWM") - before).encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as answer:
@@ -116,16 +117,19 @@ def grown(target: Target, data: bytes) -> int:
     return int(text or BYTES_MAX)  # a child that died said nothing
 
 
-def _peak() -> int:
-    # What was touched once counts from here on; without the kernel's help the whole life does.
-    try:
-        status = Path("/proc/self/status").read_text()
-        current = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        peak = int(current.split()[1]) * 1024
+def _resident() -> int:
+    """Return what is in memory now, and let the peak be counted from here on."""
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
     except (OSError, StopIteration):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return peak
 
 
 def _quietly(case: object) -> None:

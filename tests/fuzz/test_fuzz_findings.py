@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from sealtune.attestation.dcap_tcb import TCB_DOCUMENT_BYTES_MAX
+from sealtune.attestation.forms.endorsement_files import read_endorsements
 from sealtune.attestation.forms.octets import from_text
 from sealtune.attestation.forms.read import read_evidence
 from sealtune.attestation.rim_xml import parse_xml
@@ -87,6 +89,11 @@ def test_a_policy_has_a_bound_and_few_dots_in_a_line() -> None:
     assert refused(parse_policy, b"#" * (POLICY_BYTES_MAX + 1), what="test") is Code.LIMIT_EXCEEDED
     assert refused(parse_policy, b"#" + b"." * 256 + b"\n.", what="test") is Code.CONTRACT_MALFORMED
     assert refused(parse_policy, b"#" + b"." * 257, what="test") is Code.LIMIT_EXCEEDED
+
+
+def test_tcb_info_that_no_set_could_hold_is_not_read_again_and_again() -> None:
+    body = b'{"tcbInfo":{}' + b" " * TCB_DOCUMENT_BYTES_MAX + b"}"
+    assert refused(read_endorsements, [("a", body)], chain=()) is Code.LIMIT_EXCEEDED
 
 
 def test_a_prefix_is_not_declared_again_and_again() -> None:

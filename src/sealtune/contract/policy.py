@@ -50,7 +50,7 @@ def parse_policy(data: bytes, *, what: str) -> Policy:
     """Return the policy that the TOML text `data` holds.
 
     Raises:
-        FormatError: larger than 64 KiB, not TOML, nested too deep, or an entry is none that a
+        FormatError: larger than 48 KiB, not TOML, nested too deep, or an entry is none that a
             contract could have; names the place.
     """
     text = _toml_as_json(data, what=what)
