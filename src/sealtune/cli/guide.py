@@ -283,7 +283,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.EVIDENCE_TCB_LEVEL: Guidance(
         "verification",
         "Intel's TCB info has no level for this platform.",
-        _GENUINE,
+        "update the platform's firmware; fetch newer endorsements if it is newer than those",
     ),
     Code.EVIDENCE_QE: Guidance(
         "verification",
