@@ -96,6 +96,12 @@ def test_tcb_info_that_no_set_could_hold_is_not_read_again_and_again() -> None:
     assert refused(read_endorsements, [("a", body)], chain=()) is Code.LIMIT_EXCEEDED
 
 
+def test_a_file_has_few_certificates() -> None:
+    block = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    for count, code in ((256, Code.ENDORSEMENT_MALFORMED), (257, Code.LIMIT_EXCEEDED)):
+        assert refused(read_endorsements, [("a", block * count)], chain=()) is code
+
+
 def test_a_prefix_is_not_declared_again_and_again() -> None:
     def levels(count: int) -> bytes:
         return b"<r>" + b'<a xmlns:p="u">' * count + b"</a>" * count + b"</r>"

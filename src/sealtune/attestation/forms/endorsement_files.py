@@ -43,6 +43,7 @@ _TCB_SIGNER = "Intel SGX TCB Signing"
 _PCK_ISSUERS = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
 _ROOT = "Intel SGX Root CA"
 _SETS_MAX = 256
+_BLOCKS_MAX = 256  # of one file; a thousand take a fifth of a second
 _KEPT = "sealtune-endorsement/1"
 
 
@@ -129,6 +130,8 @@ def _read(data: bytes, pieces: _Pieces, *, name: str) -> list[Endorsement]:
         return [Endorsement(type=EndorsementType.NVIDIA_RIM, data=data)]
     # A quote has PEM inside; it is no file of certificates.
     blocks = [] if b"\0" in data else _PEM.findall(data)
+    if len(blocks) > _BLOCKS_MAX:
+        raise FormatError(Code.LIMIT_EXCEEDED, f"{name}: more than {_BLOCKS_MAX} PEM blocks")
     if blocks:
         return [_from_der(_base64(text, name=name), name=name) for _label, text in blocks]
     if data[:1] != b"\x30":
