@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
+import fuzz_world
 import pytest
 
+from sealtune import explain
 from sealtune.attestation.dcap_tcb import TCB_DOCUMENT_BYTES_MAX
+from sealtune.attestation.examine import Question, examine
 from sealtune.attestation.forms.endorsement_files import read_endorsements
 from sealtune.attestation.forms.octets import from_text
 from sealtune.attestation.forms.read import read_evidence
 from sealtune.attestation.rim_xml import parse_xml
+from sealtune.cli import attest_lines
+from sealtune.cli.attest_lines import explained_lines
+from sealtune.cli.output import emit_json, printable
 from sealtune.contract.policy import parse_policy
 from sealtune.core.canonical import parse_foreign_json, parse_json
 from sealtune.core.limits import FOREIGN_EVIDENCE_MARKS_MAX, JSON_MARKS_MAX, POLICY_BYTES_MAX
@@ -94,6 +102,50 @@ def test_a_policy_has_a_bound_and_few_dots_in_a_line() -> None:
 def test_tcb_info_that_no_set_could_hold_is_not_read_again_and_again() -> None:
     body = b'{"tcbInfo":{}' + b" " * TCB_DOCUMENT_BYTES_MAX + b"}"
     assert refused(read_endorsements, [("a", body)], chain=()) is Code.LIMIT_EXCEEDED
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_what_is_shown_of_evidence_is_json(number: str) -> None:
+    claims = f'{{"keys":[],"vm-configuration":{{"secure-boot":{number}}}}}'.encode()
+    shown = examined(claims)
+    assert shown["code"] == Code.JSON_MALFORMED
+    json.dumps(shown, allow_nan=False)
+
+
+def examined(claims: bytes) -> dict[str, Any]:
+    evidence = fuzz_world.azure().tdx_evidence(runtime=claims)
+    question = Question(accepted=None, report_data=None, host_data=None)
+    base = fuzz_world.bases()["azure-tdx"]
+    found = examine(
+        (evidence,),
+        question=question,
+        anchors=base.anchors,
+        endorsements=base.endorsements,
+        now=fuzz_world.NOW,
+    )
+    return found.to_dict()
+
+
+def test_evidence_cannot_end_or_steer_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_json({"a": "\ud800"})
+    assert json.loads(capsys.readouterr().out) == {"a": "\ud800"}
+    assert printable("\ud800 \x1b[2J \n \u202e \u00e4") == "\\ud800 \\x1b[2J \\n \\u202e \u00e4"
+
+
+def test_what_is_shown_to_people_holds_no_command_for_a_terminal(tmp_path: Path) -> None:
+    text = "\\ud800\\u001b[2J"
+    claims = f'{{"keys":[],"vm-configuration":{{"{text}":"{text}"}},"user-data":"{text}"}}'
+    evidence = fuzz_world.azure().tdx_evidence(runtime=claims.encode())
+    shown = "".join(explained_lines(tmp_path, [explain(evidence)]))
+    assert "\\ud800\\x1b[2J" in shown
+    assert "\x1b[2J" not in shown
+    shown.encode()
+
+
+def test_reasons_and_identities_hold_no_command_for_a_terminal() -> None:
+    (line,) = attest_lines._wrapped("", 0, "no \x1b[2J", 80)
+    assert line == "no \\x1b[2J"
+    assert attest_lines._folded("a\x1b[2J", 80) == "a\\x1b[2J"
 
 
 def test_a_file_has_few_certificates() -> None:

@@ -29,7 +29,7 @@ from sealtune.attestation.snp_report import (
 )
 from sealtune.attestation.tpm_quote import TpmQuote, parse_tpm_quote
 from sealtune.attestation.tpm_signature import parse_tpm_signature
-from sealtune.core.canonical import parse_foreign_json
+from sealtune.core.canonical import parse_json
 from sealtune.crypto.x509 import Certificate, parse_certificate
 from sealtune.errors import SealtuneError
 
@@ -138,7 +138,7 @@ def _vtpm(evidence: Evidence) -> dict[str, Any]:
 
 
 def _runtime(data: bytes) -> dict[str, Any]:
-    claims = parse_foreign_json(data, limit=HCL_BYTES_MAX, what="runtime claims")
+    claims = parse_json(data, limit=HCL_BYTES_MAX, what="runtime claims")
     if not isinstance(claims, dict):
         return {}
     return {

@@ -20,7 +20,7 @@ from sealtune.cli.attest_files import (
 from sealtune.cli.attest_lines import collected_lines, examined_lines, explained_lines
 from sealtune.cli.attest_verify import Asked, examine_file, write_ear
 from sealtune.cli.framework import Group
-from sealtune.cli.output import emit, emit_json, json_mode
+from sealtune.cli.output import emit, emit_json, json_mode, say
 from sealtune.cli.parameters import PATH
 from sealtune.core.clock import SystemClock, format_time
 from sealtune.errors import VerificationError
@@ -148,7 +148,7 @@ def show(file: Path, kind: EvidenceKind | None, event_log: Path | None) -> None:
         emit_json({"path": file, "verified": False, "evidence": shown})
         return
     for line in explained_lines(file, explained):
-        click.echo(line)
+        say(line)
 
 
 @attest.command(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sealtune.cli.output import count, done, hint, insecure, refused, rows
+from sealtune.cli.output import count, done, hint, insecure, printable, refused, rows
 from sealtune.core.clock import format_time
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def _explained(one: Explanation, which: str, width: int) -> Iterator[str]:
 
 def _field(name: str, value: str, meaning: str, *, names: int, width: int) -> Iterator[str]:
     column = names + 4
+    name = printable(name)
     label = click.style(name.ljust(names), dim=True)
     if len(name) > names:
         yield f"  {label}"
@@ -158,15 +159,18 @@ def _field(name: str, value: str, meaning: str, *, names: int, width: int) -> It
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None else str(value) or '""'
+    return "none" if value is None else printable(str(value)) or '""'
 
 
 def _folded(text: str, width: int) -> str:
+    text = printable(text)
     return "\n".join(text[at : at + width] for at in range(0, len(text), width))
 
 
 def _wrapped(start: str, column: int, text: str, width: int) -> Iterator[str]:
     """Yield `text` beside `start`, which is `column` wide on the screen, colours not counted."""
+    # Some of it stands in evidence, which anybody can write.
+    text = printable(text)
     first, *others = textwrap.wrap(text, width - column, break_on_hyphens=False) or [""]
     yield (start + first).rstrip()
     yield from (" " * column + line for line in others)

@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from sealtune.cli.output import colour
+from sealtune.cli.output import colour, say
 from sealtune.errors import Code, ConfigError, SealtuneError
 
 USAGE_STATUS: Final = 2
@@ -95,7 +95,7 @@ def _report(status: int, *, code: str, message: str, remedy: str, as_json: bool)
     if as_json:
         family = FAMILIES.get(status, FAMILIES[1])
         error = {"code": str(code), "family": family, "message": message, "remedy": remedy}
-        click.echo(json.dumps({"error": error}, ensure_ascii=False))
+        say(json.dumps({"error": error}, ensure_ascii=False))
         return status
     lines = [f"{click.style('error:', fg='red', bold=True)} {message}"]
     if remedy:

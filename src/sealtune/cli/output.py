@@ -40,7 +40,7 @@ def emit(result: T, render: Callable[[T], Iterable[str]]) -> None:
         emit_json(result)
     else:
         for line in render(result):
-            click.echo(line)
+            say(line)
 
 
 def emit_json(result: Any) -> None:
@@ -48,7 +48,24 @@ def emit_json(result: Any) -> None:
     value = plain(result)
     if not isinstance(value, dict):
         raise TypeError("a command's result is one object")
-    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    say(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print `text` on standard output.
+
+    Half of a surrogate pair, which JSON from elsewhere can hold and UTF-8 cannot, becomes its
+    escape, which in JSON is the same text again.
+    """
+    click.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def printable(text: str) -> str:
+    """Return `text` with whatever a terminal would act on, or could not show, as an escape."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def plain(value: Any) -> Any:
