@@ -132,7 +132,7 @@ class ConfigfsTsmAttester:
         return snp_evidence(answer.report, answer.table)
 
     def _answer(self, report_data: bytes) -> _Answer:
-        failed = attester_raced(str(self._root))
+        failed: SealtuneError = attester_raced(str(self._root))
         for pause in pauses():
             self._sleep(pause)
             try:

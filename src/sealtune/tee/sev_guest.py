@@ -156,7 +156,7 @@ class SevGuestAttester:
             OSError: the kernel refuses before it asks the firmware.
             SealtuneError: firmware or hypervisor refuse.
         """
-        failed = attester_failed(f"{self._device}: no answer")
+        failed: SealtuneError = attester_failed(f"{self._device}: no answer")
         for pause in pauses():
             self._sleep(pause)
             response = (ctypes.c_uint8 * _RESPONSE_BYTES)()
