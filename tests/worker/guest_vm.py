@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import socket
 import struct
 import subprocess
@@ -77,6 +78,9 @@ class GuestMachine:
     opened: list[str] = field(default_factory=list)
     on_event: Callable[[dict[str, Any]], None] = lambda event: None
     master: int = -1
+    said: bytes = b""
+    job: dict[str, Any] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
     _pending: dict[int, socket.socket] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -86,24 +90,29 @@ class GuestMachine:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         (self.root / "cmdline").write_text("panic=-1 quiet\n")
         (self.root / "ports/vport1p1/name").write_text(PORT_NAME + "\n")
-        write_job(self.root / "dev/vdb", job)
-        self._describe("vdb", "job")
+        self.job = dict(job)
+        self.make_job()
         for number, (serial, path) in enumerate(sorted(inputs.items())):
             name = f"vd{chr(ord('c') + number)}"
             content = path.read_bytes()
             # Not zeros, so that a reader beyond the true length would notice.
             padding = -len(content) % SECTOR
             (self.root / "dev" / name).write_bytes(content + b"\xee" * padding)
-            self._describe(name, serial)
+            self.describe(name, serial)
         if not self.output.exists():
             OutputDisk.format(self.output, OUTPUT_BYTES)
-        self._describe("vda", "out")
+        self.describe("vda", "out")
+
+    def make_job(self, **changes: Any) -> None:
+        """Write the job disk, with `changes`."""
+        write_job(self.root / "dev/vdb", self.job | changes)
+        self.describe("vdb", "job")
 
     @property
     def output(self) -> Path:
         return self.root / "dev/vda"
 
-    def _describe(self, name: str, serial: str) -> None:
+    def describe(self, name: str, serial: str) -> None:
         folder = self.root / "block" / name
         folder.mkdir(exist_ok=True)
         (folder / "serial").write_text(serial)
@@ -126,12 +135,10 @@ class GuestMachine:
 
     def run(self, mock: Path, *, program: str = PROGRAM, timeout: float = 240) -> int:
         """Run the guest to its end and return its process's status."""
-        import shutil
-
         shutil.rmtree(self.root / "run", ignore_errors=True)
         with self.port():
             command = [sys.executable, "-I", "-B", "-c", program, str(self.root), str(mock)]
-            process = subprocess.Popen(
+            process = self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
             reader = threading.Thread(target=self.serve, daemon=True)
@@ -173,7 +180,10 @@ class GuestMachine:
         elif kind == OPEN:
             self.opened.append(payload.decode())
             target = urlsplit(self.brokers[payload.decode()])
-            connection = socket.create_connection((target.hostname, target.port), timeout=20)
+            try:
+                connection = socket.create_connection((target.hostname, target.port), timeout=20)
+            except OSError:
+                return self.send(frame(RESET, stream))
             self._pending[stream] = connection
             threading.Thread(target=self._back, args=(stream, connection), daemon=True).start()
         elif stream in self._pending:

@@ -1,0 +1,307 @@
+"""The cage around the worker in a VM, tried from inside: each attempt in its own process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from sealtune.tee.guest import seccomp
+from sealtune.tee.guest.confine import landlock_wanted
+from sealtune.tee.guest.landlock import landlock_version
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the filter of system calls is x86-64's"
+)
+needs_landlock = pytest.mark.skipif(
+    landlock_version() == 0, reason="this kernel has no Landlock, or it is switched off"
+)
+
+# Confines itself to `own` (may write) and Python, then runs the attempt.
+CAGED = """
+import ctypes, errno, os, socket, sys, threading
+from pathlib import Path
+from sealtune.tee.guest.confine import Cage, confine
+own, landlock = Path(sys.argv[1]), sys.argv[2] == "yes"
+libc = ctypes.CDLL(None, use_errno=True)
+code = [Path(name) for name in (sys.prefix, sys.base_prefix, *sys.path, "/usr", "/lib", "/lib64")]
+code += [Path(name) for name in ("/proc/self", "/proc/cpuinfo", "/dev/urandom")]
+os.environ |= {"TMPDIR": str(own), "USER": "worker"}  # as the guest's entry does
+outside = socket.socket(socket.AF_UNIX)
+confine(Cage(user=os.getuid(), readable=code, writable=[own], landlock=landlock))
+def refused(number, call):
+    try:
+        call()
+    except OSError as error:
+        assert error.errno == number, error
+    else:
+        raise SystemExit("it was allowed")
+"""
+
+
+def caged(
+    tmp_path: Path, attempt: str, *, landlock: bool = True
+) -> subprocess.CompletedProcess[str]:
+    folder = tmp_path / "own"
+    folder.mkdir(exist_ok=True)
+    program = CAGED + textwrap.dedent(attempt) + "\nprint('still here')\n"
+    command = [sys.executable, "-I", "-B", "-c", program, str(folder), "yes" if landlock else "no"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+def goes_on(done: subprocess.CompletedProcess[str]) -> None:
+    assert (done.returncode, done.stdout.split("\n")[-2:]) == (0, ["still here", ""]), done.stderr
+
+
+KILLED = {
+    "fork": "os.fork()",
+    "fork-by-clone": "libc.syscall(56, 17, 0, 0, 0, 0)",
+    "fork-that-shares-memory": "libc.syscall(56, 0x100 | 17, 0, 0, 0, 0)",
+    "vfork": "libc.syscall(58)",
+    "posix-spawn": "os.posix_spawn('/bin/true', ['true'], {})",
+    "exec": "os.execv('/bin/true', ['true'])",
+    "exec-from-memory": "libc.syscall(322, 0, b'', None, None, 0x1000)",
+    "internet": "socket.socket(socket.AF_INET)",
+    "internet-6": "socket.socket(socket.AF_INET6)",
+    "netlink": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+    "packets": "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
+    "vsock": "socket.socket(socket.AF_VSOCK)",
+    "pair-of-another-family": "libc.syscall(53, 2, 1, 0, 0)",
+    "ptrace": "libc.syscall(101, 0, 0, 0, 0)",
+    "other-memory": "libc.syscall(310, 1, 0, 0, 0, 0, 0)",
+    "mount": "libc.syscall(165, 0, b'/', b'tmpfs', 0, 0)",
+    "new-mount": "libc.syscall(430, b'tmpfs', 0)",
+    "namespace": "libc.syscall(272, 0x10000000)",
+    "namespace-with-a-thread": "libc.syscall(56, 0x10000000 | 0x10f00, 0, 0, 0, 0)",
+    "become-root": "os.setresuid(0, 0, 0)",
+    "capabilities": "libc.syscall(126, 0, 0)",
+    "chmod": "os.chmod(own, 0o777)",
+    "chown": "os.chown(own, 0, 0)",
+    "device": "libc.syscall(133, b'x', 0o20666, 259)",
+    "bpf": "libc.syscall(321, 0, 0, 0)",
+    "perf": "libc.syscall(298, 0, 0, 0, 0, 0)",
+    "module": "libc.syscall(313, 0, 0, 0)",
+    "kexec": "libc.syscall(320, 0, 0, 0, 0, 0)",
+    "reboot": "libc.syscall(169, 0, 0, 0, 0)",
+    "io-uring": "libc.syscall(425, 1, 0)",
+    "userfaultfd": "libc.syscall(323, 0)",
+    "keys": "libc.syscall(250, 0, 0)",
+    "x32": "libc.syscall(0x40000000 + 39)",
+}
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_what_no_worker_needs_ends_the_process(name: str, tmp_path: Path) -> None:
+    done = caged(tmp_path, KILLED[name], landlock=False)
+    assert done.returncode == -signal.SIGSYS, done.stdout + done.stderr
+    assert done.stdout == ""
+
+
+def test_the_32_bit_calls_end_the_process(tmp_path: Path) -> None:
+    # int 0x80 with number 20, getpid for a 32-bit program; for a 64-bit one it would be writev.
+    attempt = """
+    import mmap
+    page = mmap.mmap(-1, 4096, prot=7)
+    page.write(bytes.fromhex("b814000000cd80c3"))
+    ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
+    """
+    assert caged(tmp_path, attempt, landlock=False).returncode == -signal.SIGSYS
+
+
+def test_what_is_unknown_is_answered_as_by_an_older_kernel(tmp_path: Path) -> None:
+    attempt = """
+    for number in (435, 319, 283, 88, 461, 9999):  # clone3, memfd, timerfd, symlink, newer, none
+        assert libc.syscall(number, 0, 0, 0) == -1
+        assert ctypes.get_errno() == errno.ENOSYS, number
+    """
+    goes_on(caged(tmp_path, attempt, landlock=False))
+
+
+def test_only_harmless_controls_pass(tmp_path: Path) -> None:
+    attempt = """
+    import fcntl
+    os.set_blocking(outside.fileno(), False)
+    refused(errno.ENOTTY, lambda: fcntl.ioctl(outside.fileno(), 0x8912, bytes(16)))  # SIOCGIFCONF
+    assert libc.prctl(15, b"worker", 0, 0, 0) == 0
+    assert libc.prctl(4, 1, 0, 0, 0) == -1 and ctypes.get_errno() == errno.EPERM  # dumpable
+    """
+    goes_on(caged(tmp_path, attempt, landlock=False))
+
+
+def test_nothing_of_a_privilege_is_left(tmp_path: Path) -> None:
+    attempt = """
+    fields = dict(line.split(":\\t", 1) for line in Path("/proc/self/status").open())
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(fields[name], 16) == 0, name
+    if os.getuid() == 0:
+        assert int(fields["CapBnd"], 16) == 0
+        assert fields["Groups"].strip() == ""
+    assert fields["NoNewPrivs"].strip() == "1"
+    import resource
+    assert resource.getrlimit(resource.RLIMIT_CORE)[1] <= 1
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 1024
+    assert libc.prctl(3, 0, 0, 0, 0) == 0  # not dumpable
+    """
+    goes_on(caged(tmp_path, attempt, landlock=False))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_root_becomes_the_workers_user(tmp_path: Path) -> None:
+    program = """
+import os
+from pathlib import Path
+from sealtune.tee.guest.confine import Cage, confine
+confine(Cage(user=1000, readable=[], writable=[], landlock=False))
+fields = dict(line.split(":\\t", 1) for line in Path("/proc/self/status").open())
+assert fields["Uid"].split() == fields["Gid"].split() == ["1000"] * 4, fields
+assert not fields["Groups"].strip()
+try:
+    open("/etc/shadow")
+except PermissionError:
+    print("still here")
+"""
+    command = [sys.executable, "-I", "-B", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    goes_on(done)
+
+
+@needs_landlock
+def test_only_the_given_files_open(tmp_path: Path) -> None:
+    (tmp_path / "beside").write_text("x")
+    attempt = """
+    refused(errno.EACCES, lambda: open("/etc/passwd"))
+    refused(errno.EACCES, lambda: os.listdir("/"))
+    refused(errno.EACCES, lambda: open(own.parent / "beside"))
+    refused(errno.EACCES, lambda: open(own.parent / "new", "w"))
+    refused(errno.EACCES, lambda: open(Path(sys.prefix) / "new", "w"))
+    refused(errno.EACCES, lambda: open(os.__file__, "r+"))
+    refused(errno.EACCES, lambda: open("/dev/zero", "rb"))
+    refused(errno.EACCES, lambda: open("/proc/1/environ", "rb"))
+    refused(errno.EACCES, lambda: outside.bind(str(own / "socket")))
+    file = own / "a"
+    file.write_text("x")
+    file.rename(own / "b")
+    (own / "c").mkdir()
+    (own / "c").rmdir()
+    assert (own / "b").read_text() == "x"
+    (own / "b").unlink()
+    """
+    goes_on(caged(tmp_path, attempt))
+
+
+@needs_landlock
+def test_threads_start_and_a_model_is_trained(tmp_path: Path) -> None:
+    attempt = """
+    import numpy, torch
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1))
+    inputs, wanted = torch.randn(64, 8), torch.randn(64, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    losses = []
+    def train():
+        for _ in range(20):
+            loss = torch.nn.functional.mse_loss(model(inputs), wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert len(losses) == 20 and losses[-1] < losses[0]
+    (own / "state").write_bytes(inputs.numpy().tobytes())
+    """
+    goes_on(caged(tmp_path, attempt))
+
+
+@needs_landlock
+def test_what_a_new_thread_does_is_confined_too(tmp_path: Path) -> None:
+    attempt = """
+    def attempt():
+        refused(errno.EACCES, lambda: open("/etc/passwd"))
+        os.fork()
+    threading.Thread(target=attempt).start()
+    """
+    assert caged(tmp_path, attempt).returncode == -signal.SIGSYS
+
+
+def test_a_process_with_threads_is_refused(tmp_path: Path) -> None:
+    program = """
+import os, threading
+from sealtune.errors import ConfigError
+from sealtune.tee.guest.confine import Cage, confine
+stop = threading.Event()
+threading.Thread(target=stop.wait).start()
+try:
+    confine(Cage(user=os.getuid(), readable=[], writable=[], landlock=False))
+except ConfigError as error:
+    print(error.code, error.message)
+stop.set()
+"""
+    command = [sys.executable, "-I", "-B", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("tee-unavailable")
+    assert "thread" in done.stdout
+
+
+def test_a_kernel_without_landlock_is_refused_unless_measured_otherwise(tmp_path: Path) -> None:
+    program = """
+import os
+from sealtune.errors import ConfigError
+from sealtune.tee.guest import confine as module
+module.landlock_version = lambda: 0
+try:
+    module.confine(module.Cage(user=os.getuid(), readable=[], writable=[], landlock=True))
+except ConfigError as error:
+    print(error.code, error.message)
+module.confine(module.Cage(user=os.getuid(), readable=[], writable=[], landlock=False))
+print("confined")
+"""
+    command = [sys.executable, "-I", "-B", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("tee-unavailable")
+    assert "Landlock" in first
+    assert second == "confined"
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("panic=-1 quiet", True),
+        ("panic=-1 sealtune.landlock=off quiet", False),
+        ("sealtune.landlock=off", False),
+        ("xsealtune.landlock=off", True),
+        ("sealtune.landlock=offx", True),
+        ("sealtune.landlock=on", True),
+        ("", True),
+    ],
+)
+def test_only_the_measured_command_line_does_without_it(
+    line: str, wanted: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "cmdline"
+    path.write_text(line + "\n")
+    assert landlock_wanted(path) is wanted
+
+
+def test_no_call_is_in_two_lists() -> None:
+    assert not seccomp.ALLOWED.keys() & seccomp.KILLED.keys()
+    numbers = [*seccomp.ALLOWED.values(), *seccomp.KILLED.values()]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_the_numbers_are_the_kernels() -> None:
+    header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+    if not header.is_file():
+        pytest.skip(f"{header} is absent (package linux-libc-dev)")
+    words = (line.split() for line in header.read_text().splitlines())
+    kernel = {line[1].removeprefix("__NR_"): int(line[2]) for line in words if len(line) == 3}
+    ours = {**seccomp.ALLOWED, **seccomp.KILLED}
+    assert {name: kernel.get(name) for name in ours} == ours
