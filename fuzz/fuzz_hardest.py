@@ -13,23 +13,29 @@ from datetime import timedelta
 
 import fuzz_world as world
 
+from sealtune.attestation.azure_hcl import HCL_BYTES_MAX
 from sealtune.attestation.dcap_endorsements import DCAP_BYTES_MAX
 from sealtune.attestation.dcap_tcb import TCB_DOCUMENT_BYTES_MAX
+from sealtune.attestation.endorsements import EndorsementType
 from sealtune.attestation.event_log import EVENTS_MAX
 from sealtune.attestation.rim_xml import XML_BYTES_MAX
+from sealtune.attestation.snp_cert_table import CERT_TABLE_BYTES_MAX
 from sealtune.core.limits import (
     CERTIFICATE_BYTES_MAX,
     ENDORSEMENT_BYTES_MAX,
     ENVELOPE_BYTES_MAX,
     EVENT_LOG_BYTES_MAX,
+    EVIDENCE_BYTES_MAX,
     FOREIGN_EVIDENCE_BYTES_MAX,
     FOREIGN_EVIDENCE_MARKS_MAX,
     JSON_MARKS_MAX,
+    KIB,
     POLICY_BYTES_MAX,
 )
 from sealtune.crypto import der
 from sealtune.crypto.crl import CRL_BYTES_MAX, CRL_ENTRIES_MAX
 from sealtune.crypto.der import Tag
+from sealtune.crypto.jwt import TOKEN_BYTES_MAX
 from sealtune.crypto.x509_builder import CrlFields, build_crl
 
 
@@ -283,3 +289,60 @@ def policies() -> Iterator[bytes]:
     yield b"a = " + b"{a=1," * 9_000
     yield b"a=inf\nb=nan"
     yield b"a=1979-05-27T07:32:00Z\nb=07:32:00\nc=9999-12-31T23:59:59.999999+23:59"
+
+
+def tokens() -> Iterator[bytes]:
+    """Yield tokens and detached EATs at their bound."""
+    yield from hard_json(TOKEN_BYTES_MAX // 4 * 3)
+    yield _filled(b".", TOKEN_BYTES_MAX)
+    yield _filled(b"A", TOKEN_BYTES_MAX - 3, tail=b".A.")
+    for unit in (b".", b"A", b"A."):
+        token = _filled(unit, TOKEN_BYTES_MAX).decode()
+        yield json.dumps([["JWT", token], dict.fromkeys(map(str, range(32)), "A.A.A")]).encode()
+
+
+def ocsp_answers() -> Iterator[bytes]:
+    """Yield OCSP responses with as many answers, and as much in them, as fit."""
+    (seed, *_) = world.nvidia_endorsements().of(EndorsementType.OCSP)
+    status, wrapped = der.read_element(seed, tag=Tag.SEQUENCE).children()
+    kind, octets = wrapped.children()[0].children()
+    tbs, *rest = der.read_element(octets.content, tag=Tag.SEQUENCE).children()
+    parts = list(tbs.children())
+    place = next(at for at, part in enumerate(parts) if part.tag == Tag.SEQUENCE)
+    answer = parts[place].children()[0].raw
+    for count in (64, 65, 30_000 // len(answer)):
+        listing = der.encode(Tag.SEQUENCE, answer * count)
+        changed = [part.raw for part in parts]
+        changed[place] = listing
+        basic = der.encode(
+            Tag.SEQUENCE, der.encode(Tag.SEQUENCE, *changed), *(part.raw for part in rest)
+        )
+        inner = der.encode(Tag.SEQUENCE, kind.raw, der.encode(Tag.OCTET_STRING, basic))
+        yield der.encode(Tag.SEQUENCE, status.raw, der.encode(0xA0, inner))
+
+
+def own_json() -> Iterator[bytes]:
+    """Yield evidence in our form at its bound, and much else that is JSON."""
+    yield from hard_json(EVIDENCE_BYTES_MAX // 3 * 4)
+    front = b'{"kind":"tdx","certificates":[],"report":"'
+    yield _filled(b"AAAA", EVIDENCE_BYTES_MAX // 3 * 4, head=front, tail=b'"}')
+
+
+def records() -> Iterator[bytes]:
+    """Yield JSON as large as a cache's file or a bundle of few endorsements."""
+    yield from hard_json(256 * KIB)
+
+
+def cert_tables() -> Iterator[bytes]:
+    """Yield tables whose certificates are PEM, as far as it goes."""
+    (table, *_) = world.cert_tables()
+    for unit in (b"-----BEGIN CERTIFICATE-----\n", b"-----BEGIN CERTIFICATE-----\nA", b"A", b"\n"):
+        yield _filled(unit, CERT_TABLE_BYTES_MAX, head=table[:16] + _WHOLE + bytes(24))
+
+
+_WHOLE = struct.pack("<II", 48, CERT_TABLE_BYTES_MAX - 100)
+
+
+def claims() -> Iterator[bytes]:
+    """Yield runtime claims at their bound."""
+    yield from hard_json(HCL_BYTES_MAX - 1300, name=b"keys")

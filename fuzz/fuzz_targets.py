@@ -278,10 +278,14 @@ def _payload(data: bytes) -> Callable[[], object]:
 
 
 def _stored(data: bytes) -> Callable[[], object]:
-    """Return the reading of `data` as a bundle, its payload, a record and a cache's file."""
-    payload, cached = _payload(data), _cached(data)
-    record = _json_case(item_from_dict)
-    return partial(_each(_bundle, lambda _: payload(), record, lambda _: cached()), data)
+    """Return the reading of `data` as what it resembles: a bundle, its payload, a cache's file."""
+    if b'"payloadType"' in data:
+        return partial(_bundle, data)
+    if b'"items"' in data:
+        return _payload(data)
+    if b'"checksum"' in data:
+        return _cached(data)
+    return partial(_json_case(item_from_dict), data)
 
 
 def _store_seeds() -> Iterable[bytes]:
@@ -526,9 +530,11 @@ TARGETS: tuple[Target, ...] = (
     ),
     _target("event-log", _replay, world.event_logs, EVENT_LOG_BYTES_MAX, hard=hardest.event_logs),
     _target("nitro", _nitro, world.nitro_documents, QUOTE_BYTES_MAX, hard=hardest.cbor),
-    _target("azure-hcl", _each(_hcl, _claims), world.hcl_reports, HCL_BYTES_MAX),
+    _target(
+        "azure-hcl", _each(_hcl, _claims), world.hcl_reports, HCL_BYTES_MAX, hard=hardest.claims
+    ),
     _target("crl", parse_crl, _all_crls, CRL_BYTES_MAX, hard=hardest.crls),
-    _target("ocsp", parse_ocsp, _ocsp_answers, OCSP_BYTES_MAX),
+    _target("ocsp", parse_ocsp, _ocsp_answers, OCSP_BYTES_MAX, hard=hardest.ocsp_answers),
     _target(
         "x509",
         _each(_certificate, certificates_from_pem),
@@ -540,28 +546,28 @@ TARGETS: tuple[Target, ...] = (
         name="endorsement-store",
         case=_stored,
         seeds=_store_seeds,
-        hardest=_none,
+        hardest=hardest.records,
         bytes_max=256 * KIB,
     ),
     Target(
         name="jwt",
         case=_token,
         seeds=_token_seeds,
-        hardest=_none,
+        hardest=hardest.tokens,
         bytes_max=TOKEN_BYTES_MAX,
     ),
     Target(
         name="ear",
         case=lambda data: partial(verify_ear, _signed(data), spki=_TOKEN_KEY.spki, now=world.NOW),
         seeds=_ears,
-        hardest=_none,
+        hardest=hardest.tokens,
         bytes_max=TOKEN_BYTES_MAX // 4 * 3,
     ),
     _target(
         "dsse", parse_envelope, lambda: (world.bundle(),), ENVELOPE_BYTES_MAX, hard=hardest.dsse
     ),
     _target("nvidia-spdm", _spdm, _spdm_reports, SPDM_BYTES_MAX),
-    _target("nvidia-eat", _eat, world.eats, TOKEN_BYTES_MAX),
+    _target("nvidia-eat", _eat, world.eats, TOKEN_BYTES_MAX, hard=hardest.tokens),
     _target(
         "tpm",
         _each(_tpm_quote, parse_tpm_signature, raw_rsassa, parse_tpm2b_public, _tpm_public),
@@ -579,12 +585,14 @@ TARGETS: tuple[Target, ...] = (
         _json_case(evidence_from_dict),
         lambda: (_dumps(base.evidence.to_dict()) for base in world.bases().values()),
         EVIDENCE_BYTES_MAX // 3 * 4,
+        hard=hardest.own_json,
     ),
     _target(
         "snp-cert-table",
         _each(parse_cert_table, report_of_response),
         world.cert_tables,
         CERT_TABLE_BYTES_MAX,
+        hard=hardest.cert_tables,
     ),
     _target("snp-report", parse_snp_report, _reports, 2 * KIB),
 )
