@@ -33,7 +33,7 @@ _COUNTS_MAX: Final = 64
 _HEX: Final = frozenset("0123456789abcdef")
 
 
-class _Counts(click.ParamType[tuple[int, ...]]):
+class Counts(click.ParamType[tuple[int, ...]]):
     """One or several numbers of processors, as 1,2,4."""
 
     name = "N[,N...]"
@@ -53,7 +53,7 @@ class _Counts(click.ParamType[tuple[int, ...]]):
         return counts
 
 
-class _Number(click.ParamType[int]):
+class Number(click.ParamType[int]):
     """A number that is usually written in hexadecimal."""
 
     def __init__(self, *, bits: int) -> None:
@@ -101,7 +101,7 @@ class _Sha256(click.ParamType[Digest]):
 @click.option("--append", metavar="TEXT", help="The command line of that kernel.")
 @click.option("--kernel-hash", type=_Sha256(), help="Instead of the file, the kernel's SHA-256.")
 @click.option("--initrd-hash", type=_Sha256(), help="Instead of the file, the initrd's SHA-256.")
-@click.option("--vcpus", type=_Counts(), help="How many processors; one measurement for each.")
+@click.option("--vcpus", type=Counts(), help="How many processors; one measurement for each.")
 @click.option(
     "--vcpu-type",
     type=click.Choice(sorted(CPU_TYPES)),
@@ -109,10 +109,10 @@ class _Sha256(click.ParamType[Digest]):
     help="The processor model that QEMU shows the guest; a wrong one lists all.",
 )
 @click.option(
-    "--vcpu-signature", type=_Number(bits=32), help="Instead of the model, its CPUID 1 EAX."
+    "--vcpu-signature", type=Number(bits=32), help="Instead of the model, its CPUID 1 EAX."
 )
 @click.option(
-    "--guest-features", type=_Number(bits=64), default="0x1", help="SEV_FEATURES of the guest."
+    "--guest-features", type=Number(bits=64), default="0x1", help="SEV_FEATURES of the guest."
 )
 @click.option(
     "--vmm",
