@@ -82,8 +82,12 @@ class Plan:
     debug: bool
 
 
-class _KvmFailedError(Exception):
+class _KvmFailedError(SealtuneError):
     """KVM made a machine and then could not run it."""
+
+    def __init__(self) -> None:
+        remedy = "let it be emulated, which is slower: the run needs no KVM"
+        super().__init__(Code.LAUNCH_FAILED, "KVM cannot run this machine here", remedy=remedy)
 
 
 class _Stop:
@@ -205,7 +209,7 @@ class _Watch:
             remedy = "build the image again with a console to see where it stops, or allow more"
             raise self._error(Code.GUEST_SILENT, message, remedy + " time for its start")
 
-    def gone(self, *, greeted: bool) -> SealtuneError | _KvmFailedError:
+    def gone(self, *, greeted: bool) -> SealtuneError:
         """Return the error of a machine that ended without EXIT."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._qemu.wait(_STOP_SECONDS)

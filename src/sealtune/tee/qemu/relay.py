@@ -97,18 +97,17 @@ class Relay:
         self.close()
 
     def _serve_guest(self, events: int) -> None:
+        data = b""
         try:
             if events & selectors.EVENT_WRITE:
                 del self._to_guest[: self._guest.send(self._to_guest)]
             if events & selectors.EVENT_READ:
-                self._receive(self._guest.recv(PAYLOAD_BYTES_MAX))
+                data = self._guest.recv(PAYLOAD_BYTES_MAX)
+                self.ended = not data
         except BlockingIOError:
             return
         except OSError:
             self.ended = True
-
-    def _receive(self, data: bytes) -> None:
-        self.ended = not data
         for frame in self._rules.receive(data):
             self._take(frame)
 
