@@ -113,6 +113,7 @@ _TPM = ("entries", "tpm-vm")
         pytest.param(_set(*_SNP, "kind", value="sev"), id="unknown-kind"),
         pytest.param(_set(*_SNP, "kind", value=["sev-snp"]), id="kind-is-a-list"),
         pytest.param(_set(*_SNP, "kind", value="nitro"), id="kind-without-an-image"),
+        pytest.param(_set(*_TPM, "kind", value="nitro"), id="registers-without-an-image"),
         pytest.param(_set(*_SNP, "measurements", value=[]), id="no-value"),
         pytest.param(_set(*_SNP, "measurements", value="ab" * 48), id="text-for-a-list"),
         pytest.param(_set(*_SNP, "measurements", value=[7]), id="number-for-a-text"),
@@ -155,9 +156,12 @@ def test_an_image_without_a_digest_is_refused() -> None:
 
 
 def test_more_than_a_reader_takes_is_refused_before_it_is_read() -> None:
-    assert code_of(b"{" * (REFERENCE_VALUES_BYTES_MAX + 1)) is Code.LIMIT_EXCEEDED
+    data = sign_reference_values(VALUES, key=KEY)
+    padded = data + b" " * (REFERENCE_VALUES_BYTES_MAX - len(data))
+    assert verify_reference_values(padded, key=KEY.public).values == VALUES
+    assert code_of(padded + b" ") is Code.LIMIT_EXCEEDED
     with pytest.raises(FormatError) as refusal:
-        read_reference_values(b"{" * (REFERENCE_VALUES_BYTES_MAX + 1))
+        read_reference_values(padded + b" ")
     assert refusal.value.code is Code.LIMIT_EXCEEDED
 
 
