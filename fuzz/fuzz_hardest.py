@@ -346,3 +346,12 @@ _WHOLE = struct.pack("<II", 48, CERT_TABLE_BYTES_MAX - 100)
 def claims() -> Iterator[bytes]:
     """Yield runtime claims at their bound."""
     yield from hard_json(HCL_BYTES_MAX - 1300, name=b"keys")
+
+
+def answers() -> Iterator[bytes]:
+    """Yield what a service may answer at its bound: THIM, and the service for RIMs."""
+    for first, name, size in ((0, b"vcekCert", 120 * KIB), (5, b"rim", ENDORSEMENT_BYTES_MAX)):
+        yield from (bytes((first,)) + text for text in hard_json(size, name=name))
+    for first in (2, 4):
+        yield _filled(b"-----BEGIN CERTIFICATE-----\n", 120 * KIB, head=bytes((first,)))
+    yield from (b"\3" + data for data in crls())

@@ -19,6 +19,7 @@ from typing import Any
 
 import fuzz_hardest as hardest
 import fuzz_world as world
+from fuzz_answers import answers, fetching
 from fuzz_evidence import examination, verification
 
 from sealtune.attestation.azure_hcl import (
@@ -66,6 +67,7 @@ from sealtune.attestation.tpm_signature import parse_tpm_signature, raw_rsassa
 from sealtune.attestation.tpm_wire import TpmHash
 from sealtune.broker.endorsements.bundle import open_bundle
 from sealtune.broker.endorsements.cache import EndorsementCache
+from sealtune.broker.endorsements.nvidia import RIM_ANSWER_BYTES_MAX
 from sealtune.broker.endorsements.records import item_from_dict, item_to_dict
 from sealtune.contract.policy import Policy, parse_policy
 from sealtune.contract.policy_text import policy_toml
@@ -541,6 +543,13 @@ TARGETS: tuple[Target, ...] = (
         _all_certificates,
         2 * CHAIN_CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX,
         hard=hardest.certificates,
+    ),
+    Target(
+        name="service-answers",
+        case=fetching,
+        seeds=answers,
+        hardest=hardest.answers,
+        bytes_max=RIM_ANSWER_BYTES_MAX,
     ),
     Target(
         name="endorsement-store",
