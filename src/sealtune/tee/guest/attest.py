@@ -21,6 +21,9 @@ from sealtune.tee.tpm_device import TpmAttester, exchange
 
 _LOG_NAME = "event-log"
 _ENTRY_NAME = "sealtune"
+# What a request reads and writes; TDX has no privilege levels and no certificates.
+_READ = ("provider", "generation", "privlevel_floor", "outblob", "auxblob")
+_WRITTEN = ("privlevel", "inblob")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def confidential_attester(
     entry = root / _ENTRY_NAME
     try:
         entry.mkdir(mode=0o700, exist_ok=True)
-        files = [entry, *entry.iterdir()]
+        files = [path for name in (*_READ, *_WRITTEN) if (path := entry / name).exists()]
     except OSError as error:
         remedy = f"start the VM with `sealtune run --tee {kind}` on a host that has it"
         raise tee_unavailable(f"{root}: {reason(error)}", remedy=remedy) from error
