@@ -34,6 +34,7 @@ from sealtune.errors import Code, ConfigError, FormatError, SealtuneError, Stora
 from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
+from sealtune.tee.select import make_attester
 
 RECEIPT_NAME = "receipt.json"
 RESULT_NAME = "result.sealed"
@@ -44,9 +45,10 @@ _STOP_SECONDS = 5.0
 
 
 class Tee(StrEnum):
-    """Where the worker runs."""
+    """Where the worker runs; `HERE` is this machine itself, which is a confidential VM already."""
 
     SIMULATED = "simulated"
+    HERE = "here"
 
 
 class Sandbox(StrEnum):
@@ -59,14 +61,18 @@ class Sandbox(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSpec:
-    """Everything that a launch needs: the contract's file and where things are."""
+    """Everything that a launch needs: the contract's file and where things are.
+
+    A simulated TEE needs `tee_files`; `Tee.HERE` the `attester`, as `make_attester` takes it.
+    """
 
     contract: Path
     inputs: Mapping[str, Path]
     brokers: Mapping[str, str]
     output: Path
     tee: Tee
-    tee_files: Path
+    tee_files: Path | None = None
+    attester: str = ""
     sandbox: Sandbox = Sandbox.AUTO
     timeout_seconds: float | None = None
 
@@ -101,6 +107,7 @@ def run_contract(
     contract = verify_contract_file(spec.contract, now=clock.now())
     _check_names(spec, contract)
     _check_places(spec)
+    _check_tee(spec)
     with storage_errors(spec.output):
         spec.output.mkdir(parents=True, exist_ok=True)
     with _locked(spec.output):
@@ -157,21 +164,21 @@ def _supervise(
 
 
 def _command(spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str) -> list[str]:
-    output, tee_files, contract = (
-        path.resolve() for path in (spec.output, spec.tee_files, spec.contract)
-    )
+    output, contract = spec.output.resolve(), spec.contract.resolve()
+    tee_files = [] if spec.tee_files is None else [spec.tee_files.resolve()]
     inputs = {name: path.resolve() for name, path in spec.inputs.items()}
     # -I: neither the caller's environment nor the working folder adds code.
     command = [sys.executable, "-I", "-B", "-m", "sealtune.worker"]
     command += ["--contract", str(contract), "--output", str(output), "--run-id", run_id]
-    command += ["--tee", spec.tee, "--tee-files", str(tee_files)]
+    command += ["--tee", spec.attester if spec.tee is Tee.HERE else spec.tee]
+    command += [f"--tee-files={path}" for path in tee_files]
     for name, path in inputs.items():
         command += ["--input", f"{name}={path}"]
     for name in spec.brokers:
         command += ["--broker", f"{name}=unix:{sockets / name}.sock"]
     if not bubblewrap:
         return command
-    readable = [contract, tee_files, *inputs.values()]
+    readable = [contract, *tee_files, *inputs.values()]
     return sandboxed(command, bubblewrap=bubblewrap, readable=readable, writable=[output, sockets])
 
 
@@ -245,9 +252,24 @@ def _check_names(spec: LaunchSpec, contract: VerifiedContract) -> None:
 def _check_places(spec: LaunchSpec) -> None:
     # Here, where the path is the operator's own; a sandbox would only say that it cannot bind it.
     places = {f"input {name}": path for name, path in spec.inputs.items()}
-    for what, path in {**places, "the TEE's files": spec.tee_files}.items():
+    if spec.tee_files is not None:
+        places["the TEE's files"] = spec.tee_files
+    for what, path in places.items():
         if not path.exists():
             raise StorageError(Code.FILE_MISSING, f"{what}: {path}: no such file or folder")
+
+
+def _check_tee(spec: LaunchSpec) -> None:
+    if spec.tee is Tee.SIMULATED and spec.tee_files is None:
+        message = "a simulated TEE needs the folder of its keys"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --tee-files DIR")
+    if spec.tee is not Tee.HERE:
+        return
+    # What is wrong with this machine is said here, where a person reads it, and not in the worker.
+    make_attester(spec.attester)
+    if spec.sandbox is not Sandbox.OFF:
+        # Without the devices of its TEE, which a sandbox hides, a worker cannot attest.
+        raise ConfigError(Code.CONFIG_INVALID, "a worker that attests this machine has no sandbox")
 
 
 def _bubblewrap(mode: Sandbox) -> str:

@@ -184,7 +184,8 @@ def _start_worker(stage: Stage, spec: LaunchSpec, envelope: Envelope, *, name: s
     command = [sys.executable, "-I", "-B", "-m", "sealtune.worker"]
     command += ["--contract", str(contract.resolve()), "--output", str(output.resolve())]
     command += ["--run-id", "00" * 16, "--tee", spec.tee]
-    command += ["--tee-files", str(spec.tee_files.resolve())]
+    if spec.tee_files is not None:
+        command += ["--tee-files", str(spec.tee_files.resolve())]
     for place, path in spec.inputs.items():
         command += ["--input", f"{place}={path.resolve()}"]
     for broker, address in spec.brokers.items():
