@@ -44,6 +44,7 @@ _STOP_SECONDS = 5.0
 _START_SECONDS = 20.0
 _POWER_OFF_SECONDS = 20.0
 _TAIL_BYTES = 1000
+_CONSOLE_BYTES = 4000  # a kernel's panic with its trace
 _RESUMES = "run the same command again: the run resumes from its last sealed training checkpoint"
 
 
@@ -229,7 +230,7 @@ class _Watch:
 
     def _error(self, code: Code, message: str, remedy: str) -> SealtuneError:
         # Only a debug image has a console (spec/vm §1.4).
-        console = _tail(self._folder / "console", _TAIL_BYTES)
+        console = _tail(self._folder / "console", _CONSOLE_BYTES)
         if console:
             said = console.decode("utf-8", errors="replace")
             kept = "".join(char if char.isprintable() or char == "\n" else " " for char in said)
