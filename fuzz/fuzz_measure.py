@@ -62,8 +62,10 @@ def run_once(target: Target, data: bytes) -> Run:
     escaped = ""
     try:
         case()
-    except SealtuneError:
-        pass
+    except SealtuneError as error:
+        # Logs and terminals take it as it is.
+        if not error.message.isprintable():
+            escaped = f"a message that is not printable: {_place_of(error)}"
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - a panic of a native library is no Exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import fuzz_world
 import pytest
 
 from sealtune import explain
-from sealtune.attestation.dcap_tcb import TCB_DOCUMENT_BYTES_MAX
+from sealtune.attestation.dcap_tcb import TCB_DOCUMENT_BYTES_MAX, parse_qe_identity
+from sealtune.attestation.event_log import read_event_log
 from sealtune.attestation.examine import Question, examine
 from sealtune.attestation.forms.endorsement_files import read_endorsements
 from sealtune.attestation.forms.octets import from_text
@@ -146,6 +148,23 @@ def test_reasons_and_identities_hold_no_command_for_a_terminal() -> None:
     (line,) = attest_lines._wrapped("", 0, "no \x1b[2J", 80)
     assert line == "no \\x1b[2J"
     assert attest_lines._folded("a\x1b[2J", 80) == "a\\x1b[2J"
+
+
+def test_a_message_repeats_little_of_what_it_refuses() -> None:
+    level = {"tcbStatus": "x" * 5000, "tcb": {"isvsvn": 1}}
+    identity = fuzz_world.intel().qe_identity(is_td=True)
+    runtime = {"imr": 3, "event_type": 0x08000001, "digest": "00" * 48, "event": "x" * 1000}
+    snp = {"attestation_report": "AAAA", "cert_chain": {"\x1b[2J": 1}}
+    for parse, value in (
+        (parse_qe_identity, {**identity, "id": "x" * 5000}),
+        (parse_qe_identity, {**identity, "tcbLevels": [level]}),
+        (read_event_log, [{**runtime, "event_payload": ""}]),
+        (partial(read_evidence, kind=None, what="test"), snp),
+    ):
+        with pytest.raises(SealtuneError) as refusal:
+            parse(json.dumps(value).encode())
+        assert len(refusal.value.message) < 200
+        assert refusal.value.message.isprintable()
 
 
 def test_a_file_has_few_certificates() -> None:

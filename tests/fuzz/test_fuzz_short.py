@@ -122,6 +122,8 @@ def test_an_error_of_ours_is_no_finding_and_any_other_is() -> None:
     assert fuzz_measure.run_once(of(None), b"").escaped == ""
     ours = FormatError(Code.JSON_MALFORMED, "test")
     assert fuzz_measure.run_once(of(ours), b"").escaped == ""
+    ours = FormatError(Code.JSON_MALFORMED, "test \x1b[2J")
+    assert fuzz_measure.run_once(of(ours), b"").escaped.startswith("a message that is not print")
     assert fuzz_measure.run_once(of(KeyError("x")), b"").escaped.startswith("KeyError in ")
     # What a native library throws where it panics is no `Exception`.
     assert fuzz_measure.run_once(of(BaseException("panic")), b"").escaped.startswith("BaseExc")

@@ -245,7 +245,7 @@ def _each(items: Iterable[object], read: Callable[[_Object], _T]) -> tuple[_T, .
 def _tee(value: _Object, names: dict[str, Tee]) -> Tee:
     tee = names.get(value.text("id"))
     if tee is None:
-        raise _malformed(f"id {value.text('id')!r} is not known")
+        raise _malformed(f"id {value.text('id')[:32]!r} is not known")
     return tee
 
 
@@ -256,7 +256,7 @@ def _validity(value: _Object) -> Validity:
 def _level(value: _Object) -> Level:
     status = value.text("tcbStatus")
     if status not in set(TcbStatus) - _DERIVED:
-        raise _malformed(f"TCB status {status!r} is not known")
+        raise _malformed(f"TCB status {status[:32]!r} is not known")
     advisories = value.member("advisoryIDs") if value.has("advisoryIDs") else []
     if (
         not isinstance(advisories, list)

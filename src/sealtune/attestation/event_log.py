@@ -212,7 +212,8 @@ def _runtime_digest(kind: int, name: str, payload: bytes, *, given: bytes) -> by
     digest = hashlib.sha384(b":".join((kind.to_bytes(4, "little"), named, payload))).digest()
     if given and not hmac.compare_digest(given, digest):
         raise VerificationError(
-            Code.EVENT_LOG_MISMATCH, f"event log: {name!r} has another payload than was measured"
+            Code.EVENT_LOG_MISMATCH,
+            f"event log: {name[:64]!r} has another payload than was measured",
         )
     return digest
 

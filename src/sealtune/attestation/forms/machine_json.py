@@ -110,7 +110,7 @@ def _chain(value: object) -> tuple[bytes, ...]:
         raise malformed("cert_chain is neither an object nor a short list")
     for name, data in items:
         if data is not None:
-            (named[name], *_) = _certificates(data, what=name)
+            (named[name], *_) = _certificates(data, what="a certificate of cert_chain")
     order = ("VCEK", "VLEK", "ASK", "ASVK", "ARK")
     return tuple(named[name] for name in order if name in named)
 

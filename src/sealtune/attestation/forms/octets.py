@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 
 from sealtune.errors import Code, FormatError
@@ -50,6 +51,8 @@ def octets(value: object, *, what: str) -> bytes:
         found = from_text(value.encode("utf-8", "replace"))
         if found is not None:
             return found
-    if isinstance(value, list) and all(type(item) is int and 0 <= item <= 255 for item in value):
-        return bytes(value)
+    # Half a million of them may be listed: their types are asked for at once. `True` is none.
+    if isinstance(value, list) and set(map(type, value)) <= {int}:
+        with contextlib.suppress(ValueError):
+            return bytes(value)
     raise malformed(f"{what} is neither hexadecimal, base64 nor a list of octets")
