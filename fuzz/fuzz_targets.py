@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
+import struct
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from typing import Any
 
 import fuzz_hardest as hardest
 import fuzz_world as world
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from fuzz_answers import answers, fetching
 from fuzz_evidence import examination, verification
 
@@ -38,7 +42,7 @@ from sealtune.attestation.dcap_tcb import (
 from sealtune.attestation.ear import Ear, EarAppraisal, verify_ear
 from sealtune.attestation.ear_vector import Aspect, EarStatus
 from sealtune.attestation.endorsements import EndorsementType
-from sealtune.attestation.event_log import read_event_log, replay
+from sealtune.attestation.event_log import Bank, read_event_log, replay
 from sealtune.attestation.evidence import EvidenceKind, evidence_from_dict
 from sealtune.attestation.forms.endorsement_files import read_endorsements
 from sealtune.attestation.forms.read import read_evidence
@@ -72,7 +76,16 @@ from sealtune.broker.endorsements.records import item_from_dict, item_to_dict
 from sealtune.contract.policy import Policy, parse_policy
 from sealtune.contract.policy_text import policy_toml
 from sealtune.contract.presets import PRESETS, preset
-from sealtune.core.canonical import parse_json
+from sealtune.contract.reference_values import (
+    REFERENCE_VALUES_BYTES_MAX,
+    ReferenceEntry,
+    ReferenceValues,
+    parse_reference_values,
+    read_reference_values,
+    sign_reference_values,
+)
+from sealtune.core.canonical import canonical_json, parse_json
+from sealtune.core.digest import sha256_digest
 from sealtune.core.limits import (
     CERTIFICATE_BYTES_MAX,
     CHAIN_CERTIFICATES_MAX,
@@ -90,8 +103,11 @@ from sealtune.crypto.dsse import parse_envelope, sign_envelope
 from sealtune.crypto.ecdsa import P256Key
 from sealtune.crypto.jwt import TOKEN_BYTES_MAX, sign_jwt, verify_jwt
 from sealtune.crypto.ocsp import OCSP_BYTES_MAX, parse_ocsp
+from sealtune.crypto.signing import SigningKey
 from sealtune.crypto.x509 import certificates_from_pem, parse_certificate
 from sealtune.errors import SealtuneError
+from sealtune.image.authenticode import authenticode
+from sealtune.image.measure_sgx import SIGSTRUCT_BYTES, parse_sigstruct
 
 Case = Callable[[bytes], Callable[[], object]]
 
@@ -478,6 +494,54 @@ def _json_case(read: Callable[[object], object]) -> Callable[[bytes], object]:
     return lambda data: read(_json(data))
 
 
+def _kernels() -> Iterable[bytes]:
+    """Yield a PE image of two sections, unsigned and signed."""
+    for certificates in (b"", b"C" * 16):
+        head = bytearray(0x200)
+        head[0:2], head[0x3C:0x40] = b"MZ", (0x40).to_bytes(4, "little")
+        head[0x40:0x44] = b"PE\0\0"
+        struct.pack_into("<HHIIIHH", head, 0x44, 0x8664, 2, 0, 0, 0, 112 + 6 * 8, 0x206)
+        struct.pack_into("<H", head, 0x58, 0x20B)
+        struct.pack_into("<I", head, 0x58 + 60, len(head))
+        struct.pack_into("<I", head, 0x58 + 108, 6)
+        if certificates:
+            struct.pack_into("<II", head, 0x58 + 112 + 32, 0x600, len(certificates))
+        for index in range(2):
+            place = 0x58 + 112 + 6 * 8 + 40 * index + 16
+            struct.pack_into("<II", head, place, 0x200, 0x200 * (1 + index))
+        yield bytes(head) + b"T" * 0x200 + b"D" * 0x200 + certificates
+
+
+@functools.cache
+def _sigstruct() -> bytes:
+    """Return a SIGSTRUCT as Gramine's signer writes it."""
+    key = rsa.generate_private_key(public_exponent=3, key_size=3072)
+    data = bytearray(SIGSTRUCT_BYTES)
+    data[0:16] = bytes.fromhex("06000000e10000000000010000000000")
+    data[24:40] = bytes.fromhex("01010000600000006000000001000000")
+    data[128:512] = key.public_key().public_numbers().n.to_bytes(384, "little")
+    data[512:516] = (3).to_bytes(4, "little")
+    signature = key.sign(data[:128] + data[900:1028], padding.PKCS1v15(), hashes.SHA256())
+    data[516:900] = signature[::-1]
+    return bytes(data)
+
+
+def _reference_values() -> Iterable[bytes]:
+    """Yield reference values as they are signed, and in their envelope."""
+    entry = ReferenceEntry(
+        kind=EvidenceKind.TPM_VM,
+        measurements=(),
+        registers={"pcr4": ("ab" * 32,), "pcr9": ("cd" * 32,)},
+        note="firmware edk2",
+    )
+    snp = ReferenceEntry(
+        kind=EvidenceKind.SEV_SNP, measurements=("ef" * 48,), registers={}, note=""
+    )
+    values = ReferenceValues(image=sha256_digest(b""), entries={"tpm-vm": entry, "sev-snp": snp})
+    yield canonical_json(values.to_dict())
+    yield sign_reference_values(values, key=SigningKey.generate())
+
+
 TARGETS: tuple[Target, ...] = (
     _target(
         "read-evidence",
@@ -604,5 +668,14 @@ TARGETS: tuple[Target, ...] = (
         hard=hardest.cert_tables,
     ),
     _target("snp-report", parse_snp_report, _reports, 2 * KIB),
+    _target("kernel", partial(authenticode, bank=Bank.SHA256), _kernels, 4 * KIB),
+    _target("sigstruct", parse_sigstruct, lambda: (_sigstruct(),), SIGSTRUCT_BYTES),
+    _target(
+        "reference-values",
+        _each(parse_reference_values, read_reference_values),
+        _reference_values,
+        REFERENCE_VALUES_BYTES_MAX,
+        hard=hardest.own_json,
+    ),
 )
 BY_NAME = {target.name: target for target in TARGETS}
