@@ -132,7 +132,7 @@ def _read_reference_values(fields: dict[str, Any], folder: Path) -> None:
     name = str(places["entry"])
     found = _at("reference_values", _verified_entries, places, folder).get(name)
     if found is None:
-        raise FormatError(Code.CONTRACT_FIELD, f"entry: there is none with the name {name!r}")
+        raise FormatError(Code.CONTRACT_FIELD, f"entry: there is none with the name {name[:80]!r}")
     given = {
         "kind": str(found.kind),
         "measurements": list(found.measurements),
