@@ -126,7 +126,7 @@ def show(file: Path) -> None:
     "--key", type=PATH, required=True, metavar="PUB", help="The .pub file of who must have signed."
 )
 def verify(file: Path, key: Path) -> None:
-    """Check that reference values are signed by the party in PUB, and show them.
+    """Check that the party in PUB signed reference values, and show them.
 
     This proves whose word they are. Whether they are right shows `image measure` of the same files.
     """

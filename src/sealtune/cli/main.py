@@ -42,6 +42,7 @@ SECTIONS: Final = {
         "run": "sealtune.cli.run:run",
         "tee": "sealtune.cli.tee:tee",
         "measure": "sealtune.cli.measure:measure",
+        "image": "sealtune.cli.image:image",
     },
     "Other": {
         "demo": "sealtune.cli.demo:demo",

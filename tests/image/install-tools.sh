@@ -1,0 +1,7 @@
+#!/bin/sh
+# Installs what building an image and its slow tests need on Debian 12; run it as root.
+# squashfs-tools only looks into the finished image: a build brings its own.
+set -eu
+apt-get update
+apt-get install --yes --no-install-recommends \
+    apt dpkg debian-archive-keyring mmdebstrap squashfs-tools

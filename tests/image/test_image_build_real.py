@@ -1,0 +1,119 @@
+"""A real build: small, without a shell, the same twice, and what its parts depend on."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from image.built import built_image, plan, require_tools
+from sealtune.core.limits import MIB
+from sealtune.errors import Code, SealtuneError
+from sealtune.image.build import Phase, build_image
+from sealtune.image.manifest import Image, read_image
+from sealtune.image.verify import compare_images, verify_image
+from sealtune.tee.measure import enclave_modules
+
+pytestmark = pytest.mark.slow
+
+_BYTES_MAX = 300_000_000
+_LINE = re.compile(r"^(?P<mode>[-a-z]{10}) (?P<owner>\S+) +\d+ \S+ \S+ (?P<path>\S+)")
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    return built_image()
+
+
+@pytest.fixture(scope="module")
+def listing(image: Image) -> dict[str, tuple[str, str]]:
+    """The root's files: path to mode and owner."""
+    program = shutil.which("unsquashfs")
+    if program is None:
+        pytest.skip("unsquashfs is missing (tests/image/install-tools.sh)")
+    command = [program, "-lln", "-no-progress", str(image.path(image.manifest.root))]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = [match for line in text.splitlines() if (match := _LINE.match(line))]
+    return {m["path"].removeprefix("squashfs-root/"): (m["mode"], m["owner"]) for m in found}
+
+
+def test_it_is_small(image: Image) -> None:
+    assert sum(file.bytes for file in image.manifest.files) < _BYTES_MAX
+    assert image.manifest.initrd.bytes < 8 * MIB
+
+
+def test_it_names_no_console_and_locks_the_kernel(image: Image) -> None:
+    words = image.manifest.cmdline.split()
+    assert "lockdown=confidentiality" in words
+    assert not [word for word in words if word.startswith(("console", "init", "debug"))]
+
+
+def test_its_root_holds_no_shell_and_no_package_manager(
+    listing: dict[str, tuple[str, str]],
+) -> None:
+    names = {Path(path).name for path in listing}
+    assert "python3.11" in names  # the listing is one
+    unwanted = {"sh", "bash", "dash", "busybox", "apt", "apt-get", "dpkg", "pip", "login", "su"}
+    assert not unwanted & names
+    programs = {path for path in listing if re.match(r"(usr/)?s?bin/", path)}
+    assert {Path(path).name for path in programs} == {"python3", "python3.11"}
+
+
+def test_all_of_its_root_is_roots_and_no_file_gives_rights(
+    listing: dict[str, tuple[str, str]],
+) -> None:
+    for path, (mode, owner) in listing.items():
+        assert owner == "0/0", path
+        assert mode[0] in "-dl", path
+        assert mode[0] == "l" or ("s" not in mode and "t" not in mode), path
+        assert mode[0] == "l" or mode[5] == mode[8] == "-", path
+
+
+def test_its_root_holds_the_enclave_and_no_other_module_of_ours(
+    listing: dict[str, tuple[str, str]],
+) -> None:
+    prefix = "usr/lib/python3/dist-packages/"
+    ours = {path.removeprefix(prefix) for path in listing if path.startswith(f"{prefix}sealtune/")}
+    sources = {path for path in ours if path.endswith(".py")}
+    assert sources == {module.path for module in enclave_modules()}
+
+
+def test_another_build_is_the_same_byte_for_byte(image: Image, tmp_path: Path) -> None:
+    phases: list[Phase] = []
+    rebuilt = build_image(tmp_path / "again", plan(), report=phases.append)
+    assert phases == list(Phase)
+    compare_images(image, rebuilt)
+    for file in image.manifest.files:
+        assert image.path(file).read_bytes() == rebuilt.path(file).read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_a_changed_image_is_not_verified(image: Image, tmp_path: Path) -> None:
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(image.folder, spoilt)
+    with (spoilt / "vmlinuz").open("r+b") as file:
+        file.write(b"X")
+    with pytest.raises(SealtuneError, match="vmlinuz") as caught:
+        verify_image(spoilt, plan(), report=lambda _phase: None)
+    assert caught.value.code is Code.IMAGE_MISMATCH
+
+
+def test_a_build_without_mmdebstrap_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_tools()
+    built_image()  # the cache is warm, so that nothing else is missing first
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SealtuneError) as caught:
+        build_image(tmp_path / "image", plan(), report=lambda _phase: None)
+    assert caught.value.code is Code.TOOL_MISSING
+    assert "mmdebstrap" in caught.value.remedy
+    assert not list(tmp_path.iterdir())
+
+
+def test_its_code_is_counted(image: Image) -> None:
+    code = read_image(image.folder).manifest.enclave_code
+    assert 0 < code.modules < code.lines
