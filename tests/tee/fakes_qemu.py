@@ -76,11 +76,15 @@ if mode == "flood":
         event(event="phase", phase="train")
 if mode == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if mode == "store":
+if mode in ("store", "spoil"):
     from sealtune.tee.output_disk import OutputDisk
     nodes = [json.loads(a) for a in sys.argv if a.startswith('{{"driver"')]
-    place = next(n["file"]["filename"] for n in nodes if n["node-name"] == "disk-out")
-    with OutputDisk(Path(place), writable=True) as disk:
+    place = Path(next(n["file"]["filename"] for n in nodes if n["node-name"] == "disk-out"))
+if mode == "spoil":
+    with place.open("r+b") as disk:
+        disk.write(bytes(2 * 64 * 1024))
+if mode == "store":
+    with OutputDisk(place, writable=True) as disk:
         disk.write_file("checkpoint-00000001.sealed", b"state")
         disk.write_file("result.sealed", b"result")
         disk.write_file("receipt.json", b"receipt")

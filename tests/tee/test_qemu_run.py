@@ -45,7 +45,7 @@ from sealtune.tee.qemu.run import (
 )
 from sealtune.testing.mock_amd import MockAmd
 from sealtune.testing.scene import BrokerProcess, Scene, make_scene
-from tee.fakes_qemu import make_fake_qemu
+from tee.fakes_qemu import make_fake_qemu, started
 
 SIZE = DATA_START + 64 * 1024
 RUN_ID = "0123456789abcdef" * 2
@@ -230,11 +230,18 @@ def test_files_are_extracted_again_only_where_they_differ(job: VmJob) -> None:
     assert target.stat().st_mtime_ns == before
 
 
-def test_a_hostile_guests_disk_is_refused(job: VmJob, folder: Path) -> None:
+def test_a_disk_that_is_none_is_refused_before_a_machine_starts(job: VmJob, folder: Path) -> None:
     path = prepare_output_disk(job.output, SIZE)
     path.write_bytes(os.urandom(SIZE))
     with pytest.raises(FormatError) as error:
         launch(job, folder, "ok")
+    assert error.value.code is Code.OUTPUT_DISK_MALFORMED
+    assert started(folder / "notes") == []
+
+
+def test_a_guest_that_spoils_its_disk_is_found_out(job: VmJob, folder: Path) -> None:
+    with pytest.raises(FormatError) as error:
+        launch(job, folder, "spoil")
     assert error.value.code is Code.OUTPUT_DISK_MALFORMED
 
 

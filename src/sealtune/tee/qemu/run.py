@@ -158,12 +158,14 @@ def prepare_output_disk(folder: Path, size: int) -> Path:
     """Return the output disk of the run in `folder`: new, or the one there, with at least `size`.
 
     Raises:
+        FormatError: what is there is not an output disk; a machine would only find it out later.
         StorageError: this host's disk refuses.
     """
     path = folder / OUTPUT_DISK_NAME
     if not path.exists():
         OutputDisk.format(path, size)
         return path
+    OutputDisk(path, writable=False).close()
     with storage_errors(path):
         if path.stat().st_size < size:
             # Its tables name no size: what is behind them is room.
