@@ -137,6 +137,7 @@ def test_registers_of_known_firmware(folder: Path, monkeypatch: pytest.MonkeyPat
     assert (tpm.kind, tpm.measurements) == (EvidenceKind.TPM_VM, ())
     assert tpm.registers == {
         "pcr0": (PROFILE.pcr0.hex(),),
+        "pcr2": ("3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969",),
         "pcr4": (pcr4(digests[Bank.SHA256]).hex(),),
         "pcr7": (PROFILE.pcr7.hex(),),
         "pcr9": (pcr9(digests[Bank.SHA256]).hex(),),

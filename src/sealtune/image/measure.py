@@ -23,7 +23,7 @@ from sealtune.contract.reference_values import ReferenceEntry
 from sealtune.core.digest import sha256_digest
 from sealtune.core.limits import CONTRACT_MEASUREMENTS_MAX
 from sealtune.image.measure_sgx import SgxMeasurement
-from sealtune.image.pcr import BootFiles, LoadOptions, boot_digests, pcr4, pcr9
+from sealtune.image.pcr import BootFiles, LoadOptions, boot_digests, pcr2, pcr4, pcr9
 from sealtune.image.pcr_firmware import FirmwareProfile
 from sealtune.image.rtmr import NOT_VERIFIED, rtmr1, rtmr2
 
@@ -89,7 +89,7 @@ def snp_entries(files: BootFiles, machines: SnpMachines) -> Mapping[str, Referen
 
 
 def tpm_entry(files: BootFiles, profile: FirmwareProfile) -> Mapping[str, ReferenceEntry]:
-    """Return `tpm-vm`: PCR 4 and 9 of a direct boot, PCR 0 and 7 of the firmware.
+    """Return `tpm-vm`: PCR 2, 4 and 9 of a direct boot, PCR 0 and 7 of the firmware.
 
     Raises:
         FormatError: the kernel is no PE image with an EFI stub.
@@ -97,11 +97,13 @@ def tpm_entry(files: BootFiles, profile: FirmwareProfile) -> Mapping[str, Refere
     digests = boot_digests(files, load_options=profile.load_options, bank=Bank.SHA256)
     values = {
         "pcr0": profile.pcr0,
+        # A device's option ROM runs before the kernel does and could change what it becomes.
+        "pcr2": pcr2(bank=digests.bank),
         "pcr4": pcr4(digests),
         "pcr7": profile.pcr7,
         "pcr9": pcr9(digests),
     }
-    note = f"firmware {profile.name}; PCR 0 and 7 recorded, 4 and 9 derived"
+    note = f"firmware {profile.name}; PCR 0 and 7 recorded, 2, 4 and 9 derived"
     return {TPM_ENTRY: _entry(EvidenceKind.TPM_VM, registers=values, note=note)}
 
 
