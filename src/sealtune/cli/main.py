@@ -40,6 +40,7 @@ SECTIONS: Final = {
     "Operators": {
         "doctor": "sealtune.cli.doctor:doctor",
         "run": "sealtune.cli.run:run",
+        "worker": "sealtune.cli.worker:worker",
         "tee": "sealtune.cli.tee:tee",
         "measure": "sealtune.cli.measure:measure",
         "image": "sealtune.cli.image:image",
