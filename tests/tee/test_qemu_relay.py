@@ -85,6 +85,11 @@ def hang(caller: socket.socket) -> None:
     time.sleep(60)
 
 
+def wait_and_collect(caller: socket.socket) -> None:
+    time.sleep(0.3)
+    collect(caller)
+
+
 def say_and_leave(caller: socket.socket) -> None:
     caller.sendall(b"bye")
     caller.shutdown(socket.SHUT_WR)
@@ -216,6 +221,37 @@ def test_a_broker_that_closes_first_still_hears_the_guest() -> None:
         guest.wait(lambda: not guest.rules.streams)
         guest.open(2)
         guest.wait_for(FrameType.CLOSE, 2)
+        assert host.error is None
+
+
+def test_a_slow_broker_gets_everything_in_the_end() -> None:
+    with scene(wait_and_collect) as (guest, host, _):
+        guest.open(1)
+        guest.data(1, b"x" * 3_000_000)
+        guest.finish(1)
+        guest.wait_for(FrameType.CLOSE, 1)
+        assert guest.received(1) == b"3000000"
+        assert host.error is None
+
+
+def test_a_broker_that_closed_gets_what_was_on_its_way() -> None:
+    got = threading.Event()
+
+    def close_and_collect(caller: socket.socket) -> None:
+        time.sleep(0.3)
+        caller.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        size = 0
+        while piece := caller.recv(65536):
+            size += len(piece)
+        if size == 3_000_000:
+            got.set()
+
+    with scene(close_and_collect) as (guest, host, _):
+        guest.open(1)
+        guest.data(1, b"x" * 3_000_000)
+        guest.finish(1)
+        assert got.wait(10)
         assert host.error is None
 
 

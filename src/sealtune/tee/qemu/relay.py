@@ -143,9 +143,8 @@ class Relay:
         self._selector.register(connection, selectors.EVENT_READ, stream)
 
     def _on_stream(self, frame: Frame) -> None:
-        stream = self._streams.get(frame.stream)
-        if stream is None:
-            return
+        # The rules let through only frames of live streams.
+        stream = self._streams[frame.stream]
         if frame.type is FrameType.RESET:
             return self._drop(stream)
         stream.held += frame.payload
@@ -156,9 +155,10 @@ class Relay:
         self._to_broker(stream)
 
     def _serve_broker(self, stream: _Stream, events: int) -> None:
+        # One at a time: the first may end the stream. Writing stops where the broker takes no more.
         if events & selectors.EVENT_WRITE:
             self._to_broker(stream)
-        if events & selectors.EVENT_READ and stream.number in self._streams:
+        else:
             self._from_broker(stream)
 
     def _to_broker(self, stream: _Stream) -> None:
@@ -206,8 +206,6 @@ class Relay:
 
     def _choose(self) -> None:
         """Wait for what can be carried on, and for nothing else."""
-        if self.ended:
-            return
         self._want(self._guest, None, read=True, write=bool(self._to_guest))
         room = len(self._to_guest) <= GUEST_HELD_MAX
         for stream in self._streams.values():
