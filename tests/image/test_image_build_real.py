@@ -14,6 +14,7 @@ from sealtune.core.limits import MIB
 from sealtune.errors import Code, SealtuneError
 from sealtune.image.build import Phase, build_image
 from sealtune.image.manifest import Image, read_image
+from sealtune.image.tools import Tree
 from sealtune.image.verify import compare_images, verify_image
 from sealtune.tee.measure import enclave_modules
 
@@ -112,6 +113,35 @@ def test_a_build_without_mmdebstrap_names_it(
     assert caught.value.code is Code.TOOL_MISSING
     assert "mmdebstrap" in caught.value.remedy
     assert not list(tmp_path.iterdir())
+
+
+_RUN = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import BertConfig, LlamaConfig
+sizes = dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+tokens = torch.zeros((1, 4), dtype=torch.long)
+model = AutoModelForCausalLM.from_config(LlamaConfig(vocab_size=9, **sizes))
+model(tokens, labels=tokens).loss.backward()
+torch.optim.AdamW(model.parameters()).step()
+AutoModelForSequenceClassification.from_config(BertConfig(vocab_size=9, **sizes))(tokens)
+print("trained")
+"""
+
+
+def test_all_that_the_enclave_imports_is_in_its_root(image: Image, tmp_path: Path) -> None:
+    program = shutil.which("unsquashfs")
+    if program is None:
+        pytest.skip("unsquashfs is missing (tests/image/install-tools.sh)")
+    tree = tmp_path / "root"
+    source = str(image.path(image.manifest.root))
+    subprocess.run([program, "-no-progress", "-quiet", "-d", str(tree), source], check=True)
+    names = [m.name for m in enclave_modules() if not m.name.endswith("__main__")]
+    said = Tree(folder=tree).run("usr/bin/python3.11", "-I", "-B", "-c", _RUN, *names)
+    assert said.endswith("trained\n")
 
 
 def test_its_code_is_counted(image: Image) -> None:
