@@ -16,7 +16,7 @@ import pytest
 
 from sealtune.errors import Code, FormatError
 
-CHANGES = 500
+CHANGES = 300
 NAMES = [target.name for target in fuzz_targets.TARGETS]
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
