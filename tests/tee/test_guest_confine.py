@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -81,8 +82,6 @@ KILLED = {
     "namespace-with-a-thread": "libc.syscall(56, 0x10000000 | 0x10f00, 0, 0, 0, 0)",
     "become-root": "os.setresuid(0, 0, 0)",
     "capabilities": "libc.syscall(126, 0, 0)",
-    "chmod": "os.chmod(own, 0o777)",
-    "chown": "os.chown(own, 0, 0)",
     "device": "libc.syscall(133, b'x', 0o20666, 259)",
     "bpf": "libc.syscall(321, 0, 0, 0)",
     "perf": "libc.syscall(298, 0, 0, 0, 0, 0)",
@@ -116,7 +115,8 @@ def test_the_32_bit_calls_end_the_process(tmp_path: Path) -> None:
 
 def test_what_is_unknown_is_answered_as_by_an_older_kernel(tmp_path: Path) -> None:
     attempt = """
-    for number in (435, 319, 283, 88, 461, 9999):  # clone3, memfd, timerfd, symlink, newer, none
+    # clone3, memfd, timerfd, symlink, chmod, chown, a newer one, none
+    for number in (435, 319, 283, 88, 90, 92, 461, 9999):
         assert libc.syscall(number, 0, 0, 0) == -1
         assert ctypes.get_errno() == errno.ENOSYS, number
     """
@@ -193,6 +193,50 @@ def test_only_the_given_files_open(tmp_path: Path) -> None:
     (own / "b").unlink()
     """
     goes_on(caged(tmp_path, attempt))
+
+
+LANDLOCK_ALONE = """
+import ctypes, errno, os, signal, socket, sys
+from pathlib import Path
+from sealtune.tee.guest.landlock import landlock_version, restrict_files
+ctypes.CDLL(None).prctl(38, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+own = Path(sys.argv[1])
+(own / "read").write_text("x")
+restrict_files(readable=[own / "read", Path("/usr"), Path("/lib64"), own / "none"], writable=[])
+def refused(number, call):
+    try:
+        call()
+    except OSError as error:
+        assert error.errno == number, error
+    else:
+        raise SystemExit("it was allowed")
+assert (own / "read").read_text() == "x"
+refused(errno.EACCES, lambda: os.truncate(own / "read", 0))
+refused(errno.EACCES, lambda: os.execv("/usr/bin/true", ["true"]))
+refused(errno.EACCES, lambda: os.link(own / "read", own / "other"))
+refused(errno.EACCES, lambda: os.symlink("a", own / "b"))
+refused(errno.EACCES, lambda: os.mkfifo(own / "c"))
+refused(errno.EACCES, lambda: (own / "read").unlink())
+if landlock_version() >= 4:
+    refused(errno.EACCES, lambda: socket.socket().bind(("127.0.0.1", 0)))
+    refused(errno.EACCES, lambda: socket.socket().connect(("127.0.0.1", 1)))
+if landlock_version() >= 6:
+    refused(errno.EPERM, lambda: os.kill(os.getppid(), 0))
+    refused(errno.EPERM, lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[2]))
+print("still here")
+"""
+
+
+@needs_landlock
+def test_landlock_refuses_by_itself_what_the_filter_does(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as outside:
+        name = f"sealtune-test-{os.getpid()}"
+        outside.bind(f"\0{name}")
+        outside.listen()
+        # In an argument the leading zero byte cannot stand.
+        program = LANDLOCK_ALONE.replace("sys.argv[2]", f"'\\0{name}'")
+        command = [sys.executable, "-I", "-B", "-W", "ignore", "-c", program, str(tmp_path)]
+        goes_on(subprocess.run(command, capture_output=True, text=True, check=False))
 
 
 @needs_landlock
