@@ -138,13 +138,19 @@ def test_firmware_that_is_too_old_names_what_is_needed(tmp_path: Path, text: str
 
 def test_no_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = firmware(tmp_path / "code", "2025.02-8")
-    monkeypatch.setattr(tools, "FIRMWARE_PLACES", ((str(tmp_path / "x"), str(code)),))
-    for given in ((None, None), (code, None), (None, code), (code, tmp_path / "x")):
+    absent = tmp_path / "x"
+    half = ((str(absent), str(code)), (str(code), str(absent)))
+    monkeypatch.setattr(tools, "FIRMWARE_PLACES", half)
+    for given in ((None, None), (code, None), (None, code), (code, absent), (absent, code)):
         with pytest.raises(ConfigError) as error:
             find_firmware(*given)
         assert error.value.code is Code.TOOL_MISSING
-    monkeypatch.setattr(tools, "FIRMWARE_PLACES", ((str(code), str(code)),))
+    monkeypatch.setattr(tools, "FIRMWARE_PLACES", (*half, (str(code), str(code))))
     assert find_firmware(None, None) == (code, code)
+    # Half of what was given and half of what is installed do not belong together.
+    for given in ((code, None), (None, code)):
+        with pytest.raises(ConfigError):
+            find_firmware(*given)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no device"], ids=["absent", "empty", "file"])
@@ -153,6 +159,20 @@ def test_what_is_no_kvm(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         path.write_bytes(content)
     assert not kvm_usable(path)
+
+
+@pytest.mark.parametrize(("version", "usable"), [(12, True), (11, False)])
+def test_a_kvm_of_the_one_stable_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, usable: bool
+) -> None:
+    path = tmp_path / "kvm"
+    path.touch()
+
+    def ioctl(_: int, request: int, *__: int) -> int:
+        return version if request == 0xAE00 else os.open(path, os.O_RDONLY)
+
+    monkeypatch.setattr(tools.fcntl, "ioctl", ioctl)
+    assert kvm_usable(path) is usable
 
 
 def cpuid(path: Path, eax: int, ebx: int) -> Path:
