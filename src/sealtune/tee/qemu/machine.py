@@ -316,7 +316,7 @@ def _signals_kept() -> Iterator[_Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)
     if stop.asked:
         # It came after the last look: the machine is down, and the caller still has to know.
         raise KeyboardInterrupt
