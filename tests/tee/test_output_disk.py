@@ -361,6 +361,12 @@ def test_a_torn_table_is_ignored(disk: Path, bit: int) -> None:
     assert content(disk) == {FIRST: b"old"}
 
 
+def test_a_table_of_another_format_is_none_of_ours(disk: Path) -> None:
+    write(disk, FIRST, b"good")
+    put(disk, table({}, generation=9, magic=b"SEALOUT2"), 0)
+    assert content(disk) == {FIRST: b"good"}
+
+
 HOSTILE = {
     "not-json": b"{",
     "duplicate": b'{"files":{},"files":{}}',
