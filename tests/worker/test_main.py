@@ -20,3 +20,13 @@ def test_its_plaintext_is_in_no_core():
         [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["True", "0"]
+
+
+def test_a_worker_does_without_torch_until_it_has_its_keys():
+    # An attested start is quick; and what is imported later is imported in the cage, in a VM.
+    program = "import sys, sealtune.worker.__main__, sealtune.worker.guest\n"
+    program += "import sealtune.worker.job\nprint({'torch', 'transformers'} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

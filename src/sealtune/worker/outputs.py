@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sealtune.bundle.format import BundleKind
 from sealtune.bundle.manifest import Media
@@ -20,7 +21,10 @@ from sealtune.receipt.modelsig import sign_model_folder
 from sealtune.receipt.receipt import TrainingReceipt, make_receipt
 from sealtune.receipt.statement import OutputRecord, RunRecord, build_statement
 from sealtune.tee.attester import Attester
-from sealtune.worker.gate import GatedOutput
+
+if TYPE_CHECKING:
+    # It brings torch, which a worker does without until it has its keys.
+    from sealtune.worker.gate import GatedOutput
 
 _SOFTWARE = ("sealtune", "torch", "transformers", "tokenizers", "safetensors", "cryptography")
 
