@@ -7,6 +7,7 @@ afterwards; while pinning, apt checks the archive's signature.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import sys
@@ -56,7 +57,7 @@ class Sources:
         debs = [item for item in missing if item.kind is InputKind.DEB]
         wheels = [item for item in missing if item.kind is InputKind.WHEEL]
         if debs:
-            with self.apt() as apt:
+            with self._apt() as apt:
                 apt.download([f"{item.name}={item.version}" for item in debs], folder)
         if wheels:
             lines = [f"{item.name}=={item.version} --hash=sha256:{item.sha256}" for item in wheels]
@@ -70,15 +71,31 @@ class Sources:
             StorageError: as `download`.
         """
         uses = self._uses()
-        with self.apt() as apt:
+        with self._apt() as apt:
             apt.download(sorted(uses), folder)
         self._pip(list(self.packages.wheels), folder)
         with storage_errors(folder):
             return tuple(_pinned(path, uses=uses) for path in sorted(folder.iterdir()))
 
-    def apt(self) -> _AptContext:
-        """Return apt with a configuration of its own, in a folder that goes away again."""
-        return _AptContext(self)
+    @contextlib.contextmanager
+    def _apt(self) -> Iterator[_Apt]:
+        """Yield apt with a configuration of its own, in a folder that goes away again."""
+        if not _KEYRING.is_file():
+            raise ConfigError(
+                Code.TOOL_MISSING,
+                f"{_KEYRING} is missing, with which apt checks the archive",
+                remedy="install the package debian-archive-keyring",
+            )
+        program = require("apt-get", package="apt")
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            for name in ("lists/partial", "cache/archives/partial"):
+                (folder / name).mkdir(parents=True)
+            lines = "".join(f"{line}\n" for line in self.lines())
+            (folder / "sources.list").write_text(lines, encoding="utf-8")
+            apt = _Apt(program, folder, architecture=self.packages.architecture)
+            apt.update()
+            yield apt
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of apt's source list."""
@@ -118,51 +135,29 @@ class Sources:
             run([*command, f"--dest={folder}", f"--requirement={wanted}"], what="pip download")
 
 
-class _AptContext:
+class _Apt:
     """apt-get with this project's suites, as any user, beside the machine's own configuration."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._scratch = tempfile.TemporaryDirectory()
-
-    def __enter__(self) -> _AptContext:
-        # apt's own download user must get in.
-        folder = Path(self._scratch.name)
-        folder.chmod(0o755)
-        for name in ("lists/partial", "cache/archives/partial"):
-            (folder / name).mkdir(parents=True)
-        if not _KEYRING.is_file():
-            raise ConfigError(
-                Code.TOOL_MISSING,
-                f"{_KEYRING} is missing, with which apt checks the archive",
-                remedy="install the package debian-archive-keyring",
-            )
-        lines = "".join(f"{line}\n" for line in self._sources.lines())
-        (folder / "sources.list").write_text(lines, encoding="utf-8")
-        run([*self._command(), "--quiet", "update"], what="apt-get update")
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._scratch.cleanup()
-
-    def download(self, names: Sequence[str], folder: Path) -> None:
-        """Bring the packages `names` (NAME or NAME=VERSION) into `folder`."""
-        command = [*self._command(), "--quiet", "download", *names]
-        run(command, what="apt-get download", folder=folder)
-
-    def _command(self) -> list[str]:
-        folder = self._scratch.name
-        apt = require("apt-get", package="apt")
+    def __init__(self, program: str, folder: Path, *, architecture: str) -> None:
         options = {
             "Dir::Etc::SourceList": f"{folder}/sources.list",
             "Dir::Etc::SourceParts": "-",
             "Dir::State::Lists": f"{folder}/lists",
             "Dir::Cache": f"{folder}/cache",
-            "APT::Architecture": self._sources.packages.architecture,
-            "APT::Sandbox::User": "root",  # the cache folder is the caller's, closed to others
+            "APT::Architecture": architecture,
+            "APT::Sandbox::User": "root",  # the folders are the caller's, closed to others
             "Acquire::Languages": "none",
         }
-        return [apt, *(f"--option={name}={value}" for name, value in options.items())]
+        self._command = [program, *(f"--option={name}={value}" for name, value in options.items())]
+
+    def update(self) -> None:
+        """Fetch the indexes and check their signatures."""
+        run([*self._command, "--quiet", "update"], what="apt-get update")
+
+    def download(self, names: Sequence[str], folder: Path) -> None:
+        """Bring the packages `names` (NAME or NAME=VERSION) into `folder`."""
+        command = [*self._command, "--quiet", "download", *names]
+        run(command, what="apt-get download", folder=folder)
 
 
 def _sites() -> dict[str, str]:
