@@ -157,6 +157,7 @@ def test_root_becomes_the_workers_user(tmp_path: Path) -> None:
 import os
 from pathlib import Path
 from sealtune.tee.guest.confine import Cage, confine
+os.setgroups([0, 5])
 confine(Cage(user=1000, readable=[], writable=[], landlock=False))
 fields = dict(line.split(":\\t", 1) for line in Path("/proc/self/status").open())
 assert fields["Uid"].split() == fields["Gid"].split() == ["1000"] * 4, fields
@@ -273,6 +274,26 @@ def test_what_a_new_thread_does_is_confined_too(tmp_path: Path) -> None:
     threading.Thread(target=attempt).start()
     """
     assert caged(tmp_path, attempt).returncode == -signal.SIGSYS
+
+
+@pytest.mark.parametrize("step", ["_drop_privileges", "_forbid_new_privileges", "filter_calls"])
+def test_a_cage_that_did_not_shut_is_found(step: str, tmp_path: Path) -> None:
+    program = f"""
+import os
+from sealtune.errors import ConfigError
+from sealtune.tee.guest import confine as module
+module.{step} = lambda *_: None
+try:
+    module.confine(module.Cage(user=os.getuid() or 1000, readable=[], writable=[], landlock=False))
+except ConfigError as error:
+    print(error.code)
+"""
+    command = [sys.executable, "-I", "-B", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    if os.getuid() and step == "_drop_privileges":
+        assert done.stdout == ""  # nothing was to drop
+    else:
+        assert done.stdout == "tee-unavailable\n"
 
 
 def test_a_process_with_threads_is_refused(tmp_path: Path) -> None:
