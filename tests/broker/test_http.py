@@ -191,16 +191,18 @@ def test_an_odd_length_is_refused(place: tuple[str, int]):
 
 
 def test_deep_nesting_is_a_signed_refusal(place: tuple[str, int], desk: Desk):
-    for path, body in (
-        ("/v1/release", b"[" * 200_000),
-        ("/v1/contracts", b'{"a":' * 500_000),
-        ("/v1/challenge", b"[" * 16_000),
+    malformed, too_much = (400, Code.JSON_MALFORMED), (413, Code.LIMIT_EXCEEDED)
+    for path, body, (expected, code) in (
+        ("/v1/release", b"[" * 200_000, too_much),
+        ("/v1/contracts", b'{"a":' * 500_000, too_much),
+        ("/v1/contracts", b"[" * 1_000, malformed),
+        ("/v1/challenge", b"[" * 16_000, malformed),
     ):
         status, answer = post(place, path, body)
-        assert status == 400
+        assert status == expected
         with pytest.raises(ReleaseDenied) as caught:
             open_answer(Refusal, answer, payload_type=REFUSAL_TYPE, broker=desk.key, request=body)
-        assert caught.value.code is Code.JSON_MALFORMED
+        assert caught.value.code is code
 
 
 def test_no_bytes_make_an_endpoint_fail(place: tuple[str, int]):

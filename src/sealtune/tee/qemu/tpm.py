@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from sealtune.core.files import storage_errors, sync_folder
-from sealtune.errors import Code, ConfigError, SealtuneError
+from sealtune.errors import Code, SealtuneError
 from sealtune.tee.qemu.tools import find_program
 
 _PACKAGES = "swtpm and swtpm-tools"
@@ -96,4 +96,4 @@ def _manufacture(folder: Path, setup: Path, authority: Path) -> None:
         said = log.read_text(errors="replace") if log.exists() else done.stderr.decode("latin-1")
         remedy = "reinstall the packages swtpm and swtpm-tools, and try again"
         message = f"swtpm_setup made no TPM: {said[-_LOG_MAX:].strip()}"
-        raise ConfigError(Code.LAUNCH_FAILED, message, remedy=remedy)
+        raise SealtuneError(Code.LAUNCH_FAILED, message, remedy=remedy)
