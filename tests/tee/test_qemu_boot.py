@@ -11,17 +11,20 @@ import hashlib
 import lzma
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sealtune.errors import Code, SealtuneError
+from sealtune.errors import Code, ConfigError, SealtuneError
 from sealtune.tee.events import WorkerEvent
 from sealtune.tee.output_disk import DATA_START
 from sealtune.tee.qemu.arguments import Acceleration, Boot
 from sealtune.tee.qemu.machine import Limits
 from sealtune.tee.qemu.run import VmHost, VmImage, VmJob, VmSize, run_in_vm
+from sealtune.tee.qemu.tools import QEMU_MINIMUM, find_firmware, find_qemu
 from sealtune.testing.mock_amd import MockAmd
 from sealtune.testing.scene import make_scene
 from tee.fakes_qemu import running
@@ -101,6 +104,11 @@ def find_modules(kernel: Path) -> dict[str, bytes]:
 def boot(tmp_path_factory: pytest.TempPathFactory) -> Boot:
     """A kernel and an initrd with busybox and the script above."""
     require_tools("qemu-system-x86_64", "swtpm", "swtpm_setup", "swtpm_localca", "busybox")
+    try:
+        find_qemu(minimum=QEMU_MINIMUM)
+        find_firmware(None, None)
+    except ConfigError as error:
+        pytest.skip(f"{error.message}: {error.remedy}")
     kernel = find_kernel()
     busybox = Path(shutil.which("busybox") or "").read_bytes()
     archive = b"".join(member(name, b"", 0o40755) for name in ("bin", "dev", "proc", "sys"))
@@ -118,6 +126,14 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Boot:
 @pytest.fixture(scope="module")
 def tpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("boot-tpm") / "tpm"
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of this test's temporary files; its path has to be short."""
+    with tempfile.TemporaryDirectory(prefix="q-") as name:
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield Path(name)
 
 
 @pytest.fixture
@@ -172,7 +188,9 @@ def launch(
     return finish
 
 
-def test_a_guest_sees_its_disks_its_tpm_and_nothing_else(job: VmJob, boot: Boot, tpm: Path) -> None:
+def test_a_guest_sees_its_disks_its_tpm_and_nothing_else(
+    job: VmJob, boot: Boot, tpm: Path, own: Path
+) -> None:
     if not find_modules(boot.kernel):
         pytest.skip("the kernel's module virtio_blk is not beside it")
     before = job.inputs["notes"].read_bytes()
@@ -180,23 +198,25 @@ def test_a_guest_sees_its_disks_its_tpm_and_nothing_else(job: VmJob, boot: Boot,
     assert launch(job, boot, tpm, "look", acceleration=None).event == "finished"
     assert job.inputs["notes"].read_bytes() == before
     assert (job.output / "output.disk").read_bytes()[300 * 512 :].startswith(b"left\n")
-    assert running("sealtune-vm-") == []
+    assert running(str(own)) == []
 
 
 def test_a_guest_that_panics_is_told_from_one_that_finished(
-    job: VmJob, boot: Boot, tpm: Path
+    job: VmJob, boot: Boot, tpm: Path, own: Path
 ) -> None:
     # QEMU itself ends with 0 then.
     with pytest.raises(SealtuneError, match="before it said anything") as error:
         launch(job, boot, tpm, "panic")
     assert error.value.code is Code.GUEST_FAILED
     assert "Kernel panic" in error.value.message
-    assert running("sealtune-vm-") == []
+    assert running(str(own)) == []
 
 
-def test_a_guest_that_hangs_before_its_first_word(job: VmJob, boot: Boot, tpm: Path) -> None:
+def test_a_guest_that_hangs_before_its_first_word(
+    job: VmJob, boot: Boot, tpm: Path, own: Path
+) -> None:
     limits = Limits(greeting_seconds=6, total_seconds=None)
     with pytest.raises(SealtuneError) as error:
         launch(job, boot, tpm, "silent", limits=limits)
     assert error.value.code is Code.GUEST_SILENT
-    assert running("sealtune-vm-") == []
+    assert running(str(own)) == []
