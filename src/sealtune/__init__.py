@@ -77,7 +77,17 @@ _PLACES = {
     ),
     "sealtune.tee.events": ("WorkerError", "WorkerEvent"),
     "sealtune.tee.select": ("collect",),
-    "sealtune.tee.launcher": ("LaunchSpec", "RunOutcome", "Sandbox", "Tee", "run_contract"),
+    "sealtune.image.manifest": ("read_image",),
+    "sealtune.tee.launcher": (
+        "LaunchSpec",
+        "RunOutcome",
+        "Sandbox",
+        "Tee",
+        "VmLaunch",
+        "run_contract",
+    ),
+    "sealtune.tee.qemu.arguments": ("Boot",),
+    "sealtune.tee.qemu.run": ("VmHost", "VmImage", "VmSize"),
     "sealtune.translog.chain": ("LogEntry",),
     "sealtune.broker.endorsements.files": (
         "EndorsementListing",

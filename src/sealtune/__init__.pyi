@@ -79,6 +79,7 @@ from sealtune.crypto.identity import PublicIdentity as PublicIdentity
 from sealtune.crypto.identity import create_identity as create_identity
 from sealtune.crypto.identity import load_identity as load_identity
 from sealtune.crypto.identity import load_public_identity as load_public_identity
+from sealtune.image.manifest import read_image as read_image
 from sealtune.protocol.registrar import Registered as Registered
 from sealtune.protocol.registrar import register_bundle_file as register_bundle_file
 from sealtune.protocol.registrar import register_contract_file as register_contract_file
@@ -92,10 +93,15 @@ from sealtune.tee.launcher import LaunchSpec as LaunchSpec
 from sealtune.tee.launcher import RunOutcome as RunOutcome
 from sealtune.tee.launcher import Sandbox as Sandbox
 from sealtune.tee.launcher import Tee as Tee
+from sealtune.tee.launcher import VmLaunch as VmLaunch
 from sealtune.tee.launcher import run_contract as run_contract
 from sealtune.tee.measure import EnclaveModule as EnclaveModule
 from sealtune.tee.measure import enclave_modules as enclave_modules
 from sealtune.tee.measure import measure_enclave_code as measure_enclave_code
+from sealtune.tee.qemu.arguments import Boot as Boot
+from sealtune.tee.qemu.run import VmHost as VmHost
+from sealtune.tee.qemu.run import VmImage as VmImage
+from sealtune.tee.qemu.run import VmSize as VmSize
 from sealtune.tee.select import collect as collect
 from sealtune.testing.demo.encoder import find_encoder as find_encoder
 from sealtune.testing.demo.outcome import DemoStep as DemoStep

@@ -13,10 +13,11 @@ from sealtune.cli.framework import Command
 from sealtune.cli.output import done, emit, hint, insecure, rows
 from sealtune.cli.parameters import PATH, Named, unique
 from sealtune.cli.progress import RunProgress
+from sealtune.cli.run_vm import vm_launch
 from sealtune.core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from sealtune import RunOutcome
+    from sealtune import LaunchSpec, RunOutcome
 
 
 @click.command(
@@ -55,8 +56,27 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="The run's folder; the same one resumes the run.",
 )
-@click.option("--tee", type=click.Choice(["simulated"]), required=True, help="Where it runs.")
-@click.option("--tee-files", type=PATH, required=True, metavar="DIR", help="The TEE's folder.")
+@click.option(
+    "--tee",
+    type=click.Choice(["simulated", "vm"]),
+    required=True,
+    help="Where it runs: a simulated enclave, or a measured virtual machine.",
+)
+@click.option("--tee-files", type=PATH, metavar="DIR", help="A simulated TEE's folder.")
+@click.option("--image", type=PATH, metavar="DIR", help="The enclave image of a VM.")
+@click.option(
+    "--tpm",
+    type=PATH,
+    metavar="DIR",
+    help="The VM's TPM, made if it is new; left out, one in the run's folder.",
+)
+@click.option(
+    "--firmware", type=PATH, metavar="FILE", help="The VM's OVMF file; left out, the installed one."
+)
+@click.option(
+    "--memory", type=click.IntRange(512), default=4096, metavar="MIB", help="The VM's memory."
+)
+@click.option("--processors", type=click.IntRange(1, 512), default=1, help="The VM's processors.")
 @click.option(
     "--sandbox",
     type=click.Choice(["auto", "require", "off"]),
@@ -72,7 +92,12 @@ def run(
     brokers: Sequence[tuple[str, str]],
     output: Path,
     tee: str,
-    tee_files: Path,
+    tee_files: Path | None,
+    image: Path | None,
+    tpm: Path | None,
+    firmware: Path | None,
+    memory: int,
+    processors: int,
     sandbox: str,
     timeout: float | None,
 ) -> None:
@@ -88,17 +113,37 @@ def run(
         output=output,
         tee=sealtune.Tee(tee),
         tee_files=tee_files,
+        vm=None
+        if image is None
+        else vm_launch(
+            image,
+            tpm=tpm or output / "tpm",
+            firmware=firmware,
+            memory_mib=memory,
+            processors=processors,
+        ),
         sandbox=sealtune.Sandbox(sandbox),
         timeout_seconds=timeout,
     )
+    _check_options(spec)
     with RunProgress(simulated=spec.tee is sealtune.Tee.SIMULATED) as progress:
         outcome = sealtune.run_contract(spec, clock=SystemClock(), on_event=progress)
     emit(outcome, _lines)
 
 
+def _check_options(spec: LaunchSpec) -> None:
+    simulated = spec.tee is sealtune.Tee.SIMULATED
+    if simulated and spec.vm is not None:
+        raise click.UsageError("--image is for --tee vm")
+    if not simulated and spec.tee_files is not None:
+        raise click.UsageError("--tee-files is for --tee simulated")
+
+
 def _lines(outcome: RunOutcome) -> Iterator[str]:
     if outcome.insecure:
         yield insecure("simulated enclave: this run was protected from nobody")
+    if outcome.tee is sealtune.Tee.VM:
+        yield insecure("measured VM: what ran is proved, its memory was NOT protected from you")
     yield done("the run is finished; its result is sealed to the recipients")
     phases = [f"{name} {seconds:.1f} s" for name, seconds in outcome.seconds_by_phase.items()]
     reported = "every broker has it" if outcome.reported else "NOT every broker has it yet"
@@ -108,10 +153,16 @@ def _lines(outcome: RunOutcome) -> Iterator[str]:
             ("receipt", f"{outcome.receipt}  ({reported})"),
             ("contract", outcome.contract),
             ("run", outcome.run_id),
-            ("sandbox", "bubblewrap" if outcome.sandboxed else "none: the worker was not confined"),
+            ("confined", _confinement(outcome)),
             ("phases", ", ".join(phases)),
         ]
     )
     if not outcome.reported:
         yield hint("give the same command again to report the receipt to the other brokers")
     yield hint(f"a recipient opens it: sealtune open {outcome.result} -o adapter --key KEY")
+
+
+def _confinement(outcome: RunOutcome) -> str:
+    if outcome.tee is sealtune.Tee.VM:
+        return "a virtual machine of its own"
+    return "bubblewrap" if outcome.sandboxed else "none: the worker was not confined"

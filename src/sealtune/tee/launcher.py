@@ -30,9 +30,13 @@ from sealtune.core.canonical import canonical_json, parse_json
 from sealtune.core.clock import Clock
 from sealtune.core.digest import Digest
 from sealtune.core.files import read_bounded, storage_errors, write_atomic
+from sealtune.core.limits import ENVELOPE_BYTES_MAX
+from sealtune.crypto.dsse import parse_envelope
 from sealtune.errors import Code, ConfigError, FormatError, SealtuneError, StorageError
 from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
+from sealtune.tee.qemu.machine import Limits
+from sealtune.tee.qemu.run import Host, VmImage, VmJob, VmSize, run_in_vm
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
 from sealtune.tee.select import make_attester
 
@@ -49,6 +53,7 @@ class Tee(StrEnum):
 
     SIMULATED = "simulated"
     HERE = "here"
+    VM = "vm"
 
 
 class Sandbox(StrEnum):
@@ -60,10 +65,21 @@ class Sandbox(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VmLaunch:
+    """The machine of a run in a VM: its image, checked by the caller, its size and our patience."""
+
+    image: VmImage
+    host: Host
+    size: VmSize
+    greeting_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSpec:
     """Everything that a launch needs: the contract's file and where things are.
 
-    A simulated TEE needs `tee_files`; `Tee.HERE` the `attester`, as `make_attester` takes it.
+    A simulated TEE needs `tee_files`; `Tee.HERE` the `attester`, as `make_attester` takes it;
+    `Tee.VM` the machine.
     """
 
     contract: Path
@@ -73,6 +89,7 @@ class LaunchSpec:
     tee: Tee
     tee_files: Path | None = None
     attester: str = ""
+    vm: VmLaunch | None = None
     sandbox: Sandbox = Sandbox.AUTO
     timeout_seconds: float | None = None
 
@@ -81,6 +98,7 @@ class LaunchSpec:
 class RunOutcome:
     """A finished run, as the operator sees it."""
 
+    tee: Tee
     run_id: str
     contract: Digest
     receipt: Path
@@ -115,9 +133,13 @@ def run_contract(
         for unfinished in spec.output.glob(".*.part"):
             unfinished.unlink(missing_ok=True)
         run_id = _run_id(spec.output, contract.digest)
-        bubblewrap = _bubblewrap(spec.sandbox)
-        finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
+        bubblewrap = "" if spec.vm else _bubblewrap(spec.sandbox)
+        if spec.vm:
+            finish, seconds = _in_vm(spec, spec.vm, contract, run_id, on_event)
+        else:
+            finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
     return RunOutcome(
+        tee=spec.tee,
         run_id=run_id,
         contract=contract.digest,
         receipt=spec.output / RECEIPT_NAME,
@@ -127,6 +149,32 @@ def run_contract(
         insecure=finish.insecure,
         sandboxed=bool(bubblewrap),
         seconds_by_phase=seconds,
+    )
+
+
+def _in_vm(
+    spec: LaunchSpec,
+    vm: VmLaunch,
+    contract: VerifiedContract,
+    run_id: str,
+    on_event: Callable[[WorkerEvent], None],
+) -> tuple[WorkerEvent, dict[str, float]]:
+    envelope = read_bounded(spec.contract, limit=ENVELOPE_BYTES_MAX, what="contract")
+    job = VmJob(
+        contract=parse_envelope(envelope, what="contract"),
+        contract_digest=contract.digest,
+        run_id=run_id,
+        inputs=spec.inputs,
+        brokers=spec.brokers,
+        output=spec.output,
+    )
+    return run_in_vm(
+        job,
+        image=vm.image,
+        host=vm.host,
+        size=vm.size,
+        limits=Limits(greeting_seconds=vm.greeting_seconds, total_seconds=spec.timeout_seconds),
+        on_event=on_event,
     )
 
 
@@ -263,6 +311,9 @@ def _check_tee(spec: LaunchSpec) -> None:
     if spec.tee is Tee.SIMULATED and spec.tee_files is None:
         message = "a simulated TEE needs the folder of its keys"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --tee-files DIR")
+    if spec.tee is Tee.VM and spec.vm is None:
+        message = "a run in a virtual machine needs an enclave image"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --image DIR")
     if spec.tee is not Tee.HERE:
         return
     # What is wrong with this machine is said here, where a person reads it, and not in the worker.
