@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,25 @@ BYTES: dict[str, Callable[[Path], Disk]] = {
 def test_a_disk_that_is_no_job_disk_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(FormatError):
         read_job(BYTES[name](tmp_path / "job"))
+
+
+def test_a_length_beyond_the_limit_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "job"
+    path.write_bytes(b"SEALJOB1" + (2**30).to_bytes(8, "little"))
+    os.truncate(path, 2**30 + 512)
+    asked: list[int] = []
+    pread = os.pread
+
+    def counting(descriptor: int, length: int, offset: int) -> bytes:
+        asked.append(length)
+        return pread(descriptor, min(length, 512), offset)
+
+    monkeypatch.setattr(os, "pread", counting)
+    with pytest.raises(FormatError):
+        read_job(Disk(path=path, bytes=2**30 + 512))
+    assert asked == [16]
 
 
 def test_an_empty_disk_is_refused(tmp_path: Path) -> None:

@@ -186,6 +186,19 @@ def test_a_host_that_breaks_the_channel_ends_it(world, machine, chain_mock) -> N
     assert vm.status == 4
 
 
+def test_a_host_that_reads_no_more_keeps_no_worker(world, machine, chain_mock) -> None:  # noqa: F811
+    vm = machine(world.agree("guest-deaf", recipe=RECIPE | {"epochs": 200}))
+
+    def break_it(event: dict[str, Any]) -> None:
+        if event["event"] == "progress":
+            vm.deaf = True
+            vm.send(frame(DATA, 77, b"x"))
+
+    vm.on_event = break_it
+    assert vm.run(chain_mock[0], timeout=120) == 4
+    assert vm.status is None
+
+
 def test_a_broker_that_the_host_withholds_is_not_reached(
     world,  # noqa: F811
     machine,

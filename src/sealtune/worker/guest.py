@@ -90,11 +90,11 @@ def run_guest(machine: Machine) -> int:
     """
 
     def abandon(error: SealtuneError) -> None:
-        # From the thread that reads: the one that works would hear of nothing.
-        status = exits.failed(error)
-        _exit_soon(status)
-        channel.exit(status)
-        os._exit(status)
+        # From the thread that reads: the one that works would hear of nothing, and may be waiting
+        # for a host that reads no more.
+        _exit_soon(error.exit_status)
+        channel.exit(exits.failed(error))
+        os._exit(error.exit_status)
 
     port = open_port(ports=machine.ports, devices=machine.devices)
     channel = GuestChannel(port, on_failure=abandon)
