@@ -6,14 +6,15 @@ import shutil
 
 import pytest
 
-from sealtune.cli.image_plan import build_plan, installed_sources
+from sealtune.cli.image_plan import build_plan
 from sealtune.core.canonical import canonical_json
 from sealtune.core.digest import sha256_digest
 from sealtune.errors import SealtuneError
 from sealtune.image.build import BuildPlan, build_image, own_inputs
 from sealtune.image.inputs import default_cache, lock_json, read_lock
-from sealtune.image.manifest import Image, read_image
+from sealtune.image.manifest import Image, Verity, command_line, read_image
 
+_ANY = Verity(root_hash="00" * 32, hash_offset=0, salt="00", block_size=4096)
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "apt-get": "apt", "dpkg-deb": "dpkg"}
 
 
@@ -31,11 +32,16 @@ def plan() -> BuildPlan:
     return build_plan(cache=None, work=None, jobs=None, mirror=None, security_mirror=None)
 
 
-def built_image() -> Image:
-    """Return the image of this working tree; the first call after a change takes minutes."""
+def built_image(given: BuildPlan | None = None) -> Image:
+    """Return the image of this working tree; the first call after a change takes minutes.
+
+    A caller that compares gives its plan, so that a source may change meanwhile.
+    """
     require_tools()
-    own = [f"{item.name} {item.sha256}" for item in own_inputs(installed_sources())]
-    key = sha256_digest(canonical_json([own, lock_json(read_lock())])).removeprefix("sha256:")
+    with_plan = given or plan()
+    own = [f"{item.name} {item.sha256}" for item in own_inputs(with_plan.sources)]
+    lock = lock_json(read_lock())
+    key = sha256_digest(canonical_json([own, lock, command_line(_ANY)])).removeprefix("sha256:")
     folder = default_cache() / "built" / key[:32]
     if folder.exists():
         try:
@@ -45,4 +51,4 @@ def built_image() -> Image:
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.iterdir():
         shutil.rmtree(old)
-    return build_image(folder, plan(), report=lambda _phase: None)
+    return build_image(folder, with_plan, report=lambda _phase: None)
