@@ -242,7 +242,7 @@ class OutputDisk:
         end = DATA_START
         for file in sorted(files.values(), key=lambda file: file.offset):
             if file.offset < end:
-                raise _malformed(self._path, "two files in one place")
+                raise _malformed(self._path, "a file over another one or over the tables")
             end = file.end
         return files
 
@@ -255,7 +255,7 @@ class OutputDisk:
         if type(offset) is not int or type(size) is not int:
             raise _malformed(self._path, f"{name} lies nowhere")
         stored = StoredFile(offset=offset, bytes=size, sha256=parse_digest(entry["sha256"]))
-        if offset < DATA_START or offset % BLOCK or size < 1 or stored.end > self.size:
+        if offset % BLOCK or size < 1 or stored.end > self.size:
             raise _malformed(self._path, f"{name} lies outside")
         return stored
 
