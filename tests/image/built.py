@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from sealtune.image.inputs import default_cache, lock_json, read_lock
 from sealtune.image.manifest import Image, Verity, command_line, read_image
 
 _ANY = Verity(root_hash="00" * 32, hash_offset=0, salt="00", block_size=4096)
+_KEPT_SECONDS = 24 * 3600.0
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "apt-get": "apt", "dpkg-deb": "dpkg"}
 
 
@@ -43,12 +47,20 @@ def built_image(given: BuildPlan | None = None) -> Image:
     lock = lock_json(read_lock())
     key = sha256_digest(canonical_json([own, lock, command_line(_ANY)])).removeprefix("sha256:")
     folder = default_cache() / "built" / key[:32]
-    if folder.exists():
-        try:
-            return read_image(folder)
-        except SealtuneError:
-            shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for old in folder.parent.iterdir():
-        shutil.rmtree(old)
-    return build_image(folder, with_plan, report=lambda _phase: None)
+    with (folder.parent / ".lock").open("w") as lock_file:
+        # Test files run side by side; the second one waits and then reads.
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        _forget_old(folder.parent)
+        if folder.exists():
+            try:
+                return read_image(folder)
+            except SealtuneError:
+                shutil.rmtree(folder)
+        return build_image(folder, with_plan, report=lambda _phase: None)
+
+
+def _forget_old(place: Path) -> None:
+    for old in place.iterdir():
+        if old.is_dir() and old.stat().st_mtime < time.time() - _KEPT_SECONDS:
+            shutil.rmtree(old)
