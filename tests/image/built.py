@@ -13,11 +13,16 @@ from sealtune.cli.image_plan import build_plan
 from sealtune.core.canonical import canonical_json
 from sealtune.core.digest import sha256_digest
 from sealtune.errors import SealtuneError
+from sealtune.image import build
 from sealtune.image.build import BuildPlan, build_image, own_inputs
 from sealtune.image.inputs import default_cache, lock_json, read_lock
 from sealtune.image.manifest import Image, Verity, command_line, read_image
 
 _ANY = Verity(root_hash="00" * 32, hash_offset=0, salt="00", block_size=4096)
+_BUILDERS = (
+    *("build.py", "initrd.py", "initrd_cpio.py", "root.py", "root_disk.py", "sbom.py"),
+    *("inputs.py", "tools.py"),
+)
 _KEPT_SECONDS = 24 * 3600.0
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "apt-get": "apt", "dpkg-deb": "dpkg"}
 
@@ -45,6 +50,8 @@ def built_image(given: BuildPlan | None = None) -> Image:
     with_plan = given or plan()
     own = [f"{item.name} {item.sha256}" for item in own_inputs(with_plan.sources)]
     lock = lock_json(read_lock())
+    package = Path(build.__file__).parent
+    own += [sha256_digest((package / name).read_bytes()) for name in _BUILDERS]
     key = sha256_digest(canonical_json([own, lock, command_line(_ANY)])).removeprefix("sha256:")
     folder = default_cache() / "built" / key[:32]
     folder.parent.mkdir(parents=True, exist_ok=True)
