@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sealtune
 from sealtune.bundle.format import BundleKind
 from sealtune.bundle.manifest import Media
 from sealtune.bundle.writer import BundleWriter
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     # It brings torch, which a worker does without until it has its keys.
     from sealtune.worker.gate import GatedOutput
 
-_SOFTWARE = ("sealtune", "torch", "transformers", "tokenizers", "safetensors", "cryptography")
+_SOFTWARE = ("torch", "transformers", "tokenizers", "safetensors", "cryptography")
 
 
 def seal_result(
@@ -77,4 +78,6 @@ def receipt_of(
 def software_versions() -> Mapping[str, str]:
     """Return the versions of what computed the result."""
     versions = {name: metadata.version(name) for name in _SOFTWARE}
-    return {"python": platform.python_version(), **versions}
+    # Ours from the code itself: an image holds modules of it, and no installed package.
+    ours = {"python": platform.python_version(), "sealtune": sealtune.__version__}
+    return {**ours, **versions}
