@@ -91,11 +91,11 @@ if mode == "store":
 if mode == "failed":
     event(event="failed", code="denied-runs", phase="attest", message="no more runs")
     send(FrameType.EXIT, exit_payload(7))
-elif mode == "mute":
-    send(FrameType.EXIT, exit_payload(3))
+elif mode in ("mute", "silent-success"):
+    send(FrameType.EXIT, exit_payload(3 if mode == "mute" else 0))
 else:
     event(event="finished", receipt="sha256:0", reported=True)
-    send(FrameType.EXIT, exit_payload(0))
+    send(FrameType.EXIT, exit_payload(3 if mode == "odd" else 0))
 if mode == "deaf":
     time.sleep(60)
 """

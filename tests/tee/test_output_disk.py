@@ -374,7 +374,6 @@ HOSTILE = {
     "files-missing": b"{}",
     "more-beside-files": b'{"files":{},"x":0}',
     "files-list": b'{"files":[]}',
-    "too-many": {f"checkpoint-{number:08d}.sealed": entry() for number in range(FILES_MAX + 1)},
     "name": {"../receipt.json": entry()},
     "name-newline": {"receipt.json\n": entry()},
     "entry-list": {FIRST: []},
@@ -407,6 +406,20 @@ def test_a_hostile_table_is_refused_and_not_passed_over(disk: Path, files: str) 
     with pytest.raises(FormatError) as error:
         OutputDisk(disk, writable=False)
     assert error.value.code is Code.OUTPUT_DISK_MALFORMED
+
+
+@pytest.mark.parametrize(("number", "refused"), [(FILES_MAX, False), (FILES_MAX + 1, True)])
+def test_a_table_of_too_many_files(disk: Path, number: int, refused: bool) -> None:
+    os.truncate(disk, 2 * SIZE)
+    files = {
+        f"checkpoint-{n:08d}.sealed": entry(offset=DATA_START + n * BLOCK) for n in range(number)
+    }
+    put(disk, table(files), 0)
+    if refused:
+        with pytest.raises(FormatError):
+            OutputDisk(disk, writable=False)
+    else:
+        OutputDisk(disk, writable=False).close()
 
 
 @pytest.mark.parametrize("generation", [0, 2**63, 2**64 - 1])

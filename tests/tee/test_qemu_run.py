@@ -186,9 +186,13 @@ def test_a_worker_that_failed_keeps_its_code_and_status(job: VmJob, folder: Path
     assert error.value.exit_status == 7
 
 
-def test_a_worker_that_ends_without_a_reason(job: VmJob, folder: Path) -> None:
-    with pytest.raises(SealtuneError, match="status 3") as error:
-        launch(job, folder, "mute")
+@pytest.mark.parametrize(("mode", "status"), [("mute", 3), ("odd", 3), ("silent-success", 0)])
+def test_a_worker_that_ends_without_a_reason(
+    job: VmJob, folder: Path, mode: str, status: int
+) -> None:
+    # Success is both: the last event, and the status.
+    with pytest.raises(SealtuneError, match=f"status {status}") as error:
+        launch(job, folder, mode)
     assert error.value.code is Code.WORKER_FAILED
 
 
