@@ -175,6 +175,21 @@ def test_the_callers_signal_handlers_come_back(place: Place) -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_a_signal_during_the_clearing_up_does_not_stop_it_and_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = machine_module._end
+
+    def interrupted(process: subprocess.Popen[bytes]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        end(process)
+
+    monkeypatch.setattr(machine_module, "_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(place.plan("ok"))
+    assert place.nothing_remains()
+
+
 @pytest.fixture(scope="module")
 def tpm_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_tools("swtpm", "swtpm_setup", "swtpm_localca")
