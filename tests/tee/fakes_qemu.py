@@ -55,11 +55,15 @@ if mode == "no-kvm" and "kvm" in sys.argv:
     time.sleep(60)
 if mode == "kvm-dies" and "kvm" in sys.argv:
     raise SystemExit("qemu: kvm run failed")
+if mode == "slow":
+    time.sleep(0.7)
 send(FrameType.HELLO, PROTOCOL)
 answers = frames()
 next(answers)
 event(event="phase", phase="attest")
-if mode == "hang":
+if mode == "kvm-late":
+    print("KVM internal error. Suberror: 3", file=sys.stderr, flush=True)
+if mode in ("hang", "kvm-late"):
     time.sleep(60)
 if mode == "gone":
     raise SystemExit

@@ -238,12 +238,25 @@ def test_a_kvm_that_was_asked_for_does_not_give_way(place: Place, tpm_state: Pat
     assert place.nothing_remains()
 
 
+def test_a_kvm_that_fails_later_ends_the_run(
+    place: Place, tpm_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the guest has done by then must not be done again behind its back.
+    monkeypatch.setattr(machine_module, "kvm_usable", lambda: True)
+    with pytest.raises(SealtuneError, match="KVM stopped") as error:
+        run(place.plan("kvm-late", platform=ordinary(place, tpm_state, None)))
+    assert error.value.code is Code.GUEST_FAILED
+    assert len(started(place.notes)) == 1
+    assert place.nothing_remains()
+
+
 @pytest.mark.parametrize("usable", [True, False])
 def test_kvm_is_taken_where_it_works(
     place: Place, tpm_state: Path, monkeypatch: pytest.MonkeyPatch, usable: bool
 ) -> None:
     monkeypatch.setattr(machine_module, "kvm_usable", lambda: usable)
-    assert run(place.plan("ok", platform=ordinary(place, tpm_state, None)))[0] == 0
+    assert run(place.plan("slow", platform=ordinary(place, tpm_state, None)))[0] == 0
+    assert len(started(place.notes)) == 1
     assert ('"kvm"' in (place.notes / "arguments.json").read_text()) is usable
 
 

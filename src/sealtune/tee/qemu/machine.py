@@ -87,7 +87,9 @@ class _KvmFailedError(SealtuneError):
     """KVM made a machine and then could not run it."""
 
     def __init__(self) -> None:
-        remedy = "let it be emulated, which is slower: the run needs no KVM"
+        remedy = (
+            "see the host's kernel log; an ordinary VM can be emulated instead, which is slower"
+        )
         super().__init__(Code.LAUNCH_FAILED, "KVM cannot run this machine here", remedy=remedy)
 
 
@@ -198,8 +200,11 @@ class _Watch:
         """Raise what ends a machine that would otherwise go on."""
         if self._stop.asked:
             raise KeyboardInterrupt
-        if not greeted and self._kvm and b"KVM internal error" in self._log():
-            raise _KvmFailedError
+        if b"KVM internal error" in self._log():
+            # QEMU only pauses then.
+            if not greeted:
+                raise _KvmFailedError
+            raise self._error(Code.GUEST_FAILED, "KVM stopped the virtual machine", _RESUMES)
         passed = time.monotonic() - self._since
         total = self._limits.total_seconds
         if total is not None and passed > total:
