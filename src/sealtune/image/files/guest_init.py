@@ -20,7 +20,7 @@ _TMPFS = "mode=0755,size=25%"
 _MOUNTS = (
     # What may be written is memory of this machine, and gone with it.
     ("tmpfs", "/run", _TMPFS),
-    ("tmpfs", "/tmp", "mode=1777,size=50%"),  # noqa: S108 - the guest's own, made a line below
+    ("tmpfs", "/tmp", "mode=1777,size=50%"),  # noqa: S108 - the guest's own memory
     ("tmpfs", "/dev/shm", "mode=1777,size=50%"),  # noqa: S108 - the guest's own
     ("configfs", "/sys/kernel/config", ""),  # where the kernel makes TEE reports
     ("securityfs", "/sys/kernel/security", ""),  # the firmware's event log
