@@ -71,7 +71,11 @@ if TYPE_CHECKING:
     help="The VM's TPM, made if it is new; left out, one in the run's folder.",
 )
 @click.option(
-    "--firmware", type=PATH, metavar="FILE", help="The VM's OVMF file; left out, the installed one."
+    "--firmware",
+    type=PATH,
+    nargs=2,
+    metavar="CODE VARS",
+    help="The VM's OVMF and its empty store of variables; left out, the installed ones.",
 )
 @click.option(
     "--memory", type=click.IntRange(512), default=4096, metavar="MIB", help="The VM's memory."
@@ -95,7 +99,7 @@ def run(
     tee_files: Path | None,
     image: Path | None,
     tpm: Path | None,
-    firmware: Path | None,
+    firmware: tuple[Path, Path] | None,
     memory: int,
     processors: int,
     sandbox: str,
@@ -126,6 +130,8 @@ def run(
         timeout_seconds=timeout,
     )
     _check_options(spec)
+    if image is None and (tpm is not None or firmware is not None):
+        raise click.UsageError("--tpm and --firmware are for a VM: name its --image")
     with RunProgress(simulated=spec.tee is sealtune.Tee.SIMULATED) as progress:
         outcome = sealtune.run_contract(spec, clock=SystemClock(), on_event=progress)
     emit(outcome, _lines)

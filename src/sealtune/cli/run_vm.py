@@ -17,7 +17,12 @@ _OUTPUT_BYTES: Final = 4 * 2**30
 
 
 def vm_launch(
-    folder: Path, *, tpm: Path, firmware: Path | None, memory_mib: int, processors: int
+    folder: Path,
+    *,
+    tpm: Path,
+    firmware: tuple[Path, Path] | None,
+    memory_mib: int,
+    processors: int,
 ) -> VmLaunch:
     """Return the machine that runs the image in `folder`, every file of it verified.
 
@@ -25,6 +30,7 @@ def vm_launch(
         FormatError, StorageError, VerificationError: the image is damaged or not whole.
     """
     image = sealtune.read_image(folder)
+    code, variables = firmware or (None, None)
     manifest = image.manifest
     boot = sealtune.Boot(
         kernel=image.path(manifest.kernel),
@@ -33,7 +39,7 @@ def vm_launch(
     )
     return sealtune.VmLaunch(
         image=sealtune.VmImage(boot=boot, root=image.path(manifest.root), debug=False),
-        host=sealtune.VmHost(tpm=tpm, firmware=firmware),
+        host=sealtune.VmHost(tpm=tpm, firmware=code, variables=variables),
         size=sealtune.VmSize(
             processors=processors, memory_mib=memory_mib, output_bytes=_OUTPUT_BYTES
         ),
