@@ -72,3 +72,36 @@ def unique(pairs: Sequence[tuple[str, str]], *, option: str) -> Mapping[str, str
     if len(mapping) != len(pairs):
         raise click.UsageError(f"{option}: a name is given twice")
     return mapping
+
+
+def job_parameters(function: F) -> F:
+    """Take what names a job, whichever machine runs it: contract, inputs, brokers, folder."""
+    for parameter in (
+        click.option(
+            "-o",
+            "--output",
+            type=PATH,
+            required=True,
+            metavar="DIR",
+            help="The run's folder; the same one resumes the run.",
+        ),
+        click.option(
+            "--broker",
+            "brokers",
+            type=Named(),
+            multiple=True,
+            metavar="NAME=URL",
+            help="Where a broker of the contract listens: http://HOST:PORT.",
+        ),
+        click.option(
+            "--input",
+            "inputs",
+            type=Named(),
+            multiple=True,
+            metavar="NAME=FILE",
+            help="Where an input of the contract is.",
+        ),
+        click.argument("contract", type=PATH),
+    ):
+        function = parameter(function)
+    return function

@@ -11,7 +11,7 @@ import click
 import sealtune
 from sealtune.cli.framework import Command
 from sealtune.cli.output import done, emit, hint, insecure, rows
-from sealtune.cli.parameters import PATH, Named, unique
+from sealtune.cli.parameters import PATH, job_parameters, unique
 from sealtune.cli.progress import RunProgress
 from sealtune.cli.run_vm import vm_launch
 from sealtune.core.clock import SystemClock
@@ -31,31 +31,7 @@ if TYPE_CHECKING:
         "    --tee simulated --tee-files tee"
     ],
 )
-@click.argument("contract", type=PATH)
-@click.option(
-    "--input",
-    "inputs",
-    type=Named(),
-    multiple=True,
-    metavar="NAME=FILE",
-    help="Where an input of the contract is.",
-)
-@click.option(
-    "--broker",
-    "brokers",
-    type=Named(),
-    multiple=True,
-    metavar="NAME=URL",
-    help="Where a broker of the contract listens: http://HOST:PORT.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    required=True,
-    metavar="DIR",
-    help="The run's folder; the same one resumes the run.",
-)
+@job_parameters
 @click.option(
     "--tee",
     type=click.Choice(["simulated", "vm"]),

@@ -11,7 +11,7 @@ import click
 import sealtune
 from sealtune.cli.framework import Group
 from sealtune.cli.output import done, emit, hint, rows
-from sealtune.cli.parameters import PATH, Named, unique
+from sealtune.cli.parameters import job_parameters, unique
 from sealtune.cli.progress import RunProgress
 from sealtune.core.clock import SystemClock
 
@@ -33,31 +33,7 @@ def worker() -> None:
         "    --broker modelworks-broker=http://broker.modelworks.example:8701"
     ],
 )
-@click.argument("contract", type=PATH)
-@click.option(
-    "--input",
-    "inputs",
-    type=Named(),
-    multiple=True,
-    metavar="NAME=FILE",
-    help="Where an input of the contract is.",
-)
-@click.option(
-    "--broker",
-    "brokers",
-    type=Named(),
-    multiple=True,
-    metavar="NAME=URL",
-    help="Where a broker of the contract listens: http://HOST:PORT.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    required=True,
-    metavar="DIR",
-    help="The run's folder; the same one resumes the run.",
-)
+@job_parameters
 @click.option(
     "--tee",
     default="auto",
