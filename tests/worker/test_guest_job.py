@@ -9,7 +9,8 @@ import contextlib
 import json
 import platform
 import secrets
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,13 @@ RECIPE = {"checkpoint_every_steps": 2, "epochs": 3}
 
 
 @pytest.fixture
-def machine(world: World, tmp_path: Path) -> Callable[..., GuestMachine]:  # noqa: F811
+def machine(world: World) -> Iterator[Callable[..., GuestMachine]]:  # noqa: F811
     """Returns a maker of a machine for a contract; `changes` go into its job."""
+    # Not in `tmp_path`, which can be too long for the address of a socket.
+    short = tempfile.TemporaryDirectory(prefix="vm-")
 
     def make(contract: Path, *, name: str = "vm", **changes: Any) -> GuestMachine:
-        root = tmp_path / name
+        root = Path(short.name, name)
         root.mkdir(exist_ok=True)
         serials = {name: f"in{number}" for number, name in enumerate(sorted(world.inputs))}
         job = {
@@ -56,7 +59,8 @@ def machine(world: World, tmp_path: Path) -> Callable[..., GuestMachine]:  # noq
         made.make(job | changes, {serials[name]: path for name, path in world.inputs.items()})
         return made
 
-    return make
+    with short:
+        yield make
 
 
 def taken(vm: GuestMachine, folder: Path) -> dict[str, Path]:
