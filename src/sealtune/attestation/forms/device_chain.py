@@ -18,7 +18,9 @@ from sealtune.crypto.ecdsa import verify_ecdsa_p384
 from sealtune.crypto.x509 import Certificate, parse_certificate, verify_issued
 from sealtune.errors import Code, SealtuneError, VerificationError
 
+# Signatures to try are bounded, whatever lies beside the report; a machine has 32 devices.
 _LEAVES_MAX = 64
+_ISSUERS_MAX = 64
 
 
 def with_device_chain(evidence: Evidence, *, endorsements: Endorsements) -> Evidence:
@@ -70,7 +72,8 @@ def _signed(report: SpdmReport, leaf: Certificate) -> bool:
 def _chain(leaf: Certificate, pool: tuple[Certificate, ...]) -> tuple[bytes, ...]:
     chain = [leaf]
     while chain[-1].issuer != chain[-1].subject and len(chain) < CHAIN_CERTIFICATES_MAX:
-        issuer = next((item for item in pool if _issued(chain[-1], item)), None)
+        named = [item for item in pool if item.subject == chain[-1].issuer][:_ISSUERS_MAX]
+        issuer = next((item for item in named if _issued(chain[-1], item)), None)
         if issuer is None:
             break  # the verifier names what is missing
         chain.append(issuer)
@@ -78,8 +81,6 @@ def _chain(leaf: Certificate, pool: tuple[Certificate, ...]) -> tuple[bytes, ...
 
 
 def _issued(certificate: Certificate, candidate: Certificate) -> bool:
-    if candidate.subject != certificate.issuer:
-        return False
     try:
         verify_issued(certificate, issuer=candidate)
     except SealtuneError:
