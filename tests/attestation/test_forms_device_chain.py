@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from conftest import NOW
 from sealtune.attestation.forms import device_chain
 from sealtune.crypto.x509 import parse_certificate
 
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Key = ec.EllipticCurvePrivateKey
 SIGNS = x509.KeyUsage(
     digital_signature=False,
