@@ -240,7 +240,9 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "agree on a new contract, or check this machine's clock",
     ),
     Code.EVIDENCE_MALFORMED: Guidance(
-        "format", "Evidence has another form than its kind says.", _OPERATOR
+        "format",
+        "Evidence has another form than its kind says.",
+        "give the evidence as the machine made it, whole and of the kind that was named",
     ),
     Code.EVIDENCE_KIND: Guidance(
         "format", "Evidence of a kind that no verifier here knows.", _OPERATOR
