@@ -86,8 +86,11 @@ _PLACES = {
         "VmLaunch",
         "run_contract",
     ),
-    "sealtune.tee.qemu.arguments": ("Boot",),
-    "sealtune.tee.qemu.run": ("VmHost", "VmImage", "VmSize"),
+    "sealtune.tee.choose": ("choose_tee",),
+    "sealtune.tee.qemu.arguments": ("Boot", "UnixQuotes", "VsockQuotes"),
+    "sealtune.tee.qemu.run": ("SnpHost", "TdxHost", "VmHost", "VmImage", "VmSize"),
+    "sealtune.tee.qemu.tools": ("QUOTE_SOCKETS",),
+    "sealtune.tee.qemu.tpm": ("attestation_key_digest", "make_tpm"),
     "sealtune.translog.chain": ("LogEntry",),
     "sealtune.broker.endorsements.files": (
         "EndorsementListing",

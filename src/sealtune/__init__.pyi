@@ -87,6 +87,7 @@ from sealtune.receipt.files import ReceiptReport as ReceiptReport
 from sealtune.receipt.files import read_receipt_file as read_receipt_file
 from sealtune.receipt.files import read_statement_unverified as read_statement_unverified
 from sealtune.receipt.files import verify_receipt_file as verify_receipt_file
+from sealtune.tee.choose import choose_tee as choose_tee
 from sealtune.tee.events import WorkerError as WorkerError
 from sealtune.tee.events import WorkerEvent as WorkerEvent
 from sealtune.tee.launcher import LaunchSpec as LaunchSpec
@@ -99,9 +100,16 @@ from sealtune.tee.measure import EnclaveModule as EnclaveModule
 from sealtune.tee.measure import enclave_modules as enclave_modules
 from sealtune.tee.measure import measure_enclave_code as measure_enclave_code
 from sealtune.tee.qemu.arguments import Boot as Boot
+from sealtune.tee.qemu.arguments import UnixQuotes as UnixQuotes
+from sealtune.tee.qemu.arguments import VsockQuotes as VsockQuotes
+from sealtune.tee.qemu.run import SnpHost as SnpHost
+from sealtune.tee.qemu.run import TdxHost as TdxHost
 from sealtune.tee.qemu.run import VmHost as VmHost
 from sealtune.tee.qemu.run import VmImage as VmImage
 from sealtune.tee.qemu.run import VmSize as VmSize
+from sealtune.tee.qemu.tools import QUOTE_SOCKETS as QUOTE_SOCKETS
+from sealtune.tee.qemu.tpm import attestation_key_digest as attestation_key_digest
+from sealtune.tee.qemu.tpm import make_tpm as make_tpm
 from sealtune.tee.select import collect as collect
 from sealtune.testing.demo.encoder import find_encoder as find_encoder
 from sealtune.testing.demo.outcome import DemoStep as DemoStep

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cli.said import Sealtune
 from sealtune.core.digest import sha256_file
+from tee.fakes_swtpm import require_tools
 
 
 def test_simulate_is_insecure_and_says_so(tmp_path: Path, sealtune_: Sealtune) -> None:
@@ -30,3 +31,18 @@ def test_measure_lists_what_it_covers(sealtune_: Sealtune) -> None:
     lines = sealtune_("measure", "--modules").out
     assert "INSECURE" in lines.splitlines()[0]
     assert "sealtune.worker.job" in lines
+
+
+def test_a_software_tpm_is_made_once_and_its_key_is_named(
+    tmp_path: Path, sealtune_: Sealtune
+) -> None:
+    require_tools("swtpm", "swtpm_setup", "swtpm_localca")
+    folder = tmp_path / "tpm"
+    made = sealtune_("tee", "tpm", "--dir", folder, "--json").json
+    assert made["memory_protected"] is False
+    assert len(bytes.fromhex(made["ak_digest"])) == 32
+    again = sealtune_("tee", "tpm", "--dir", folder)
+    assert "INSECURE" in again.out.splitlines()[0]
+    assert f'ak_digests = ["{made["ak_digest"]}"]' in again.out
+    other = sealtune_("tee", "tpm", "--dir", tmp_path / "other", "--json").json
+    assert other["ak_digest"] != made["ak_digest"]

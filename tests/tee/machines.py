@@ -288,7 +288,7 @@ def tdx_host(folder: Path) -> Tree:
     tree.node("/dev/kvm", 0o660, "root", "kvm")
     tree.file("/sys/module/kvm_intel/parameters/tdx", "Y\n")
     tree.file("/var/run/tdx-qgs/qgs.socket")
-    tree.file("/usr/share/ovmf/OVMF.inteltdx.ms.fd")
+    tree.file("/usr/share/ovmf/OVMF.inteltdx.fd")
     tree.command("qemu-system-x86_64 --version", "QEMU emulator version 11.1.3 (Debian 1:11.1.3)")
     tree.node("/dev/sgx_enclave", 0o660, "root", "sgx")
     tree.node("/dev/sgx_provision", 0o660, "root", "sgx_prv")

@@ -102,7 +102,7 @@ FIXES = [
     ("snp-host-unprepared", "snp-kvm", "options kvm_amd sev=1 sev_es=1 sev_snp=1"),
     ("snp-host-unprepared", "snp-psp", "sudo modprobe ccp"),
     ("snp-host-unprepared", "kvm", "sudo usermod -aG kvm $USER"),
-    ("snp-host-unprepared", "snp-qemu", "install QEMU 9.1 or newer"),
+    ("snp-host-unprepared", "snp-qemu", "install QEMU 10.0 or newer"),
     ("snp-host-unprepared", "snp-ovmf", "install OVMF.amdsev.fd"),
     ("snp-host-unprepared", "snp-firmware", "sudo snphost show version"),
     ("snp-guest-old", "snp-report", "6.7 or newer"),

@@ -233,6 +233,23 @@ CASES: dict[str, tuple[str, Change, str, State, str]] = {
         State.OK,
         "/usr/share/edk2",
     ),
+    "tdx-host-whose-firmware-enforces-secure-boot": (
+        "tdx-host",
+        _both(
+            _gone("/usr/share/ovmf/OVMF.inteltdx.fd"),
+            _file("/usr/share/ovmf/OVMF.inteltdx.ms.fd", ""),
+        ),
+        "tdx-ovmf",
+        State.MISSING,
+        "enforces Secure Boot",
+    ),
+    "tdx-host-without-firmware": (
+        "tdx-host",
+        _gone("/usr/share/ovmf/OVMF.inteltdx.fd"),
+        "tdx-ovmf",
+        State.MISSING,
+        "no such guest firmware",
+    ),
     "snp-host-no-qemu": (
         "snp-host",
         _says("qemu-system-x86_64 --version", "", 127),
@@ -244,11 +261,11 @@ CASES: dict[str, tuple[str, Change, str, State, str]] = {
         "snp-host",
         _both(
             _says("qemu-system-x86_64 --version", "", 127),
-            _says("qemu-kvm --version", "QEMU emulator version 9.1.0 (qemu-kvm-9.1.0-15.el9)"),
+            _says("qemu-kvm --version", "QEMU emulator version 10.1.0 (qemu-kvm-10.1.0-15.el9)"),
         ),
         "snp-qemu",
         State.OK,
-        "9.1.0",
+        "10.1.0",
     ),
     "ovmf-of-fedora": (
         "snp-host",

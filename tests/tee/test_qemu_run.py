@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from attestation.ovmf import HASHES, SECTIONS, Ovmf
 from sealtune.core.canonical import canonical_json
 from sealtune.core.digest import digest_bytes
 from sealtune.errors import Code, ConfigError, FormatError, SealtuneError, StorageError
@@ -86,6 +87,8 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(machine_module, "_POWER_OFF_SECONDS", 0.5)
         encryption = MemoryEncryption(c_bit=51, reduced_bits=1)
         monkeypatch.setattr(run_module, "memory_encryption", lambda: encryption)
+        monkeypatch.setattr(run_module, "require_kvm", lambda _target: None)
+        (place / "fw").write_bytes(Ovmf().image())
         yield place
 
 
@@ -157,7 +160,7 @@ def test_the_contract_is_fixed_at_launch(job: VmJob, folder: Path) -> None:
     snp = next(json.loads(a) for a in arguments(folder) if "sev-snp-guest" in a)
     assert base64.b64decode(snp["host-data"]) == digest
     assert (snp["cbitpos"], snp["reduced-phys-bits"]) == (51, 1)
-    launch(job, folder, "ok", TdxHost(firmware=folder, quotes=UnixQuotes(path=folder / "q")))
+    launch(job, folder, "ok", TdxHost(firmware=folder / "fw", quotes=UnixQuotes(path=folder / "q")))
     tdx = next(json.loads(a) for a in arguments(folder) if "tdx-guest" in a)
     assert base64.b64decode(tdx["mrconfigid"]) == digest + bytes(16)
 
@@ -168,6 +171,22 @@ def test_tdx_needs_a_newer_qemu(job: VmJob, folder: Path) -> None:
         launch(job, folder, "ok", TdxHost(firmware=folder, quotes=UnixQuotes(path=folder)))
     assert error.value.code is Code.TOOL_TOO_OLD
     assert "10.1" in error.value.remedy
+
+
+def test_a_firmware_that_would_measure_no_kernel_is_refused(job: VmJob, folder: Path) -> None:
+    """An operator takes the distribution's usual OVMF, under which any kernel would look alike."""
+    plain = Ovmf(
+        sections=[section for section in SECTIONS if section[2] != 0x10],
+        entries=[entry for entry in Ovmf().entries if entry[0] != HASHES],
+    )
+    (folder / "usual").write_bytes(plain.image())
+    with pytest.raises(ConfigError, match="hashes of a kernel") as error:
+        launch(job, folder, "ok", SnpHost(firmware=folder / "usual", processor="EPYC-v4"))
+    assert error.value.code is Code.TOOL_TOO_OLD
+    with pytest.raises(ConfigError, match="no such firmware") as error:
+        launch(job, folder, "ok", SnpHost(firmware=folder / "lost", processor="EPYC-v4"))
+    assert error.value.code is Code.TOOL_MISSING
+    assert started(folder / "notes") == []
 
 
 def test_an_ordinary_vm_without_swtpm(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,11 +13,11 @@ from sealtune.cli.framework import Command
 from sealtune.cli.output import done, emit, hint, insecure, rows
 from sealtune.cli.parameters import PATH, job_parameters, unique
 from sealtune.cli.progress import RunProgress
-from sealtune.cli.run_vm import vm_launch
+from sealtune.cli.run_vm import QuoteService, VmOptions, vm_launch
 from sealtune.core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from sealtune import LaunchSpec, RunOutcome
+    from sealtune import RunOutcome, Tee
 
 
 @click.command(
@@ -28,35 +28,50 @@ if TYPE_CHECKING:
         "    --input notes=notes.sealed --input encoder=encoder.sealed \\\n"
         "    --broker hospital-broker=http://127.0.0.1:8701 \\\n"
         "    --broker modelworks-broker=http://127.0.0.1:8702 \\\n"
-        "    --tee simulated --tee-files tee"
+        "    --tee simulated --tee-files tee",
+        "sealtune run contract.json -o run --input notes=notes.sealed \\\n"
+        "    --broker hospital-broker=http://127.0.0.1:8701 --tee auto --image image",
     ],
 )
 @job_parameters
 @click.option(
     "--tee",
-    type=click.Choice(["simulated", "vm"]),
+    type=click.Choice(["auto", "sev-snp", "tdx", "vm", "simulated"]),
     required=True,
-    help="Where it runs: a simulated enclave, or a measured virtual machine.",
+    help="Where it runs; auto is the strongest that the contract accepts and this host has.",
 )
 @click.option("--tee-files", type=PATH, metavar="DIR", help="A simulated TEE's folder.")
-@click.option("--image", type=PATH, metavar="DIR", help="The enclave image of a VM.")
+@click.option("--image", type=PATH, metavar="DIR", help="The enclave image, unless simulated.")
+@click.option("--vcpu-type", metavar="MODEL", help="SEV-SNP: the processor's model, as measured.")
+@click.option(
+    "--quotes",
+    type=QuoteService(),
+    help="TDX: the host's quote service, unix:PATH or vsock:CID:PORT.",
+)
 @click.option(
     "--tpm",
     type=PATH,
     metavar="DIR",
-    help="The VM's TPM, made if it is new; left out, one in the run's folder.",
+    help="vm: its TPM, made if it is new; left out, one in the run's folder.",
 )
 @click.option(
-    "--firmware",
+    "--firmware", type=PATH, metavar="FILE", help="The VM's OVMF; left out, the installed one."
+)
+@click.option(
+    "--variables",
     type=PATH,
-    nargs=2,
-    metavar="CODE VARS",
-    help="The VM's OVMF and its empty store of variables; left out, the installed ones.",
+    metavar="FILE",
+    help="vm: the empty store of variables of --firmware, if it is not beside it.",
 )
 @click.option(
     "--memory", type=click.IntRange(512), default=4096, metavar="MIB", help="The VM's memory."
 )
-@click.option("--processors", type=click.IntRange(1, 512), default=1, help="The VM's processors.")
+@click.option(
+    "--processors",
+    type=click.IntRange(1, 512),
+    default=1,
+    help="The VM's processors; measured for SEV-SNP.",
+)
 @click.option(
     "--sandbox",
     type=click.Choice(["auto", "require", "off"]),
@@ -74,51 +89,47 @@ def run(
     tee: str,
     tee_files: Path | None,
     image: Path | None,
-    tpm: Path | None,
-    firmware: tuple[Path, Path] | None,
-    memory: int,
-    processors: int,
     sandbox: str,
     timeout: float | None,
+    **vm: Any,
 ) -> None:
     """Run a contract in an enclave, or resume its run.
 
     Needs no secret: the worker fetches the keys by itself. A run that was stopped goes on from its
     last sealed training checkpoint when the same command is given again.
     """
+    chosen = _chosen(tee, contract)
+    options = VmOptions(**vm)
+    if tee_files is not None and chosen is not sealtune.Tee.SIMULATED:
+        raise click.UsageError("--tee-files is for --tee simulated")
+    if chosen is sealtune.Tee.SIMULATED and (image is not None or options.given):
+        raise click.UsageError("--image and what describes a VM are not for --tee simulated")
     spec = sealtune.LaunchSpec(
         contract=contract,
         inputs={name: Path(place) for name, place in unique(inputs, option="--input").items()},
         brokers=unique(brokers, option="--broker"),
         output=output,
-        tee=sealtune.Tee(tee),
+        tee=chosen,
         tee_files=tee_files,
-        vm=None
-        if image is None
-        else vm_launch(
-            image,
-            tpm=tpm or output / "tpm",
-            firmware=firmware,
-            memory_mib=memory,
-            processors=processors,
-        ),
+        vm=None if image is None else vm_launch(chosen, image, run=output, options=options),
         sandbox=sealtune.Sandbox(sandbox),
         timeout_seconds=timeout,
     )
-    _check_options(spec)
-    if image is None and (tpm is not None or firmware is not None):
-        raise click.UsageError("--tpm and --firmware are for a VM: name its --image")
     with RunProgress(simulated=spec.tee is sealtune.Tee.SIMULATED) as progress:
         outcome = sealtune.run_contract(spec, clock=SystemClock(), on_event=progress)
     emit(outcome, _lines)
 
 
-def _check_options(spec: LaunchSpec) -> None:
-    simulated = spec.tee is sealtune.Tee.SIMULATED
-    if simulated and spec.vm is not None:
-        raise click.UsageError("--image is for --tee vm")
-    if not simulated and spec.tee_files is not None:
-        raise click.UsageError("--tee-files is for --tee simulated")
+def _chosen(name: str, contract: Path) -> Tee:
+    if name != "auto":
+        return sealtune.Tee(name)
+    from sealtune.tee.doctor.machine import LiveMachine
+
+    enclaves = sealtune.read_contract_file(contract).contract.enclaves
+    real = {entry.kind for entry in enclaves if not entry.insecure_accept_simulated}
+    chosen = sealtune.choose_tee(real, machine=LiveMachine())
+    click.echo(hint(f"--tee auto takes {chosen}"), err=True)
+    return chosen
 
 
 def _lines(outcome: RunOutcome) -> Iterator[str]:
@@ -135,6 +146,7 @@ def _lines(outcome: RunOutcome) -> Iterator[str]:
             ("receipt", f"{outcome.receipt}  ({reported})"),
             ("contract", outcome.contract),
             ("run", outcome.run_id),
+            ("TEE", outcome.tee),
             ("confined", _confinement(outcome)),
             ("phases", ", ".join(phases)),
         ]
@@ -145,6 +157,6 @@ def _lines(outcome: RunOutcome) -> Iterator[str]:
 
 
 def _confinement(outcome: RunOutcome) -> str:
-    if outcome.tee is sealtune.Tee.VM:
+    if outcome.tee is not sealtune.Tee.SIMULATED:
         return "a virtual machine of its own"
     return "bubblewrap" if outcome.sandboxed else "none: the worker was not confined"

@@ -42,6 +42,28 @@ def simulate(folder: Path) -> None:
     emit(made, _lines)
 
 
+@tee.command("tpm", examples=["sealtune tee tpm --dir tpm"])
+@click.option("--dir", "folder", type=PATH, required=True, help="Its folder, made if it is new.")
+def tpm(folder: Path) -> None:
+    """Make the software TPM of VMs on this host.
+
+    For `sealtune run --tee vm --tpm DIR`. What it prints is what a contract's entry lists in
+    ak_digests; of a TPM that is there already it prints the same again.
+    Whoever can read the folder can forge its evidence: such a VM is protected from nobody here.
+    """
+    digest = sealtune.attestation_key_digest(sealtune.make_tpm(folder))
+    emit({"folder": folder, "memory_protected": False, "ak_digest": digest}, _tpm_lines)
+
+
+def _tpm_lines(made: dict[str, Any]) -> Iterable[str]:
+    yield insecure(
+        "a TPM in software: who operates this host can read its keys and the memory of the VM"
+    )
+    yield done(f"the TPM is in {made['folder']}")
+    yield from rows([("ak_digest", made["ak_digest"])])
+    yield hint(f'name it in the contract\'s entry: ak_digests = ["{made["ak_digest"]}"]')
+
+
 def _lines(made: dict[str, Any]) -> Iterable[str]:
     yield insecure("simulated TEE: it protects nothing, it is for trying things out")
     yield done(f"wrote {made['folder']}")

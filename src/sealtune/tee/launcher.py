@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from sealtune.contract.contract import VerifiedContract
 from sealtune.contract.files import verify_contract_file
@@ -54,6 +55,11 @@ class Tee(StrEnum):
     SIMULATED = "simulated"
     HERE = "here"
     VM = "vm"
+    SEV_SNP = "sev-snp"
+    TDX = "tdx"
+
+
+VIRTUAL_MACHINES: Final = frozenset({Tee.VM, Tee.SEV_SNP, Tee.TDX})
 
 
 class Sandbox(StrEnum):
@@ -79,7 +85,7 @@ class LaunchSpec:
     """Everything that a launch needs: the contract's file and where things are.
 
     A simulated TEE needs `tee_files`; `Tee.HERE` the `attester`, as `make_attester` takes it;
-    `Tee.VM` the machine.
+    a virtual machine its `vm`.
     """
 
     contract: Path
@@ -311,7 +317,7 @@ def _check_tee(spec: LaunchSpec) -> None:
     if spec.tee is Tee.SIMULATED and spec.tee_files is None:
         message = "a simulated TEE needs the folder of its keys"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --tee-files DIR")
-    if spec.tee is Tee.VM and spec.vm is None:
+    if spec.tee in VIRTUAL_MACHINES and spec.vm is None:
         message = "a run in a virtual machine needs an enclave image"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --image DIR")
     if spec.tee is not Tee.HERE:

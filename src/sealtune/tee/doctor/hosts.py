@@ -14,13 +14,19 @@ from sealtune.tee.doctor.platform import (
     snp_in_silicon,
 )
 from sealtune.tee.doctor.tools import Version, find_version, first_present
+from sealtune.tee.qemu.tools import (
+    QEMU_MINIMUM,
+    QEMU_MINIMUM_TDX,
+    QUOTE_SOCKETS,
+    SNP_FIRMWARE_PLACES,
+    TDX_FIRMWARE_PLACES,
+)
 
 _SNP_KERNEL: Final = (6, 11)
 _TDX_KERNEL: Final = (6, 16)
 _ON: Final = ("Y", "1")
 _KVM_AMD: Final = "/sys/module/kvm_amd/parameters"
 _KVM_INTEL: Final = "/sys/module/kvm_intel/parameters"
-_QGS: Final = ("/var/run/tdx-qgs/qgs.socket", "/run/tdx-qgs/qgs.socket")
 _SNP_NAMES: Final = (
     "snp-bios",
     "snp-host-kernel",
@@ -33,6 +39,11 @@ _SNP_NAMES: Final = (
 _TDX_NAMES: Final = ("tdx-bios", "tdx-host-kernel", "tdx-hibernation", "tdx-kvm", "tdx-quoting")
 # facts, BadRAM: the first SEV firmware that reports the check for aliased memory (bit 5).
 _ALIAS_CHECK: Final = {"Milan": (1, 55, 22), "Genoa": (1, 55, 38)}
+_SNP_OVMF: Final = "OVMF.amdsev.fd (ovmf-amdsev)"
+_SECURE_BOOT_OVMF: Final = (
+    "/usr/share/ovmf/OVMF.inteltdx.ms.fd",
+    "/usr/share/edk2/ovmf/OVMF.inteltdx.secboot.fd",
+)
 _OFF_IOMMU: Final = frozenset(
     {"iommu=pt", "iommu=off", "iommu.passthrough=1", "amd_iommu=off", "amd_iommu=pgtbl_v2"}
 )
@@ -222,7 +233,7 @@ def _tdx_kvm(found: Found, machine: Machine) -> Finding:
 
 
 def _quoting(found: Found, machine: Machine) -> Finding:
-    place = first_present(machine, _QGS)
+    place = first_present(machine, QUOTE_SOCKETS)
     if place:
         return found.ok("tdx-quoting", f"quote generation service at {place}")
     detail = "no quote generation service: guests here could not make evidence"
@@ -246,44 +257,29 @@ def probe_launcher(
             snp.all_none(("snp-qemu", "snp-ovmf"), why_not[0])
             if why_not[0]
             else (
-                _qemu(snp, "snp-qemu", qemu, (9, 1, 0), "SEV-SNP"),
-                _ovmf(snp, "snp-ovmf", machine, SNP_OVMF, "OVMF.amdsev.fd (ovmf-amdsev)"),
+                _qemu(snp, "snp-qemu", qemu, QEMU_MINIMUM, "SEV-SNP"),
+                _ovmf(snp, "snp-ovmf", machine, SNP_FIRMWARE_PLACES, _SNP_OVMF),
             )
         ),
         *(
             tdx.all_none(("tdx-qemu", "tdx-ovmf"), why_not[1])
             if why_not[1]
             else (
-                _qemu(tdx, "tdx-qemu", qemu, (10, 1, 0), "TDX"),
-                _ovmf(tdx, "tdx-ovmf", machine, TDX_OVMF, "OVMF for TDX (ovmf-inteltdx)"),
+                _qemu(tdx, "tdx-qemu", qemu, QEMU_MINIMUM_TDX, "TDX"),
+                _tdx_ovmf(tdx, machine),
             )
         ),
     )
 
 
-SNP_OVMF: Final = (
-    "/usr/share/ovmf/OVMF.amdsev.fd",
-    "/usr/share/edk2/ovmf/OVMF.amdsev.fd",
-    "/usr/share/OVMF/OVMF.amdsev.fd",
-    "/usr/share/qemu/ovmf-x86_64-sev.bin",
-)
-TDX_OVMF: Final = (
-    "/usr/share/ovmf/OVMF.inteltdx.fd",
-    "/usr/share/ovmf/OVMF.inteltdx.ms.fd",
-    "/usr/share/edk2/ovmf/OVMF.inteltdx.fd",
-    "/usr/share/edk2/ovmf/OVMF.inteltdx.secboot.fd",
-    "/usr/share/qemu/ovmf-x86_64-tdx.bin",
-)
-
-
 def _qemu(
-    found: Found, name: str, qemu: Version | None, least: tuple[int, int, int], what: str
+    found: Found, name: str, qemu: Version | None, least: tuple[int, int], what: str
 ) -> Finding:
     wanted = f"install QEMU {least[0]}.{least[1]} or newer"
     if qemu is None:
         return found.missing(name, "QEMU is not installed, or not in PATH", wanted)
-    if qemu.numbers < least:
-        return found.missing(name, f"QEMU {qemu.text} knows no {what} guests", wanted)
+    if qemu.numbers[:2] < least:
+        return found.missing(name, f"QEMU {qemu.text} is too old for {what} guests", wanted)
     return found.ok(name, f"QEMU {qemu.text} knows {what} guests")
 
 
@@ -292,3 +288,13 @@ def _ovmf(found: Found, name: str, machine: Machine, places: tuple[str, ...], wh
     if place:
         return found.ok(name, place)
     return found.missing(name, "no such guest firmware at the usual places", f"install {what}")
+
+
+def _tdx_ovmf(found: Found, machine: Machine) -> Finding:
+    locked = first_present(machine, _SECURE_BOOT_OVMF)
+    if locked and not first_present(machine, TDX_FIRMWARE_PLACES):
+        # It refuses a kernel that is given directly and not signed with Microsoft's keys.
+        detail = f"{locked} enforces Secure Boot and would not start an enclave image"
+        fix = "build edk2's OvmfPkg/IntelTdx without Secure Boot, and name it with --firmware"
+        return found.missing("tdx-ovmf", detail, fix)
+    return _ovmf(found, "tdx-ovmf", machine, TDX_FIRMWARE_PLACES, "OVMF for TDX")

@@ -36,7 +36,10 @@ from sealtune.tee.qemu.tools import (
     QEMU_MINIMUM_TDX,
     find_firmware,
     find_qemu,
+    find_snp_firmware,
+    find_tdx_firmware,
     memory_encryption,
+    require_kvm,
 )
 from sealtune.tee.qemu.tpm import make_tpm
 
@@ -59,17 +62,20 @@ class VmHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnpHost:
-    """A SEV-SNP host; `processor` is the measured type of virtual processor."""
+    """A SEV-SNP host; `processor` is the measured type of virtual processor.
 
-    firmware: Path
+    `firmware` None: the installed one.
+    """
+
+    firmware: Path | None
     processor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TdxHost:
-    """A TDX host and where its quotes come from."""
+    """A TDX host and where its quotes come from; `firmware` None: the installed one."""
 
-    firmware: Path
+    firmware: Path | None
     quotes: UnixQuotes | VsockQuotes
 
 
@@ -240,15 +246,17 @@ def _platform(host: Host, contract: Digest) -> Platform:
                 tpm_state=make_tpm(host.tpm),
             )
         case SnpHost():
+            require_kvm("snp-host")
             return SevSnp(
-                firmware=host.firmware,
+                firmware=find_snp_firmware(host.firmware),
                 processor=host.processor,
                 encryption=memory_encryption(),
                 host_data=digest_bytes(contract),
             )
         case TdxHost():
+            require_kvm("tdx-host")
             return Tdx(
-                firmware=host.firmware,
+                firmware=find_tdx_firmware(host.firmware),
                 config_id=digest_bytes(contract).ljust(TDX_CONFIG_ID_BYTES, b"\0"),
                 quotes=host.quotes,
             )

@@ -16,6 +16,7 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+from sealtune.attestation.snp_launch.firmware import FIRMWARE_BYTES_MAX, parse_firmware
 from sealtune.core.files import read_bounded
 from sealtune.core.limits import MIB
 from sealtune.errors import Code, ConfigError
@@ -33,10 +34,24 @@ FIRMWARE_PLACES: Final = (
     ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
     ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
 )
+# One file each: a confidential guest has no store of variables. Those of TDX that enforce Secure
+# Boot with Microsoft's keys are not among them: they refuse a kernel that is given directly.
+SNP_FIRMWARE_PLACES: Final = (
+    "/usr/share/ovmf/OVMF.amdsev.fd",
+    "/usr/share/edk2/ovmf/OVMF.amdsev.fd",
+    "/usr/share/OVMF/OVMF.amdsev.fd",
+    "/usr/share/qemu/ovmf-x86_64-sev.bin",
+)
+TDX_FIRMWARE_PLACES: Final = (
+    "/usr/share/ovmf/OVMF.inteltdx.fd",
+    "/usr/share/edk2/ovmf/OVMF.inteltdx.fd",
+    "/usr/share/qemu/ovmf-x86_64-tdx.bin",
+)
+# Where Intel's service is found, as distributions start it.
+QUOTE_SOCKETS: Final = ("/var/run/tdx-qgs/qgs.socket", "/run/tdx-qgs/qgs.socket")
 KVM = Path("/dev/kvm")
 CPUID = Path("/dev/cpu/0/cpuid")
 
-_FIRMWARE_BYTES_MAX = 64 * MIB
 _UNPACKED_BYTES_MAX = 128 * MIB
 _SECTIONS_MAX = 8
 _TOOL_SECONDS = 20.0
@@ -106,9 +121,50 @@ def find_firmware(code: Path | None, variables: Path | None) -> tuple[Path, Path
     return code, variables
 
 
+def find_snp_firmware(given: Path | None) -> Path:
+    """Return the firmware of SEV-SNP guests: `given`, or this host's.
+
+    Raises:
+        ConfigError: there is none, or it measures no kernel that is given directly.
+        FormatError: it is no OVMF.
+    """
+    remedy = "install OVMF for SEV-SNP (ovmf-amdsev, edk2 2026.08 or newer), or name its file"
+    path = given or _first_file(SNP_FIRMWARE_PLACES, remedy=remedy)
+    firmware = parse_firmware(_content(path, remedy=remedy))
+    if not firmware.takes_kernel:
+        # QEMU says so too, in words that do not help.
+        message = f"{path}: OVMF without room for the hashes of a kernel: nothing would measure it"
+        raise ConfigError(Code.TOOL_TOO_OLD, message, remedy=remedy)
+    return path
+
+
+def find_tdx_firmware(given: Path | None) -> Path:
+    """Return the firmware of TDX guests: `given`, or this host's.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    remedy = "name an OVMF file that boots a TDX guest and does not enforce Secure Boot"
+    path = given or _first_file(TDX_FIRMWARE_PLACES, remedy=remedy)
+    _content(path, remedy=remedy)
+    return path
+
+
+def require_kvm(target: str) -> None:
+    """See that KVM works: hardware TEEs are never emulated. `target` is the doctor's name.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if not kvm_usable():
+        message = "KVM does not work here, and a confidential guest is not emulated"
+        remedy = f"see what is missing: sealtune doctor --for {target}"
+        raise ConfigError(Code.TEE_UNAVAILABLE, message, remedy=remedy)
+
+
 def firmware_version(path: Path) -> tuple[int, int] | None:
     """Return year and month of the EDK2 release that a firmware file says it is, if it does."""
-    data = read_bounded(path, limit=_FIRMWARE_BYTES_MAX, what="firmware")
+    data = read_bounded(path, limit=FIRMWARE_BYTES_MAX, what="firmware")
     for content in (data, *_unpacked(data)):
         match = _FIRMWARE_VERSION.search(content)
         if match is not None:
@@ -160,6 +216,19 @@ def memory_encryption(path: Path = CPUID) -> MemoryEncryption:
         remedy = "run this on an AMD EPYC host with SEV-SNP enabled: `sealtune doctor` shows it"
         raise ConfigError(Code.TEE_UNAVAILABLE, message, remedy=remedy)
     return MemoryEncryption(c_bit=ebx & 0x3F, reduced_bits=ebx >> 6 & 0x3F)
+
+
+def _first_file(places: tuple[str, ...], *, remedy: str) -> Path:
+    for path in map(Path, places):
+        if path.is_file():
+            return path
+    raise ConfigError(Code.TOOL_MISSING, "no firmware for such guests here", remedy=remedy)
+
+
+def _content(path: Path, *, remedy: str) -> bytes:
+    if not path.is_file():
+        raise ConfigError(Code.TOOL_MISSING, f"{path}: no such firmware", remedy=remedy)
+    return read_bounded(path, limit=FIRMWARE_BYTES_MAX, what="firmware")
 
 
 def _check_firmware(path: Path) -> None:
