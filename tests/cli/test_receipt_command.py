@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.said import Sealtune
+from sealtune.attestation.binding import tpm_challenge
+from sealtune.attestation.evidence import Evidence
+from sealtune.receipt.receipt import make_receipt
 from sealtune.testing.finished_run import FinishedRun, make_finished_run
 from sealtune.testing.mock_amd import MockAmd
+from sealtune.testing.mock_tpm import MockQuote, MockTpm
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +61,27 @@ def test_endorsements_may_be_given_beside_it(
 def test_a_time_without_zone_is_wrong_use(receipt: Path, sealtune_: Sealtune) -> None:
     said = sealtune_("receipt", "verify", receipt, "--at", "2026-01-31T09:00:00")
     assert said.status == 2
+
+
+def test_a_measured_vms_receipt_says_that_its_memory_was_open(
+    run: FinishedRun, now: datetime, tmp_path: Path, sealtune_: Sealtune
+) -> None:
+    tpm = MockTpm.generate(now=now)
+
+    def attest(report_data: bytes) -> Evidence:
+        return tpm.evidence(MockQuote(extra_data=tpm_challenge(report_data)), certificates=())
+
+    def in_a_vm(document: dict[str, Any]) -> None:
+        document["predicate"]["insecure_simulated"] = False
+
+    path = tmp_path / "vm.json"
+    path.write_bytes(
+        make_receipt(run.altered(in_a_vm), key=run.worker.signing, attest=attest).to_json()
+    )
+    said = sealtune_("receipt", "verify", path)
+    assert said.status == 0, said.err
+    assert "INSECURE" in said.out.splitlines()[0]
+    assert "NOT protected" in said.out.splitlines()[0]
+    shown = sealtune_("receipt", "verify", path, "--json").json
+    assert shown["evidence"]["memory_protected"] is False
+    assert shown["evidence"]["kind"] == "tpm-vm"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sealtune.errors import Code, ConfigError, SealtuneError, StorageError
 from sealtune.tee.events import WorkerError, WorkerEvent, parse_event
 from sealtune.tee.forwarder import Forwarder
-from sealtune.tee.launcher import LaunchSpec, Tee, _check_places
+from sealtune.tee.launcher import RECEIPT_NAME, LaunchSpec, Tee, _check_left, _check_places
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
 
 
@@ -156,3 +156,12 @@ def test_a_place_that_is_not_there_is_named(tmp_path: Path) -> None:
         _check_places(spec)
     assert refused.value.code is Code.FILE_MISSING
     assert "absent.sealed" in refused.value.message
+
+
+def test_a_worker_that_only_says_it_is_finished_is_not_believed(tmp_path: Path) -> None:
+    """A guest that somebody else wrote sends the last event and leaves nothing."""
+    with pytest.raises(SealtuneError, match="left no receipt") as refused:
+        _check_left(tmp_path)
+    assert refused.value.code is Code.WORKER_FAILED
+    (tmp_path / RECEIPT_NAME).write_bytes(b"{}")
+    _check_left(tmp_path)

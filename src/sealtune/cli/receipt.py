@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sealtune import ReceiptReport, TrustAnchors
 
 _SIMULATED = "simulated hardware: this receipt proves nothing"
+_UNPROTECTED = "measured VM: it proves what ran, its memory was NOT protected from the operator"
 
 
 @click.group("receipt", cls=Group)
@@ -119,10 +120,12 @@ def _anchors(insecure_root: str | None) -> TrustAnchors:
 def _verified(report: ReceiptReport) -> Iterator[str]:
     if report.insecure:
         yield insecure(_SIMULATED)
+    elif not report.memory_protected:
+        yield insecure(_UNPROTECTED)
     against = "" if report.contract is None else " against the contract"
     yield done(f"{report.path}: verified{against}")
     document = report.statement.model_dump(mode="json", by_alias=True)
-    measured = [("measurement", report.measurement)]
+    measured = [("TEE", str(report.kind)), ("measurement", report.measurement)]
     checked = [("compared", "\n".join(map(str, report.outputs)))] if report.outputs else []
     yield from rows([("receipt", report.digest), *_facts(document), *measured, *checked])
     if report.contract is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sealtune.attestation.anchors import TrustAnchors
+from sealtune.attestation.evidence import EvidenceKind
 from sealtune.attestation.forms.endorsement_files import read_evidence_endorsements
 from sealtune.attestation.result import RuleResult
 from sealtune.contract.contract import SignedContract, verify_contract_signatures_ignoring_validity
@@ -37,12 +38,15 @@ class ReceiptReport:
 
     `contract` is the digest of the contract that the run was compared with, None if it was compared
     with none: then nothing is known about the code that ran. `rules` are those of the appraisal.
+    Without `memory_protected` the operator could read whatever the run worked on.
     """
 
     path: Path
     digest: Digest
     insecure: bool
     statement: Statement
+    kind: EvidenceKind
+    memory_protected: bool
     measurement: str
     root: Digest
     contract: Digest | None
@@ -59,6 +63,8 @@ class ReceiptReport:
             "contract_verified": self.contract,
             "outputs_verified": [str(path) for path in self.outputs],
             "evidence": {
+                "kind": str(self.kind),
+                "memory_protected": self.memory_protected,
                 "measurement": self.measurement,
                 "root": self.root,
                 "rules": [rule.to_dict() for rule in self.rules],
@@ -133,6 +139,8 @@ def verify_receipt_file(
         digest=verified.digest,
         insecure=verified.insecure,
         statement=verified.statement,
+        kind=verified.evidence.kind,
+        memory_protected=verified.evidence.claims.memory_protected and not verified.insecure,
         measurement=verified.evidence.measurement,
         root=verified.evidence.root.digest,
         contract=digest,

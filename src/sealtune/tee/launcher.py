@@ -47,6 +47,7 @@ _RUN_NAME = "run.json"
 _RUN_BYTES_MAX = 4096
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _STOP_SECONDS = 5.0
+_RESUMES = "run the same command again: the run resumes from its last sealed training checkpoint"
 
 
 class Tee(StrEnum):
@@ -144,6 +145,7 @@ def run_contract(
             finish, seconds = _in_vm(spec, spec.vm, contract, run_id, on_event)
         else:
             finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
+        _check_left(spec.output)
     return RunOutcome(
         tee=spec.tee,
         run_id=run_id,
@@ -213,8 +215,7 @@ def _supervise(
     message = f"the worker {how} without saying why"
     if phase:
         message += f" in phase {phase}"
-    remedy = "run the same command again: the run resumes from its last sealed training checkpoint"
-    raise SealtuneError(Code.WORKER_FAILED, message, remedy=remedy)
+    raise SealtuneError(Code.WORKER_FAILED, message, remedy=_RESUMES)
 
 
 def _command(spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str) -> list[str]:
@@ -327,6 +328,14 @@ def _check_tee(spec: LaunchSpec) -> None:
     if spec.sandbox is not Sandbox.OFF:
         # Without the devices of its TEE, which a sandbox hides, a worker cannot attest.
         raise ConfigError(Code.CONFIG_INVALID, "a worker that attests this machine has no sandbox")
+
+
+def _check_left(output: Path) -> None:
+    # What a guest says it has done is its word; what it left is looked at. The result may have been
+    # taken away since: a run that is over is started again to report its receipt.
+    if not (output / RECEIPT_NAME).is_file():
+        message = f"the worker says that it is finished and left no {RECEIPT_NAME}"
+        raise SealtuneError(Code.WORKER_FAILED, message, remedy=_RESUMES)
 
 
 def _bubblewrap(mode: Sandbox) -> str:
