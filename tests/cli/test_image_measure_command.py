@@ -37,6 +37,7 @@ def test_values_are_shown_by_name(folder: Path, sealtune_: Sealtune) -> None:
     common = (*MEASURE, folder / "image", "--ovmf", folder / "ovmf", *SNP)
     found = sealtune_(*common, "--json").json
     names = {"sev-snp", "sev-snp-EPYC-Genoa-1", "sev-snp-EPYC-Genoa-4"}
+    names |= {"sev-snp-no-acpi", "sev-snp-no-acpi-EPYC-Genoa"}
     assert found["entries"].keys() == names
     assert found["written"] is None
     text = sealtune_(*common).out

@@ -18,7 +18,7 @@ RUN = ("run", "contract.json", "-o", "run")
 def options(**given: Any) -> VmOptions:
     names = ("tpm", "firmware", "variables", "vcpu_type", "quotes")
     left_out: dict[str, Any] = dict.fromkeys(names)
-    return VmOptions(**(left_out | {"memory": 1024, "processors": 2} | given))
+    return VmOptions(**(left_out | {"memory": 1024, "processors": 2, "acpi": True} | given))
 
 
 @pytest.fixture
@@ -54,6 +54,12 @@ def test_a_sev_snp_guest_has_the_named_processor(image: Path) -> None:
     assert made.host == sealtune.SnpHost(firmware=Path("OVMF.amdsev.fd"), processor="EPYC-Milan")
 
 
+def test_a_guest_without_acpi_has_another_command_line(image: Path) -> None:
+    given = options(vcpu_type="EPYC-Milan", acpi=False, processors=1)
+    made = vm_launch(sealtune.Tee.SEV_SNP, image, run=Path("run"), options=given)
+    assert made.image.boot.cmdline == f"{COMMAND_LINE} acpi=off"
+
+
 def test_a_tdx_guest_asks_the_hosts_quote_service(
     image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +91,12 @@ def test_a_tdx_guest_asks_the_hosts_quote_service(
         pytest.param(("--tee", "vm", "--tee-files", "tee"), "simulated", id="files-of-a-vm"),
         pytest.param(("--tee", "simulated"), "not for --tee simulated", id="image-simulated"),
         pytest.param(("--tee", "qemu"), "'qemu'", id="unknown"),
+        pytest.param(("--tee", "vm", "--no-acpi"), "sev-snp", id="a-tpm-is-found-by-acpi"),
+        pytest.param(
+            ("--tee", "sev-snp", "--vcpu-type", "EPYC", "--no-acpi", "--processors", "2"),
+            "one processor",
+            id="processors-are-found-by-acpi",
+        ),
     ],
 )
 def test_options_that_do_not_go_together(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def test_snp_digests_are_those_of_sev_snp_measure(folder: Path) -> None:
     assert set(every.measurements) == {value for (value,) in expected.values()}
     assert every.kind is EvidenceKind.SEV_SNP
     found = {name: entry.measurements for name, entry in values.entries.items()}
-    assert found == {"sev-snp": every.measurements, **expected}
+    usual = {name: value for name, value in found.items() if "no-acpi" not in name}
+    assert usual == {"sev-snp": every.measurements, **expected}
 
 
 def test_types_that_measure_alike_are_listed_once() -> None:
@@ -93,7 +95,25 @@ def test_types_that_measure_alike_are_listed_once() -> None:
     )
     entries = snp_entries(FILES, machines)
     assert len(entries["sev-snp"].measurements) == 1
-    assert len(entries) == 3
+    assert len(entries) == 2 * 3
+
+
+def test_without_acpi_a_guest_measures_to_another_value() -> None:
+    machines = SnpMachines(
+        firmware=parse_firmware(Ovmf().image()),
+        vcpu_types=("EPYC-Milan",),
+        vcpus=(1, 4),
+        features=1,
+    )
+    entries = snp_entries(FILES, machines)
+    (bare,) = entries["sev-snp-no-acpi"].measurements
+    assert entries["sev-snp-no-acpi-EPYC-Milan"].measurements == (bare,)
+    assert bare not in entries["sev-snp"].measurements
+    line = replace(FILES, command_line=f"{FILES.command_line} acpi=off")
+    assert snp_entries(line, machines)["sev-snp-EPYC-Milan-1"].measurements == (bare,)
+    # Who signs sees which is which.
+    assert "host" in entries["sev-snp"].note
+    assert "no ACPI" in entries["sev-snp-no-acpi"].note
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,11 @@ if TYPE_CHECKING:
     help="The VM's processors; measured for SEV-SNP.",
 )
 @click.option(
+    "--acpi/--no-acpi",
+    default=True,
+    help="SEV-SNP: let the guest take ACPI tables, which are not measured, from the host.",
+)
+@click.option(
     "--sandbox",
     type=click.Choice(["auto", "require", "off"]),
     default="auto",

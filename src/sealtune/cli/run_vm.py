@@ -33,6 +33,7 @@ class VmOptions:
     quotes: UnixQuotes | VsockQuotes | None
     memory: int
     processors: int
+    acpi: bool
 
     @property
     def given(self) -> bool:
@@ -67,13 +68,15 @@ def vm_launch(tee: Tee, folder: Path, *, run: Path, options: VmOptions) -> VmLau
     Raises:
         FormatError, StorageError, VerificationError: the image is damaged or not whole.
     """
+    from sealtune.image.measure import without_acpi
+
     host = _host(tee, run=run, options=options)
     image = sealtune.read_image(folder)
     manifest = image.manifest
     boot = sealtune.Boot(
         kernel=image.path(manifest.kernel),
         initrd=image.path(manifest.initrd),
-        cmdline=manifest.cmdline,
+        cmdline=manifest.cmdline if options.acpi else without_acpi(manifest.cmdline),
     )
     return sealtune.VmLaunch(
         image=sealtune.VmImage(boot=boot, root=image.path(manifest.root), debug=False),
@@ -91,6 +94,8 @@ def _host(tee: Tee, *, run: Path, options: VmOptions) -> VmHost | SnpHost | TdxH
     _only("--variables", options.variables, tee, vm)
     _only("--vcpu-type", options.vcpu_type, tee, snp)
     _only("--quotes", options.quotes, tee, tdx)
+    if not options.acpi and (tee is not snp or options.processors != 1):
+        raise click.UsageError("--no-acpi is for --tee sev-snp with one processor")
     if tee is snp:
         if options.vcpu_type is None:
             # It is measured: a guess would be refused by the brokers, for reasons hard to see.

@@ -6,7 +6,7 @@ From the image's files alone. Pure: bytes in, entries out, by the names that con
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sealtune.attestation.event_log import Bank
@@ -28,9 +28,14 @@ from sealtune.image.pcr_firmware import FirmwareProfile
 from sealtune.image.rtmr import NOT_VERIFIED, rtmr1, rtmr2
 
 SNP_ENTRY: Final = "sev-snp"
+SNP_WITHOUT_ACPI_ENTRY: Final = "sev-snp-no-acpi"
 TPM_ENTRY: Final = "tpm-vm"
 TDX_ENTRY: Final = "tdx"
 SGX_ENTRY: Final = "sgx"
+
+
+_NO_ACPI: Final = "acpi=off"
+_HOSTS_ACPI: Final = "takes ACPI tables, which are not measured, from the host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,39 +58,65 @@ class SnpMachines:
             raise ValueError(f"unknown processor types: {', '.join(sorted(unknown))}")
 
 
+def without_acpi(command_line: str) -> str:
+    """Return the command line of an image that takes no ACPI tables (reference-values spec §2).
+
+    ACPI tables hold code, which a kernel runs: with SEV-SNP they are the host's and not measured.
+    Without them a guest has one processor.
+    """
+    return f"{command_line} {_NO_ACPI}"
+
+
 def snp_entries(files: BootFiles, machines: SnpMachines) -> Mapping[str, ReferenceEntry]:
-    """Return `sev-snp-TYPE-COUNT` for each machine, and `sev-snp` for any of them.
+    """Return `sev-snp-TYPE-COUNT` for each machine and `sev-snp` for any of them.
+
+    And for each type `sev-snp-no-acpi-TYPE`, one processor and no ACPI, and `sev-snp-no-acpi`.
 
     Raises:
         FormatError: the firmware would not measure a kernel that is given directly.
     """
+    usual = {
+        f"{SNP_ENTRY}-{vcpu_type}-{count}": launch_digest(launch, vcpus=count).hex()
+        for vcpu_type, launch in _launches(files, machines).items()
+        for count in machines.vcpus
+    }
+    lean = replace(files, command_line=without_acpi(files.command_line))
+    bare = {
+        f"{SNP_WITHOUT_ACPI_ENTRY}-{vcpu_type}": launch_digest(launch, vcpus=1).hex()
+        for vcpu_type, launch in _launches(lean, machines).items()
+    }
+    note = f"QEMU, guest features {machines.features:#x}"
+    return {
+        **_snp_group(SNP_ENTRY, usual, note=f"{note}; {_HOSTS_ACPI}"),
+        **_snp_group(SNP_WITHOUT_ACPI_ENTRY, bare, note=f"{note}; one processor, no ACPI"),
+    }
+
+
+def _launches(files: BootFiles, machines: SnpMachines) -> Mapping[str, Launch]:
     boot = DirectBoot(
         kernel=sha256_digest(files.kernel),
         initrd=sha256_digest(files.initrd),
         command_line=command_line_digest(files.command_line),
     )
-    found: dict[str, str] = {}
-    for vcpu_type in machines.vcpu_types:
-        launch = Launch(
+    return {
+        vcpu_type: Launch(
             firmware=machines.firmware,
             boot=boot,
             signature=CPU_TYPES[vcpu_type],
             features=machines.features,
             vmm=Vmm.QEMU,
         )
-        for count in machines.vcpus:
-            name = f"{SNP_ENTRY}-{vcpu_type}-{count}"
-            found[name] = launch_digest(launch, vcpus=count).hex()
-    note = f"QEMU, guest features {machines.features:#x}"
-    # Types with one CPUID signature measure alike; a contract lists a value once.
-    every = _entry(
-        EvidenceKind.SEV_SNP, measurements=tuple(dict.fromkeys(found.values())), note=note
-    )
-    single = {
-        name: _entry(EvidenceKind.SEV_SNP, measurements=(value,), note=note)
-        for name, value in found.items()
+        for vcpu_type in machines.vcpu_types
     }
-    return {SNP_ENTRY: every, **single}
+
+
+def _snp_group(name: str, found: Mapping[str, str], *, note: str) -> Mapping[str, ReferenceEntry]:
+    # Types with one CPUID signature measure alike; a contract lists a value once.
+    every = tuple(dict.fromkeys(found.values()))
+    entries = {name: _entry(EvidenceKind.SEV_SNP, measurements=every, note=note)}
+    for single, value in found.items():
+        entries[single] = _entry(EvidenceKind.SEV_SNP, measurements=(value,), note=note)
+    return entries
 
 
 def tpm_entry(files: BootFiles, profile: FirmwareProfile) -> Mapping[str, ReferenceEntry]:
