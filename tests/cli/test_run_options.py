@@ -18,7 +18,9 @@ RUN = ("run", "contract.json", "-o", "run")
 def options(**given: Any) -> VmOptions:
     names = ("tpm", "firmware", "variables", "vcpu_type", "quotes")
     left_out: dict[str, Any] = dict.fromkeys(names)
-    return VmOptions(**(left_out | {"memory": 1024, "processors": 2, "acpi": True} | given))
+    return VmOptions(
+        **(left_out | {"memory": 1024, "output_size": 7, "processors": 2, "acpi": True} | given)
+    )
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_an_ordinary_vm_keeps_its_tpm_with_the_run(image: Path) -> None:
     made = vm_launch(sealtune.Tee.VM, image, run=Path("run"), options=options())
     assert made.host == sealtune.VmHost(tpm=Path("run/tpm"))
     assert made.image.boot.cmdline == COMMAND_LINE
-    assert (made.size.memory_mib, made.size.processors) == (1024, 2)
+    assert made.size == sealtune.VmSize(memory_mib=1024, processors=2, output_bytes=7 * 2**20)
 
 
 def test_firmware_brings_the_variables_beside_it(image: Path) -> None:

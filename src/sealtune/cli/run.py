@@ -67,6 +67,13 @@ if TYPE_CHECKING:
     "--memory", type=click.IntRange(512), default=4096, metavar="MIB", help="The VM's memory."
 )
 @click.option(
+    "--output-size",
+    type=click.IntRange(1),
+    default=4096,
+    metavar="MIB",
+    help="The VM's output disk, which takes room only as it is used; a new run may enlarge it.",
+)
+@click.option(
     "--processors",
     type=click.IntRange(1, 512),
     default=1,

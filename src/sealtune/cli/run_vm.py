@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import sealtune
+from sealtune.core.limits import MIB
 
 if TYPE_CHECKING:
     from sealtune import SnpHost, TdxHost, Tee, UnixQuotes, VmHost, VmLaunch, VsockQuotes
 
 # Emulation without KVM takes ten seconds to the first word on an idle machine, KVM two.
 _GREETING_SECONDS: Final = 300.0
-# Sparse: only what a run writes takes room. Two checkpoints and a result of an adapter fit easily.
-_OUTPUT_BYTES: Final = 4 * 2**30
 _VSOCK_PORT_END: Final = 2**32
 _HOST_CID: Final = 2
 _QUOTE_PORT: Final = 4050  # Intel's service listens here, as distributions configure it
@@ -32,6 +31,7 @@ class VmOptions:
     vcpu_type: str | None
     quotes: UnixQuotes | VsockQuotes | None
     memory: int
+    output_size: int
     processors: int
     acpi: bool
 
@@ -82,7 +82,9 @@ def vm_launch(tee: Tee, folder: Path, *, run: Path, options: VmOptions) -> VmLau
         image=sealtune.VmImage(boot=boot, root=image.path(manifest.root), debug=False),
         host=host,
         size=sealtune.VmSize(
-            processors=options.processors, memory_mib=options.memory, output_bytes=_OUTPUT_BYTES
+            processors=options.processors,
+            memory_mib=options.memory,
+            output_bytes=options.output_size * MIB,
         ),
         greeting_seconds=_GREETING_SECONDS,
     )

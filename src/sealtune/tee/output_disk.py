@@ -188,7 +188,7 @@ class OutputDisk:
         raise self._full(f"{size} bytes wanted, {largest} free in one piece")
 
     def _full(self, how: str) -> StorageError:
-        remedy = "run the same command again with a larger output disk; finished files are kept"
+        remedy = "run the same command again with a larger --output-size; finished files are kept"
         return StorageError(Code.DISK_FULL, f"the output disk is full: {how}", remedy=remedy)
 
     def _commit(self, files: Mapping[str, StoredFile]) -> None:
