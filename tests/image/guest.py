@@ -70,7 +70,9 @@ def require_everything() -> None:
     missing = [name for name in programs if shutil.which(name) is None]
     missing += [str(path) for path in (FIRMWARE, _variables()) if not path.is_file()]
     if missing:
-        pytest.skip(f"no machine to boot: {', '.join(missing)} missing")
+        pytest.skip(
+            f"no machine to boot: {', '.join(missing)} missing (tests/tee/install-tools.sh)"
+        )
     said = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
     version = re.search(r"version (\d+)", said)
     if version is None or int(version[1]) < QEMU_MAJOR:

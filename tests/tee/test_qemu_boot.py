@@ -87,7 +87,9 @@ def find_kernel() -> Path:
     given = os.environ.get("SEALTUNE_TEST_KERNEL")
     kernels = [Path(given)] if given else sorted(Path("/boot").glob("vmlinuz-*"))[-1:]
     if not kernels or not os.access(kernels[0], os.R_OK):
-        pytest.skip("no kernel to boot: set SEALTUNE_TEST_KERNEL, or install one in /boot")
+        pytest.skip(
+            "no kernel in /boot: run tests/tee/install-tools.sh, or set SEALTUNE_TEST_KERNEL"
+        )
     return kernels[0]
 
 
