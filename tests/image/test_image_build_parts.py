@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import lzma
 import os
 import shutil
+import signal
 import stat
 import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -239,6 +243,44 @@ def test_a_tree_without_a_loader_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         Tree(folder=tmp_path).run("usr/bin/true")
     assert _code(caught) is Code.BUILD_FAILED
+
+
+def _gone(pids: Path) -> bool:
+    """No process of these is left, but for the entry of one that nobody has asked after yet."""
+    found = []
+    for number in pids.read_text().split():
+        with contextlib.suppress(OSError):
+            found.append(Path("/proc", number, "stat").read_text())
+    return all(") Z " in stat for stat in found)
+
+
+def test_an_interrupted_tool_takes_what_it_started_with_it(tmp_path: Path) -> None:
+    """A build deletes its folder then: whoever still wrote there would be left, or in the way."""
+    pids = tmp_path / "pids"
+    script = f"sleep 900 & echo $$ $! >{pids}.new; mv {pids}.new {pids}; sleep 900"
+    program = f"from sealtune.image.tools import run; run(['sh', '-c', {script!r}], what='sh')"
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as caller:
+        while not pids.exists():
+            assert caller.poll() is None
+            time.sleep(0.01)
+        caller.send_signal(signal.SIGINT)
+        said = caller.communicate(timeout=60)[1]
+    assert b"KeyboardInterrupt" in said
+    assert _gone(pids)
+
+
+def test_one_folder_that_does_not_compile_ends_the_others(tmp_path: Path) -> None:
+    # In the place of the loader, which every program of the tree is run by.
+    loader, pids = tmp_path / "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", tmp_path / "pids"
+    loader.parent.mkdir(parents=True)
+    (tmp_path / root.SITE / "torch").mkdir(parents=True)
+    waits = f"case $* in *torch*) echo $$ >{pids}; exec /bin/sleep 900;; esac"
+    loader.write_text(f"#!/bin/sh\n{waits}\nuntil [ -e {pids} ]; do :; done\nexit 3\n")
+    loader.chmod(0o755)
+    with pytest.raises(StorageError) as caught:
+        root.compile_modules(Tree(folder=tmp_path), jobs=2)
+    assert "status 3" in caught.value.message
+    assert _gone(pids)
 
 
 # the initrd

@@ -10,9 +10,10 @@ import fnmatch
 import re
 import shutil
 import stat
+import threading
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -130,10 +131,19 @@ def compile_modules(tree: Tree, *, jobs: int) -> None:
         # A hash in place of a time, and one that is never compared: the root cannot change.
         arguments = ["-s", "-B", "-m", "compileall", "-q", "-j1"]
         arguments += ["--invalidation-mode=unchecked-hash", "-s", str(tree.folder), "-p", "/"]
-        tree.run(PYTHON, *arguments, *map(str, paths))
+        tree.run(PYTHON, *arguments, *map(str, paths), stop=stop)
 
+    stop = threading.Event()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        list(pool.map(compile_group, groups))
+        running = [pool.submit(compile_group, paths) for paths in groups]
+        try:
+            for done in as_completed(running):
+                done.result()
+        except BaseException:
+            # The pool waits for what runs; after a failure or a Ctrl-C nobody else does.
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def normalize(root: Path) -> None:

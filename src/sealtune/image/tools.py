@@ -1,13 +1,17 @@
 """Runs the programs that build an image, and says what to do where one is missing or fails.
 
-What a program prints is kept and its last lines are shown only if it fails.
+What a program prints is kept and its last lines are shown only if it fails. When the call ends, by
+a Ctrl-C as well, nothing that it started is left: a build deletes its folder then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +20,8 @@ from typing import Final
 from sealtune.errors import Code, ConfigError, StorageError
 
 _LINES_SHOWN: Final = 4
+_LOOK_SECONDS: Final = 0.2
+_END_SECONDS: Final = 5.0
 _FULL: Final = ("No space left on device", "Disk quota exceeded")
 _LOADER: Final = "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
 _LIBRARIES: Final = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
@@ -32,14 +38,16 @@ class Tree:
 
     folder: Path
 
-    def run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str, stop: threading.Event | None = None) -> str:
         """Run `program`, a path in this tree, and return its standard output.
 
+        Who runs it in a thread sets `stop` to end it: no signal reaches it there.
+
         Raises:
-            StorageError: it failed, or the disk is full.
+            StorageError: it failed, was stopped, or the disk is full.
         """
         command = [*self._loader(), str(self.folder / program), *arguments]
-        return _run(command, what=Path(program).name, environment=_ENVIRONMENT)
+        return _run(command, what=Path(program).name, environment=_ENVIRONMENT, stop=stop)
 
     def libraries(self, program: str) -> list[Path]:
         """Return the loader and the libraries that `program` needs, sorted, all in this tree."""
@@ -93,21 +101,48 @@ def _run(
     what: str,
     environment: Mapping[str, str],
     folder: Path | None = None,
+    stop: threading.Event | None = None,
 ) -> str:
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
-            check=True,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd=folder,
             env=environment,
-        )
-    except subprocess.CalledProcessError as error:
-        raise _failed(what, error.returncode, error.stderr + b"\n" + error.stdout) from error
+            # A Ctrl-C on the terminal is ours to answer, or the program's failure would come first.
+            start_new_session=True,
+        ) as process:
+            try:
+                printed, complaints = _wait(process, what=what, stop=stop)
+            except BaseException:
+                _end(process)
+                raise
     except OSError as error:
         raise StorageError(Code.BUILD_FAILED, f"{what}: {error.strerror or error}") from error
-    return done.stdout.decode("utf-8", "replace")
+    if process.returncode:
+        raise _failed(what, process.returncode, complaints + b"\n" + printed)
+    return printed.decode("utf-8", "replace")
+
+
+def _wait(
+    process: subprocess.Popen[bytes], *, what: str, stop: threading.Event | None
+) -> tuple[bytes, bytes]:
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=None if stop is None else _LOOK_SECONDS)
+        if stop is not None and stop.is_set():
+            raise StorageError(Code.BUILD_FAILED, f"{what} was stopped")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the program and all that it started, which would go on writing where it was."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # Each of them holds the pipes until it is gone.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=_END_SECONDS)
 
 
 def _failed(what: str, status: int, printed: bytes) -> StorageError:
