@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chain.conftest import chain_mock, tiny_encoder, world
+from chain.conftest import chain_mock, measured_vm, tiny_encoder, world
 
-__all__ = ["chain_mock", "tiny_encoder", "world"]
+__all__ = ["chain_mock", "measured_vm", "tiny_encoder", "world"]

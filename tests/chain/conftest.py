@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chain.measured import MeasuredVm, make_measured_vm
 from chain.world import World, make_world, open_world
 from sealtune.testing.mock_amd import make_mock_amd
 from training.tiny_models import make_model
@@ -37,3 +38,9 @@ def world(
     made = make_world(folder, model=tiny_encoder, mock_folder=mock_folder, mock_root=mock_root)
     with open_world(made):
         yield made
+
+
+@pytest.fixture(scope="session")
+def measured_vm(tmp_path_factory: pytest.TempPathFactory) -> MeasuredVm:
+    """This working tree's image and a TPM of its own; the first use may build the image."""
+    return make_measured_vm(tmp_path_factory.mktemp("tpm") / "tpm")
