@@ -214,6 +214,42 @@ def test_a_broker_that_the_host_withholds_is_not_reached(
     assert failure(vm)["code"] == Code.BROKER_UNREACHABLE
 
 
+def test_a_broker_that_dies_on_the_way_costs_nothing(
+    world,  # noqa: F811
+    machine,
+    tmp_path,
+    chain_mock,  # noqa: F811
+) -> None:
+    """Its keys are released; then it is gone, and checkpoints and receipt reach one broker only.
+
+    The result is there all the same, and the same disk reports it once the broker is back.
+    """
+    # One checkpoint: each waits for the broker for as long as a worker's patience lasts.
+    recipe = {"checkpoint_every_steps": 4, "epochs": 1}
+    contract = world.agree("guest-bereft", recipe=recipe)
+    run_id = secrets.token_hex(16)
+    vm = machine(contract, run_id=run_id)
+    broker = world.brokers["hospital-broker"]
+
+    def kill(event: dict[str, Any]) -> None:
+        if event.get("phase") == "train":
+            broker.kill()
+
+    vm.on_event = kill
+    try:
+        assert vm.run(chain_mock[0]) == 0
+    finally:
+        broker.start()
+    assert "checkpoint-not-anchored" in {event["event"] for event in vm.events}
+    assert vm.events[-1]["event"] == "finished"
+    assert not vm.events[-1]["reported"]
+    assert {"result.sealed", "receipt.json"} <= set(taken(vm, tmp_path / "taken"))
+
+    again = machine(contract, run_id=run_id)
+    assert again.run(chain_mock[0]) == 0
+    assert again.events[-1]["reported"]
+
+
 @pytest.mark.parametrize("spoil", ["job", "output", "input", "no-job-disk"])
 def test_what_is_wrong_with_the_disks_is_told(
     spoil: str,
