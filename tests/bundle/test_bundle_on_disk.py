@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from sealtune.bundle import file as bundle_file
 from sealtune.bundle.file import BundleFile
 from sealtune.bundle.format import BundleKind
 from sealtune.bundle.manifest import Media
@@ -16,7 +18,7 @@ from sealtune.bundle.writer import BundleWriter
 from sealtune.crypto.hpke import RecipientKey
 from sealtune.crypto.secret import ContentKey
 from sealtune.crypto.signing import SigningKey
-from sealtune.errors import Code, FormatError
+from sealtune.errors import Code, FormatError, SealtuneError
 
 KEY = ContentKey.generate()
 
@@ -96,3 +98,36 @@ def test_a_real_disk_has_its_length_from_its_end(bundle: bytes, tmp_path: Path) 
             open_bundle_file(disk)
     finally:
         subprocess.run(["losetup", "--detach", str(disk)], check=True)
+
+
+def test_a_system_without_preadv_reads_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gramine has pread alone."""
+    content = bytes(range(256)) * 40
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    def lacking(*_: object) -> int:
+        raise OSError(errno.ENOSYS, "lacking")
+
+    monkeypatch.setattr(os, "preadv", lacking)
+    monkeypatch.setattr(bundle_file, "_PIECE_BYTES", 1000)
+    read = bundle_file.BundleFile(path).read(len(content) - 3, offset=2)
+    assert read == content[2:-1]
+    with pytest.raises(SealtuneError):
+        bundle_file.BundleFile(path).read(len(content), offset=1)
+
+
+def test_another_failure_of_the_disk_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+
+    def broken(*_: object) -> int:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "preadv", broken)
+    with pytest.raises(SealtuneError) as caught:
+        bundle_file.BundleFile(tmp_path / "file").read(3, offset=0)
+    assert caught.value.code is Code.IO_FAILED
