@@ -89,7 +89,7 @@ def _two_inputs_and_a_half(value: dict[str, Any]) -> None:
 
 MALFORMED: dict[str, Change] = {
     "another-format": _set("format", to="sealtune-image/2"),
-    "another-tee": _set("tee", to="sgx"),
+    "another-tee": _set("tee", to="nitro"),
     "a-member-more": _set("more", to=1),
     "a-member-less": _remove,
     "a-file-more": _set("files", "more", to={}),
