@@ -9,7 +9,7 @@ import pytest
 from cli.said import Sealtune
 from image.folders import write_image
 from sealtune.cli.image_plan import BuildProgress, build_plan, installed_sources
-from sealtune.image.build import Phase
+from sealtune.image.build import VM_PHASES
 from sealtune.image.inputs import default_cache, own_file
 from sealtune.image.manifest import read_image
 from sealtune.tee.measure import enclave_modules
@@ -88,6 +88,6 @@ def test_the_guests_first_process_is_counted_as_code() -> None:
 
 def test_nothing_is_drawn_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     with BuildProgress() as progress:
-        for phase in Phase:
+        for phase in VM_PHASES:
             progress(phase)
     assert capsys.readouterr() == ("", "")

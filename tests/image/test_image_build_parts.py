@@ -454,6 +454,7 @@ def test_a_device_is_refused(tmp_path: Path) -> None:
 def test_own_sources_and_users_are_put_in(tmp_path: Path) -> None:
     (tmp_path / "usr/bin").mkdir(parents=True)
     root.install_sources(tmp_path, [SourceFile(path="sealtune/x.py", source=b"x = 1\n")])
+    root.install_guest(tmp_path)
     assert (tmp_path / root.SITE / "sealtune/x.py").read_bytes() == b"x = 1\n"
     assert (tmp_path / root.INIT).read_bytes() == own_file("guest_init.py")
     assert "sh\n" not in (tmp_path / "etc/passwd").read_text()

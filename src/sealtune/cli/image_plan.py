@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import click
 from sealtune import __version__
 from sealtune.cli.parameters import PATH
 from sealtune.cli.progress import EventProgress
-from sealtune.image.build import BuildPlan, EnclaveSources, Phase
+from sealtune.image.build import VM_PHASES, BuildPlan, EnclaveSources, Phase
 from sealtune.image.inputs import default_cache, own_file, read_packages
 from sealtune.image.inputs_fetch import Sources
 from sealtune.image.manifest import EnclaveCode
@@ -86,17 +86,26 @@ def sources(*, mirror: str | None, security_mirror: str | None) -> Sources:
 
 
 def installed_sources() -> EnclaveSources:
-    """Return this installation's own code for an enclave: the worker's modules.
+    """Return this installation's own code for a virtual machine: the worker's modules.
 
     Counted with them is the guest's first process, which is no module.
     """
-    modules = enclave_modules()
     first = EnclaveModule(
         name="sealtune.image.files.guest_init",
         path="sealtune/image/files/guest_init.py",
         source=own_file("guest_init.py"),
     )
-    counted = (*modules, first)
+    return _sources(first)
+
+
+def sgx_sources() -> EnclaveSources:
+    """Return this installation's own code for an SGX enclave: the worker's modules."""
+    return _sources()
+
+
+def _sources(*further: EnclaveModule) -> EnclaveSources:
+    modules = enclave_modules()
+    counted = (*modules, *further)
     return EnclaveSources(
         version=__version__,
         files=tuple(SourceFile(path=m.path, source=m.source) for m in modules),
@@ -111,8 +120,9 @@ def installed_sources() -> EnclaveSources:
 class BuildProgress(EventProgress):
     """Draws a build: a line for each phase that ended, and the one that goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, phases: Sequence[Phase] = VM_PHASES) -> None:
         super().__init__()
+        self._phases = phases
         self._phase: Phase | None = None
         self._since = 0.0
 
@@ -124,7 +134,7 @@ class BuildProgress(EventProgress):
         """Show that `phase` began and the one before ended."""
         self._finish("✓")
         self._phase, self._since = phase, time.monotonic()
-        self.begin(f"{list(Phase).index(phase) + 1}/{len(Phase)} {phase}")
+        self.begin(f"{self._phases.index(phase) + 1}/{len(self._phases)} {phase}")
 
     def _finish(self, mark: str) -> None:
         self.end()

@@ -57,7 +57,7 @@ _TOOLS: Final = ("cryptsetup-bin", "python3.11-minimal", "squashfs-tools", "zstd
 
 
 class Phase(StrEnum):
-    """What a build does, in this order."""
+    """What builds do, in this order."""
 
     INPUTS = "inputs"
     PACKAGES = "packages"
@@ -66,7 +66,13 @@ class Phase(StrEnum):
     INITRD = "initrd"
     SQUASHFS = "squashfs"
     VERITY = "verity"
+    TEMPLATE = "template"
     CHECK = "check"
+
+
+_TREE_PHASES: Final = (Phase.INPUTS, Phase.PACKAGES, Phase.WHEELS, Phase.COMPILE)
+VM_PHASES: Final = (*_TREE_PHASES, Phase.INITRD, Phase.SQUASHFS, Phase.VERITY, Phase.CHECK)
+SGX_PHASES: Final = (*_TREE_PHASES, Phase.TEMPLATE, Phase.CHECK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,39 +105,64 @@ def build_image(folder: Path, plan: BuildPlan, *, report: Report) -> Image:
         ConfigError: a tool is missing, or apt here knows no mirror.
         StorageError: the disk is full, an input cannot be had, or a tool failed.
     """
-    _require_free(folder)
-    with _work_folder(folder, plan.work) as work:
-        made = work / "image"
-        made.mkdir()
+    with new_folder(folder, plan.work) as (made, work):
         _build(made, plan, work=work, report=report)
         report(Phase.CHECK)
         read_image(made)
-        _move(made, folder)
     return read_image(folder)
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path, work: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Yield a folder that becomes `folder` if the block ends well, and one to work in.
+
+    Raises:
+        StorageError: `folder` is there already, or there is no room.
+    """
+    _require_free(folder)
+    with _work_folder(folder, work) as place:
+        made = place / "image"
+        made.mkdir()
+        yield made, place
+        _move(made, folder)
+
+
+def make_tree(
+    plan: BuildPlan, lock: tuple[PinnedInput, ...], *, work: Path, report: Report
+) -> Tree:
+    """Make the tree of interpreter, libraries, wheels and sealtune's modules, compiled.
+
+    Raises:
+        ConfigError, StorageError: as `build_image`.
+    """
+    cache, keep = Cache(folder=plan.cache), root.keeper(read_packages().drop)
+    report(Phase.INPUTS)
+    cache.fill(lock, download=plan.fetch.download)
+    report(Phase.PACKAGES)
+    tree = root.extract_packages(
+        used_inputs(lock, Use.ROOT), cache=cache, folder=work / "root", work=work
+    )
+    report(Phase.WHEELS)
+    root.strip(tree.folder, keep=keep)
+    root.install_wheels(tree.folder, wheels_of(lock), cache=cache, keep=keep)
+    root.install_sources(tree.folder, plan.sources.files)
+    report(Phase.COMPILE)
+    root.compile_modules(tree, jobs=plan.jobs)
+    return tree
 
 
 def _build(made: Path, plan: BuildPlan, *, work: Path, report: Report) -> None:
     packages, lock = read_packages(), read_lock()
-    cache = Cache(folder=plan.cache)
-    report(Phase.INPUTS)
-    cache.fill(lock, download=plan.fetch.download)
-    report(Phase.PACKAGES)
-    tools = root.extract_packages(
-        _used(lock, Use.TOOLS, Use.KERNEL), cache=cache, folder=work / "tools", work=work
-    )
-    tree = root.extract_packages(
-        _used(lock, Use.ROOT), cache=cache, folder=work / "root", work=work
-    )
-    report(Phase.WHEELS)
-    keep = root.keeper(packages.drop)
-    root.strip(tree.folder, keep=keep)
-    wheels = [item for item in lock if item.kind is InputKind.WHEEL]
-    root.install_wheels(tree.folder, wheels, cache=cache, keep=keep)
-    root.install_sources(tree.folder, plan.sources.files)
-    report(Phase.COMPILE)
-    root.compile_modules(tree, jobs=plan.jobs)
+    tree = make_tree(plan, lock, work=work, report=report)
+    root.install_guest(tree.folder)
     root.normalize(tree.folder)
     report(Phase.INITRD)
+    tools = root.extract_packages(
+        used_inputs(lock, Use.TOOLS, Use.KERNEL),
+        cache=Cache(folder=plan.cache),
+        folder=work / "tools",
+        work=work,
+    )
     shutil.copyfile(_kernel(tools), made / _KERNEL)
     initrd.make_initrd(
         path=made / _INITRD,
@@ -178,22 +209,24 @@ def _describe(
         sbom=image_file(made / SBOM_NAME),
         cmdline=command_line(verity),
         verity=verity,
-        inputs=(*map(_image_input, lock), *own),
+        inputs=(*map(image_input, lock), *own),
         tools={item.name: item.version for item in lock if item.name in _TOOLS},
         enclave_code=sources.code,
     )
     for file in manifest.files:
-        _settle(made, file)
+        settle(made, file)
     write_atomic(made / MANIFEST_NAME, manifest_json(manifest))
 
 
-def own_inputs(sources: EnclaveSources) -> tuple[ImageInput, ...]:
+def own_inputs(
+    sources: EnclaveSources, *, files: tuple[str, ...] = _OWN_FILES
+) -> tuple[ImageInput, ...]:
     """Return sealtune's own sources as inputs of an image: its modules as one, and each file."""
     listed = b"".join(
         f"{sha256_digest(file.source)} {file.path}\n".encode()
         for file in sorted(sources.files, key=lambda file: file.path)
     )
-    content = {"sealtune": listed, **{name: own_file(name) for name in _OWN_FILES}}
+    content = {"sealtune": listed, **{name: own_file(name) for name in files}}
     return tuple(
         ImageInput(
             kind="source",
@@ -205,14 +238,21 @@ def own_inputs(sources: EnclaveSources) -> tuple[ImageInput, ...]:
     )
 
 
-def _image_input(item: PinnedInput) -> ImageInput:
+def image_input(item: PinnedInput) -> ImageInput:
+    """Return `item` as `image.json` has it."""
     return ImageInput(
         kind=item.kind.value, name=item.name, version=item.version, sha256=item.sha256
     )
 
 
-def _used(lock: tuple[PinnedInput, ...], *uses: Use) -> list[PinnedInput]:
+def used_inputs(lock: tuple[PinnedInput, ...], *uses: Use) -> list[PinnedInput]:
+    """Return the Debian packages that are for one of `uses`."""
     return [item for item in lock if item.uses & set(uses)]
+
+
+def wheels_of(lock: tuple[PinnedInput, ...]) -> list[PinnedInput]:
+    """Return the wheels."""
+    return [item for item in lock if item.kind is InputKind.WHEEL]
 
 
 def _kernel(tools: Tree) -> Path:
@@ -222,7 +262,8 @@ def _kernel(tools: Tree) -> Path:
     return found[0]
 
 
-def _settle(made: Path, file: ImageFile) -> None:
+def settle(made: Path, file: ImageFile) -> None:
+    """See that `file` of the folder `made` is on the disk, readable by all."""
     path = made / file.name
     path.chmod(0o644)
     with storage_errors(path), path.open("rb+") as opened:

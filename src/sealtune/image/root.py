@@ -95,9 +95,13 @@ def install_wheels(root: Path, wheels: Iterable[PinnedInput], *, cache: Cache, k
 
 
 def install_sources(root: Path, sources: Iterable[SourceFile]) -> None:
-    """Put sealtune's own modules, the guest's first process and the users into the tree `root`."""
+    """Put sealtune's own modules into the tree `root`."""
     for source in sources:
         _write(root / SITE / source.path, source.source)
+
+
+def install_guest(root: Path) -> None:
+    """Put what a guest needs to start into the tree `root`: its first process, users, folders."""
     _write(root / INIT, own_file("guest_init.py"))
     for name, text in _NOBODY_LOGS_IN.items():
         _write(root / name, text.encode("ascii"))
