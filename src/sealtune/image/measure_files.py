@@ -18,10 +18,13 @@ from sealtune.core.limits import EVENT_LOG_BYTES_MAX
 from sealtune.errors import Code, ConfigError, VerificationError
 from sealtune.image.authenticode import KERNEL_BYTES_MAX
 from sealtune.image.manifest import MANIFEST_NAME, Image, ImageFile, read_image
+from sealtune.image.manifest_parts import image_tee, read_manifest
 from sealtune.image.measure import SnpMachines, sgx_entry, snp_entries, tdx_entry, tpm_entry
 from sealtune.image.measure_sgx import SIGSTRUCT_BYTES, parse_sigstruct
 from sealtune.image.pcr import INITRD_BYTES_MAX, BootFiles, boot_digests
 from sealtune.image.pcr_firmware import FirmwareProfile, known_firmware, recorded_firmware
+from sealtune.image.sgx.manifest import SGX, read_sgx_image
+from sealtune.image.sgx.sign import measure_signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +54,20 @@ def measure_image(
     """Return what evidence shows of the image in `folder`, for each TEE whose file is given.
 
     Raises:
-        ConfigError: no file is given, or nothing is known about the firmware of `vm`.
+        ConfigError: no file is given, or nothing is known about the firmware of `vm`; or an image
+            for SGX is not signed.
         FormatError: a file is not what it should be.
         StorageError: one is missing or cannot be read.
         VerificationError: one is not the file that `image.json` names, the event log is not of a
             boot of this image, or the SIGSTRUCT's signature does not hold.
     """
+    if image_tee(read_manifest(folder)) == SGX:
+        if snp is not None or vm is not None:
+            raise ConfigError(Code.CONFIG_INVALID, f"{folder}: an image for SGX boots nowhere")
+        signed = measure_signed(read_sgx_image(folder), sigstruct=sigstruct)
+        return ReferenceValues(
+            image=Digest(f"sha256:{signed.image}"), entries=sgx_entry(signed.sgx)
+        )
     if snp is None and vm is None and sigstruct is None:
         message, remedy = "nothing to measure for", "give --ovmf, --firmware or --sigstruct"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy=remedy)

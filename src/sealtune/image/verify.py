@@ -15,7 +15,8 @@ from sealtune.core.files import storage_errors
 from sealtune.core.limits import MIB
 from sealtune.errors import Code, VerificationError
 from sealtune.image.build import BuildPlan, Report, build_image
-from sealtune.image.manifest import Image, ImageInput, ImageManifest, read_image
+from sealtune.image.manifest import Image, read_image
+from sealtune.image.manifest_parts import Contents, ImageInput
 
 _PIECE: Final = 4 * MIB
 
@@ -52,20 +53,34 @@ def compare_images(given: Image, rebuilt: Image) -> None:
     Raises:
         VerificationError: they are not; the message names the first difference, causes first.
     """
-    for difference in _differences(given, rebuilt):
+    refuse_first(given.folder, _differences(given, rebuilt))
+
+
+def refuse_first(folder: Path, differences: Iterable[str]) -> None:
+    """Refuse the image in `folder` for the first of `differences`, if there is one.
+
+    Raises:
+        VerificationError: there is.
+    """
+    for difference in differences:
         raise VerificationError(
             Code.IMAGE_MISMATCH,
-            f"{given.folder} is not what its sources make: {difference}",
+            f"{folder} is not what its sources make: {difference}",
             remedy="use the version of sealtune that built the image, or do not accept the image",
         )
 
 
+def contents_differences(given: Contents, rebuilt: Contents) -> Iterator[str]:
+    """Yield how inputs, tools, time and code of two images differ, causes first."""
+    yield from _input_differences(given.inputs, rebuilt.inputs)
+    yield from _said_differences(given, rebuilt)
+
+
 def _differences(given: Image, rebuilt: Image) -> Iterator[str]:
-    yield from _input_differences(given.manifest.inputs, rebuilt.manifest.inputs)
-    yield from _said_differences(given.manifest, rebuilt.manifest)
+    yield from contents_differences(given.manifest.contents, rebuilt.manifest.contents)
     for ours, theirs in zip(given.manifest.files, rebuilt.manifest.files, strict=True):
         if ours != theirs:
-            place = _first_difference(given.path(ours), rebuilt.path(theirs))
+            place = first_difference(given.path(ours), rebuilt.path(theirs))
             yield f"{ours.name} differs from byte {place} on"
     if given.digest != rebuilt.digest:
         yield "image.json differs"
@@ -86,14 +101,15 @@ def _input_differences(given: Iterable[ImageInput], rebuilt: Iterable[ImageInput
             )
 
 
-def _said_differences(given: ImageManifest, rebuilt: ImageManifest) -> Iterator[str]:
+def _said_differences(given: Contents, rebuilt: Contents) -> Iterator[str]:
     for name in ("tools", "created_epoch", "enclave_code"):
         one, other = getattr(given, name), getattr(rebuilt, name)
         if one != other:
             yield f"{name} is {one} in the image, {other} rebuilt"
 
 
-def _first_difference(one: Path, other: Path) -> int:
+def first_difference(one: Path, other: Path) -> int:
+    """Return the offset from which on two files differ; of equal ones, their length."""
     with storage_errors(one), one.open("rb") as left, other.open("rb") as right:
         offset = 0
         while True:

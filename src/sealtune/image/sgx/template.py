@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ _PRODUCT, _VERSION = 1, 1
 _PATH: Final = re.compile(r"usr(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.+-]+)+")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _GRAMINE: Final = ("file:{{ gramine.libos }}", "file:{{ gramine.runtimedir() }}/")
+_OPEN: Final = re.compile(r"\{\{ gramine\.(?:libos|runtimedir\(\)) \}\}")
 _ARGUMENTS: Final = ("/usr/bin/python3.11", "-I", "-B", "-m", "sealtune.worker.enclave")
 
 
@@ -147,13 +148,17 @@ def read_template(data: bytes) -> Template:
     """
     if len(data) > TEMPLATE_BYTES_MAX:
         raise _malformed(f"larger than {TEMPLATE_BYTES_MAX} bytes")
-    if b"insecure__" in data:
-        raise _malformed("it has a setting that Gramine itself calls insecure")
     try:
-        # Its two open places stand in texts, so it is TOML as it is.
-        value = tomllib.loads(data.decode("ascii"))
+        text = data.decode("ascii")
+        # Its open places stand in texts, so it is TOML as it is.
+        value = tomllib.loads(text)
     except (ValueError, RecursionError):
         raise _malformed("not TOML in ASCII") from None
+    # Anything more that Gramine's renderer replaces could become another setting.
+    if any(mark in _OPEN.sub("", text) for mark in ("{{", "{%", "{#")):
+        raise _malformed("more open places than those of Gramine's own files")
+    if any("insecure__" in name for name in _names(value)):
+        raise _malformed("it has a setting that Gramine itself calls insecure")
     sgx = value.get("sgx")
     if not isinstance(sgx, dict) or {name: sgx.get(name) for name in _FIXED} != _FIXED:
         raise _malformed(f"another sgx than {_FIXED}")
@@ -169,6 +174,14 @@ _FIXED: Final[Mapping[str, Any]] = {
     "file_check_policy": "strict",
     "allowed_files": [f"file:{JOB_NAME}/"],
 }
+
+
+def _names(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        yield from _names(item)
 
 
 def _files(value: object) -> dict[str, str]:
