@@ -80,6 +80,19 @@ def test_forwarder_carries_bytes_both_ways(tmp_path: Path, echo_server: int) -> 
         assert call(path, b"again") == b"AGAIN"
 
 
+def test_a_forwarder_without_a_path_listens_on_loopback(echo_server: int) -> None:
+    with (
+        Forwarder(None, f"http://127.0.0.1:{echo_server}") as forwarder,
+        socket.create_connection(("127.0.0.1", forwarder.port)) as client,
+    ):
+        port = forwarder.port
+        client.sendall(b"abc")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(16) == b"ABC"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
 def test_forwarder_to_nobody_just_closes(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

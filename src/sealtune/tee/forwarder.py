@@ -1,7 +1,8 @@
-"""Carries bytes between a unix socket that the worker sees and a broker's TCP address.
+"""Carries bytes between a socket that the worker sees and a broker's TCP address.
 
 Runs on the untrusted host. It sees ciphertext and signed messages only; a worker in a sandbox
-without network, or in a VM with a serial line, reaches its brokers through it and nothing else.
+without network, in a VM with a serial line, or in an enclave, which has no unix sockets of the
+host's, reaches its brokers through it and nothing else.
 """
 
 from __future__ import annotations
@@ -16,18 +17,25 @@ from sealtune.errors import Code, ConfigError
 
 _PIECE = 64 * 1024
 _CONNECT_SECONDS = 10.0
+_BACKLOG = 16
 
 
 class Forwarder:
-    """A context in which callers of the socket at `path` reach `address` (`http://HOST:PORT`)."""
+    """A context in which callers of the socket at `path` reach `address` (`http://HOST:PORT`).
 
-    def __init__(self, path: Path, address: str) -> None:
+    Without a `path` it is a TCP port of this host's loopback. Whoever works on this host can call
+    that too, and learns no more than what the broker tells anybody.
+    """
+
+    def __init__(self, path: Path | None, address: str) -> None:
         self._target = _host_and_port(address)
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._server.bind(str(path))
-        path.chmod(0o600)
-        self._server.listen(16)
+        self._server = _listening(path)
         self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The TCP port, of one without a path."""
+        return int(self._server.getsockname()[1])
 
     def __enter__(self) -> Forwarder:
         self._thread.start()
@@ -60,6 +68,16 @@ class Forwarder:
                 back.start()
                 _pump(caller, callee)
                 back.join()
+
+
+def _listening(path: Path | None) -> socket.socket:
+    if path is None:
+        return socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(str(path))
+    path.chmod(0o600)
+    server.listen(_BACKLOG)
+    return server
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -9,16 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import re
 import secrets
-import select
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,20 +28,20 @@ from sealtune.core.files import read_bounded, storage_errors, write_atomic
 from sealtune.core.limits import ENVELOPE_BYTES_MAX
 from sealtune.crypto.dsse import parse_envelope
 from sealtune.errors import Code, ConfigError, FormatError, SealtuneError, StorageError
-from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
+from sealtune.tee.events import WorkerEvent
 from sealtune.tee.forwarder import Forwarder
 from sealtune.tee.qemu.machine import Limits
 from sealtune.tee.qemu.run import Host, VmImage, VmJob, VmSize, run_in_vm
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
 from sealtune.tee.select import make_attester
+from sealtune.tee.sgx.run import SgxJob, SgxLaunch, run_in_enclave
+from sealtune.tee.supervise import RESUMES, WorkerProcess, supervise
 
 RECEIPT_NAME = "receipt.json"
 RESULT_NAME = "result.sealed"
 _RUN_NAME = "run.json"
 _RUN_BYTES_MAX = 4096
 _RUN_ID = re.compile("[0-9a-f]{32}")
-_STOP_SECONDS = 5.0
-_RESUMES = "run the same command again: the run resumes from its last sealed training checkpoint"
 
 
 class Tee(StrEnum):
@@ -58,6 +52,7 @@ class Tee(StrEnum):
     VM = "vm"
     SEV_SNP = "sev-snp"
     TDX = "tdx"
+    SGX = "sgx"
 
 
 VIRTUAL_MACHINES: Final = frozenset({Tee.VM, Tee.SEV_SNP, Tee.TDX})
@@ -86,7 +81,7 @@ class LaunchSpec:
     """Everything that a launch needs: the contract's file and where things are.
 
     A simulated TEE needs `tee_files`; `Tee.HERE` the `attester`, as `make_attester` takes it;
-    a virtual machine its `vm`.
+    a virtual machine its `vm`, an SGX enclave its `sgx`.
     """
 
     contract: Path
@@ -97,6 +92,7 @@ class LaunchSpec:
     tee_files: Path | None = None
     attester: str = ""
     vm: VmLaunch | None = None
+    sgx: SgxLaunch | None = None
     sandbox: Sandbox = Sandbox.AUTO
     timeout_seconds: float | None = None
 
@@ -140,8 +136,10 @@ def run_contract(
         for unfinished in spec.output.glob(".*.part"):
             unfinished.unlink(missing_ok=True)
         run_id = _run_id(spec.output, contract.digest)
-        bubblewrap = "" if spec.vm else _bubblewrap(spec.sandbox)
-        if spec.vm:
+        bubblewrap = "" if spec.vm or spec.sgx else _bubblewrap(spec.sandbox)
+        if spec.sgx:
+            finish, seconds = _in_enclave(spec, spec.sgx, contract, run_id, on_event)
+        elif spec.vm:
             finish, seconds = _in_vm(spec, spec.vm, contract, run_id, on_event)
         else:
             finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
@@ -189,33 +187,34 @@ def _in_vm(
 def _supervise(
     spec: LaunchSpec, run_id: str, bubblewrap: str, on_event: Callable[[WorkerEvent], None]
 ) -> tuple[WorkerEvent, dict[str, float]]:
-    seconds: dict[str, float] = {}
-    phase, since = "", time.monotonic()
-    last = WorkerEvent(event="")
     with contextlib.ExitStack() as stack:
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealtune-")))
         for name, address in spec.brokers.items():
             stack.enter_context(Forwarder(sockets / f"{name}.sock", address))
-        command = _command(spec, run_id, sockets, bubblewrap)
-        worker = stack.enter_context(_started(command, timeout=spec.timeout_seconds))
-        for event in _events(worker):
-            if event.event == "phase":
-                seconds[phase] = seconds.get(phase, 0.0) + time.monotonic() - since
-                phase, since = event.phase, time.monotonic()
-            last = event
-            on_event(event)
-        status = worker.wait()
-    seconds[phase] = seconds.get(phase, 0.0) + time.monotonic() - since
-    seconds.pop("", None)
-    if status == 0 and last.event == "finished":
-        return last, seconds
-    if last.event == "failed":
-        raise WorkerError(last, status if status > 0 else 1)
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    message = f"the worker {how} without saying why"
-    if phase:
-        message += f" in phase {phase}"
-    raise SealtuneError(Code.WORKER_FAILED, message, remedy=_RESUMES)
+        process = WorkerProcess(
+            command=_command(spec, run_id, sockets, bubblewrap),
+            folder=Path("/"),
+            environment=worker_environment(),
+        )
+        return supervise(process, timeout_seconds=spec.timeout_seconds, on_event=on_event)
+
+
+def _in_enclave(
+    spec: LaunchSpec,
+    sgx: SgxLaunch,
+    contract: VerifiedContract,
+    run_id: str,
+    on_event: Callable[[WorkerEvent], None],
+) -> tuple[WorkerEvent, dict[str, float]]:
+    job = SgxJob(
+        contract=contract.contract,
+        contract_file=spec.contract,
+        run_id=run_id,
+        inputs=spec.inputs,
+        brokers=spec.brokers,
+        output=spec.output,
+    )
+    return run_in_enclave(job, launch=sgx, timeout_seconds=spec.timeout_seconds, on_event=on_event)
 
 
 def _command(spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str) -> list[str]:
@@ -235,60 +234,6 @@ def _command(spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str) -> l
         return command
     readable = [contract, *tee_files, *inputs.values()]
     return sandboxed(command, bubblewrap=bubblewrap, readable=readable, writable=[output, sockets])
-
-
-@contextlib.contextmanager
-def _started(command: list[str], *, timeout: float | None) -> Iterator[subprocess.Popen[bytes]]:
-    worker = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=worker_environment(),
-        cwd="/",
-        start_new_session=True,
-    )
-    timer = threading.Timer(timeout or 0, _stop, (worker,))
-    try:
-        if timeout is not None:
-            timer.start()
-        yield worker
-    finally:
-        timer.cancel()
-        _stop(worker)
-        _wait_for_silence(worker)
-
-
-def _stop(worker: subprocess.Popen[bytes]) -> None:
-    # The whole group: a sandbox is a parent of the worker, and nothing may stay behind.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(worker.pid, signal.SIGTERM)
-    try:
-        worker.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-
-
-def _wait_for_silence(worker: subprocess.Popen[bytes]) -> None:
-    # A sandbox's inner processes die after the outer one; the last of them closes the pipe.
-    stream = worker.stdout
-    if stream is None:
-        return
-    deadline = time.monotonic() + _STOP_SECONDS
-    with stream:
-        while select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            if not os.read(stream.fileno(), LINE_BYTES_MAX):
-                return
-
-
-def _events(worker: subprocess.Popen[bytes]) -> Iterator[WorkerEvent]:
-    stream = worker.stdout
-    if stream is None:
-        raise RuntimeError("the worker was started without a pipe")
-    while line := stream.readline(LINE_BYTES_MAX + 1):
-        yield parse_event(line)
 
 
 def _check_names(spec: LaunchSpec, contract: VerifiedContract) -> None:
@@ -321,6 +266,9 @@ def _check_tee(spec: LaunchSpec) -> None:
     if spec.tee in VIRTUAL_MACHINES and spec.vm is None:
         message = "a run in a virtual machine needs an enclave image"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --image DIR")
+    if spec.tee is Tee.SGX and spec.sgx is None:
+        message = "a run in an SGX enclave needs a signed image"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --image DIR")
     if spec.tee is not Tee.HERE:
         return
     # What is wrong with this machine is said here, where a person reads it, and not in the worker.
@@ -335,7 +283,7 @@ def _check_left(output: Path) -> None:
     # taken away since: a run that is over is started again to report its receipt.
     if not (output / RECEIPT_NAME).is_file():
         message = f"the worker says that it is finished and left no {RECEIPT_NAME}"
-        raise SealtuneError(Code.WORKER_FAILED, message, remedy=_RESUMES)
+        raise SealtuneError(Code.WORKER_FAILED, message, remedy=RESUMES)
 
 
 def _bubblewrap(mode: Sandbox) -> str:

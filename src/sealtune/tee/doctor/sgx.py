@@ -11,7 +11,15 @@ from sealtune.tee.doctor.machine import Machine
 from sealtune.tee.doctor.platform import Cloud, Platform, Vendor
 from sealtune.tee.doctor.tools import find_version, first_present
 
-_AESM: Final = ("/var/run/aesmd/aesm.socket", "/run/aesmd/aesm.socket")
+AESM_SOCKETS: Final = ("/var/run/aesmd/aesm.socket", "/run/aesmd/aesm.socket")
+AESM_FIX: Final = (
+    "install sgx-aesm-service, libsgx-aesm-quote-ex-plugin and libsgx-dcap-default-qpl from "
+    "Intel's SGX repository, then: sudo systemctl enable --now aesmd"
+)
+DEVICE: Final = "/dev/sgx_enclave"
+DEVICE_FIX: Final = "sudo usermod -aG sgx $USER, then log in again"
+NO_DEVICE_FIX: Final = "take a kernel of version 5.11 or newer with CONFIG_X86_SGX"
+GRAMINE_MINIMUM: Final = (1, 9, 0)
 _NODES: Final = "/sys/devices/system/node"
 _SGX_LEAF: Final = 0x12  # Intel SDM 3D, 36.7.2
 _SECTIONS_MAX: Final = 16
@@ -44,15 +52,15 @@ def probe_sgx(machine: Machine, platform: Platform, options: KernelOptions) -> t
         found.usable(
             machine,
             "sgx-device",
-            "/dev/sgx_enclave",
-            absent="take a kernel of version 5.11 or newer with CONFIG_X86_SGX",
-            fix="sudo usermod -aG sgx $USER, then log in again",
+            DEVICE,
+            absent=NO_DEVICE_FIX,
+            fix=DEVICE_FIX,
         ),
         found.usable(
             machine,
             "sgx-provision",
             "/dev/sgx_provision",
-            absent="take a kernel of version 5.11 or newer with CONFIG_X86_SGX",
+            absent=NO_DEVICE_FIX,
             fix="sudo usermod -aG sgx_prv $USER, then log in again: DCAP quotes need it",
         ),
         _dev_exec(found, machine),
@@ -87,8 +95,8 @@ def _launch_control(found: Found, platform: Platform) -> Finding:
 def _kernel(found: Found, platform: Platform, options: KernelOptions) -> Finding:
     built = options.built("X86_SGX")
     if built is False or (built is None and not platform.kernel_at_least(5, 11)):
-        fix = "take a kernel of version 5.11 or newer with CONFIG_X86_SGX"
-        return found.missing("sgx-kernel", f"Linux {platform.release} has no SGX driver", fix)
+        detail = f"Linux {platform.release} has no SGX driver"
+        return found.missing("sgx-kernel", detail, NO_DEVICE_FIX)
     return found.ok("sgx-kernel", f"Linux {platform.release}")
 
 
@@ -135,12 +143,10 @@ def _epc_of_cpuid(machine: Machine) -> int | None:
 
 
 def _aesm(found: Found, machine: Machine) -> Finding:
-    place = first_present(machine, _AESM)
+    place = first_present(machine, AESM_SOCKETS)
     if place:
         return found.ok("sgx-aesm", f"architectural enclave service at {place}")
-    fix = "install sgx-aesm-service, libsgx-aesm-quote-ex-plugin and libsgx-dcap-default-qpl "
-    fix += "from Intel's SGX repository, then: sudo systemctl enable --now aesmd"
-    return found.missing("sgx-aesm", "no aesmd socket: no quotes can be made", fix)
+    return found.missing("sgx-aesm", "no aesmd socket: no quotes can be made", AESM_FIX)
 
 
 def _gramine(found: Found, machine: Machine) -> Finding:
@@ -149,7 +155,7 @@ def _gramine(found: Found, machine: Machine) -> Finding:
     if version is None:
         fix = "install Gramine from its own repository: https://gramine.readthedocs.io"
         return found.missing("sgx-gramine", "Gramine is not installed", fix)
-    if version.numbers < (1, 9, 0):
+    if version.numbers < GRAMINE_MINIMUM:
         fix = "install Gramine 1.9 or newer"
         return found.degraded("sgx-gramine", f"Gramine {version.text} was never tried", fix)
     return found.ok("sgx-gramine", f"Gramine {version.text}")

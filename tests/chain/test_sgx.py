@@ -1,0 +1,172 @@
+"""A whole job started as in an SGX enclave, with a stand-in for gramine-sgx and a mock's evidence.
+
+Launcher, forwarders, brokers, worker and sealed files are real. Nothing isolates or measures the
+worker: it runs natively, with the environment of the signed manifest. Where Gramine itself is
+installed, the last test runs the real image under gramine-direct.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain.world import CANARY, World, wait_until
+from image.sgx_folders import ENCLAVE, write_sgx_image
+from sealtune.bundle.open import open_to_folder
+from sealtune.errors import Code, SealtuneError
+from sealtune.image.sgx.manifest import read_sgx_image
+from sealtune.image.sgx.sign import sign_image
+from sealtune.tee.events import WorkerEvent
+from sealtune.tee.launcher import Sandbox, Tee
+from sealtune.tee.sgx.host import SgxHost
+from sealtune.tee.sgx.run import SgxLaunch
+from tee import fakes_gramine
+
+RECIPE = {"checkpoint_every_steps": 2, "epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def host(
+    tmp_path_factory: pytest.TempPathFactory, chain_mock: tuple[Path, str]
+) -> Iterator[SgxHost]:
+    """A host with fakes of Gramine's programs, whose worker attests with the world's mock."""
+    folder = tmp_path_factory.mktemp("sgx-host")
+    programs = fakes_gramine.install(folder / "bin", mock=chain_mock[0])
+    for name in ("device", "aesm"):
+        (folder / name).touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        yield SgxHost(device=folder / "device", aesm=(folder / "aesm",))
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory, host: SgxHost) -> Path:
+    """A signed image: what it would run is not in it."""
+    folder = tmp_path_factory.mktemp("sgx-image")
+    write_sgx_image(folder / "image")
+    key = fakes_gramine.make_key(folder / "key.pem")
+    sign_image(read_sgx_image(folder / "image"), key=key)
+    return folder / "image"
+
+
+@pytest.fixture
+def sgx(image: Path, host: SgxHost) -> dict[str, Any]:
+    """What makes a launch one in an enclave."""
+    launch = SgxLaunch(
+        folder=image, enclave_bytes=ENCLAVE.bytes, threads=ENCLAVE.threads, host=host
+    )
+    return {"tee": Tee.SGX, "tee_files": None, "sgx": launch}
+
+
+def adapter(world: World, run: Path, folder: Path) -> bytes:
+    open_to_folder(run / "result.sealed", folder, recipient=world.identities["clinic"])
+    return (folder / "adapter_model.safetensors").read_bytes()
+
+
+def test_from_contract_to_the_adapter_of_a_native_run(
+    world: World, sgx: dict[str, Any], tmp_path: Path
+) -> None:
+    contract = world.agree("sgx-whole", recipe=RECIPE)
+    events: list[WorkerEvent] = []
+    run = tmp_path / "run"
+    outcome = world.run(contract, run, on_event=events.append, **sgx)
+    assert outcome.reported
+    assert not outcome.sandboxed
+    assert events[-1].event == "finished"
+    assert CANARY.encode() not in outcome.result.read_bytes()
+    assert {path.name for path in run.iterdir()} == {
+        *("run.json", ".lock", "gramine.log", "result.sealed", "receipt.json")
+    }
+    plain = tmp_path / "plain"
+    world.run(world.agree("sgx-plain", recipe=RECIPE), plain, sandbox=Sandbox.OFF)
+    assert adapter(world, run, tmp_path / "a") == adapter(world, plain, tmp_path / "b")
+
+    # Again: the run is over, and its receipt is reported once more.
+    phases = [event.phase for event in events if event.event == "phase"]
+    events.clear()
+    again = world.run(contract, run, on_event=events.append, **sgx)
+    assert again.receipt_digest == outcome.receipt_digest
+    assert [event.phase for event in events if event.event == "phase"] == ["contract", "report"]
+    assert phases[-1] == "report"
+
+
+def test_a_killed_enclave_goes_on_from_its_checkpoint(
+    world: World, sgx: dict[str, Any], tmp_path: Path
+) -> None:
+    contract = world.agree("sgx-killed", recipe=RECIPE | {"epochs": 30}, max_runs=1)
+    run = tmp_path / "run"
+    steps: list[int] = []
+
+    def stop(event: WorkerEvent) -> None:
+        if event.event == "progress" and event.step == 7:
+            raise KeyboardInterrupt
+
+    before = set(_workers())
+    with pytest.raises(KeyboardInterrupt):
+        world.run(contract, run, on_event=stop, **sgx)
+    # Ctrl-C: nothing is left running, nor any folder of the run's.
+    wait_until(lambda: set(_workers()) <= before)
+    assert not list(Path(tempfile.gettempdir()).glob("sealtune-sgx-*"))
+    assert list(run.glob("checkpoint-*.sealed"))
+
+    def count(event: WorkerEvent) -> None:
+        if event.event == "progress":
+            steps.append(event.step)
+
+    assert world.run(contract, run, on_event=count, **sgx).reported
+    assert min(steps) > 4
+
+
+def _workers() -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"run_enclave" in command:
+                found.append(entry.name)
+    return found
+
+
+def test_a_run_that_takes_too_long_is_ended(
+    world: World, sgx: dict[str, Any], tmp_path: Path
+) -> None:
+    contract = world.agree("sgx-slow", recipe=RECIPE | {"epochs": 5000})
+    before = set(_workers())
+    with pytest.raises(SealtuneError) as caught:
+        world.run(contract, tmp_path / "run", timeout_seconds=8.0, **sgx)
+    assert caught.value.code is Code.WORKER_FAILED
+    wait_until(lambda: set(_workers()) <= before)
+
+
+def test_a_broker_that_is_away_is_told(world: World, sgx: dict[str, Any], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    away = dict.fromkeys(world.brokers, f"http://127.0.0.1:{port}")
+    with pytest.raises(SealtuneError) as caught:
+        world.run(world.agree("sgx-away"), tmp_path / "run", brokers=away, **sgx)
+    assert caught.value.code is Code.BROKER_UNREACHABLE
+
+
+def test_without_gramine_nothing_starts(
+    world: World, sgx: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SealtuneError) as caught:
+        world.run(world.agree("sgx-without"), tmp_path / "run", **sgx)
+    assert caught.value.code is Code.TOOL_MISSING
+
+
+def test_without_an_image_the_remedy_asks_for_one(world: World, tmp_path: Path) -> None:
+    with pytest.raises(SealtuneError) as caught:
+        world.run(world.agree("sgx-bare"), tmp_path / "run", tee=Tee.SGX, tee_files=None)
+    assert caught.value.code is Code.CONFIG_INVALID
+    assert "--image" in caught.value.remedy
