@@ -78,6 +78,7 @@ _PLACES = {
     "sealtune.tee.events": ("WorkerError", "WorkerEvent"),
     "sealtune.tee.select": ("collect",),
     "sealtune.image.manifest": ("read_image",),
+    "sealtune.image.sgx.manifest": ("read_sgx_image",),
     "sealtune.tee.launcher": (
         "LaunchSpec",
         "RunOutcome",
@@ -91,6 +92,8 @@ _PLACES = {
     "sealtune.tee.qemu.run": ("SnpHost", "TdxHost", "VmHost", "VmImage", "VmSize"),
     "sealtune.tee.qemu.tools": ("QUOTE_SOCKETS",),
     "sealtune.tee.qemu.tpm": ("attestation_key_digest", "make_tpm"),
+    "sealtune.tee.sgx.run": ("SgxLaunch",),
+    "sealtune.tee.sgx.size": ("enclave_size", "job_peak"),
     "sealtune.translog.chain": ("LogEntry",),
     "sealtune.broker.endorsements.files": (
         "EndorsementListing",

@@ -80,6 +80,7 @@ from sealtune.crypto.identity import create_identity as create_identity
 from sealtune.crypto.identity import load_identity as load_identity
 from sealtune.crypto.identity import load_public_identity as load_public_identity
 from sealtune.image.manifest import read_image as read_image
+from sealtune.image.sgx.manifest import read_sgx_image as read_sgx_image
 from sealtune.protocol.registrar import Registered as Registered
 from sealtune.protocol.registrar import register_bundle_file as register_bundle_file
 from sealtune.protocol.registrar import register_contract_file as register_contract_file
@@ -111,6 +112,9 @@ from sealtune.tee.qemu.tools import QUOTE_SOCKETS as QUOTE_SOCKETS
 from sealtune.tee.qemu.tpm import attestation_key_digest as attestation_key_digest
 from sealtune.tee.qemu.tpm import make_tpm as make_tpm
 from sealtune.tee.select import collect as collect
+from sealtune.tee.sgx.run import SgxLaunch as SgxLaunch
+from sealtune.tee.sgx.size import enclave_size as enclave_size
+from sealtune.tee.sgx.size import job_peak as job_peak
 from sealtune.testing.demo.encoder import find_encoder as find_encoder
 from sealtune.testing.demo.outcome import DemoStep as DemoStep
 from sealtune.testing.demo.outcome import DemoSummary as DemoSummary

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from image.sgx_folders import write_sgx_image
+from sealtune.contract.enclave import Enclave
 from sealtune.contract.schema import Contract
 from sealtune.core.limits import GIB, MIB
 from sealtune.errors import Code, SealtuneError
@@ -220,6 +221,33 @@ def test_an_image_that_is_not_signed_is_not_started(job: SgxJob, launch: SgxLaun
     )
     assert error.code is Code.CONFIG_INVALID
     assert "sealtune image sign" in error.remedy
+
+
+@pytest.mark.parametrize("at_launch", [True, False])
+def test_a_digest_that_gramine_cannot_fix_is_said_before(
+    job: SgxJob, launch: SgxLaunch, at_launch: bool
+) -> None:
+    entry = Enclave.model_validate(
+        {
+            "name": "sgx",
+            "kind": "sgx",
+            "measurements": ("ab" * 32,),
+            "tcb_statuses": ("UpToDate",),
+            "contract_at_launch": at_launch,
+        }
+    )
+    contract = job.contract.model_copy(update={"enclaves": (entry,)})
+    (launch.folder / "sealtune.sig").unlink()
+    error = refused(
+        lambda: run_in_enclave(
+            dataclasses.replace(job, contract=contract),
+            launch=launch,
+            timeout_seconds=None,
+            on_event=lambda _event: None,
+        )
+    )
+    assert error.code is Code.CONFIG_INVALID
+    assert ("contract_at_launch" in error.remedy) is at_launch
 
 
 def test_what_gramine_says_is_kept_where_the_error_names_it(

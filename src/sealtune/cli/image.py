@@ -1,4 +1,4 @@
-"""`sealtune image`: build, measure and verify what a confidential virtual machine boots."""
+"""`sealtune image`: build, measure and verify what an enclave is started from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sealtune.cli.framework import LazyGroup
 _COMMANDS = {
     "build": "sealtune.cli.image_build:build",
     "show": "sealtune.cli.image_show:show",
+    "sign": "sealtune.cli.image_sgx:sign",
     "measure": "sealtune.cli.image_measure:measure",
     "verify": "sealtune.cli.image_build:verify",
     "reference-values": "sealtune.cli.image_measure:reference_values",
@@ -19,4 +20,4 @@ _COMMANDS = {
 
 @click.command("image", cls=LazyGroup, sections={"Commands": _COMMANDS})
 def image() -> None:
-    """Build, show, measure and verify the image that an enclave boots."""
+    """Build, show, sign, measure and verify what an enclave starts from."""

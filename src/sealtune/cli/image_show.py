@@ -12,7 +12,9 @@ import click
 from sealtune.cli.framework import Command
 from sealtune.cli.output import emit, rows, size, table
 from sealtune.cli.parameters import PATH
-from sealtune.image.manifest import Image, read_image
+from sealtune.core.limits import GIB
+from sealtune.image.manifest import VM, Image
+from sealtune.image.sgx.manifest import SGX, SgxImage, read_any_image
 
 
 @click.command("show", cls=Command, examples=["sealtune image show image --inputs"])
@@ -20,26 +22,29 @@ from sealtune.image.manifest import Image, read_image
 @click.option("--inputs", "list_inputs", is_flag=True, help="List every input with its hash.")
 def show(folder: Path, list_inputs: bool) -> None:
     """Show what the image in DIR is, if its files are those of image.json."""
-    image = read_image(folder)
+    image = read_any_image(folder)
     facts = image_facts(image)
     if list_inputs:
-        facts["inputs"] = image.manifest.inputs
+        facts["inputs"] = image.manifest.contents.inputs
     emit(facts, image_lines)
 
 
-def image_facts(image: Image) -> dict[str, Any]:
+def image_facts(image: Image | SgxImage) -> dict[str, Any]:
     """Return what is printed of an image."""
-    manifest = image.manifest
-    return {
+    contents = image.manifest.contents
+    facts: dict[str, Any] = {
         "folder": image.folder,
         "image": f"sha256:{image.digest}",
-        "tee": manifest.tee,
-        "bytes": sum(file.bytes for file in manifest.files),
-        "files": {file.name: file for file in manifest.files},
-        "cmdline": manifest.cmdline,
-        "input_counts": dict(sorted(Counter(i.kind for i in manifest.inputs).items())),
-        "enclave_code": manifest.enclave_code,
+        "files": {file.name: file for file in image.manifest.files},
+        "input_counts": dict(sorted(Counter(i.kind for i in contents.inputs).items())),
+        "enclave_code": contents.enclave_code,
     }
+    listed = sum(file.bytes for file in image.manifest.files)
+    if isinstance(image, Image):
+        return facts | {"tee": VM, "bytes": listed, "cmdline": image.manifest.cmdline}
+    tree = {"files": image.manifest.tree_files, "bytes": image.manifest.tree_bytes}
+    enclave = {"enclave": image.manifest.enclave, "tree": tree}
+    return facts | {"tee": SGX, "bytes": listed + image.manifest.tree_bytes} | enclave
 
 
 def image_lines(facts: dict[str, Any]) -> Iterable[str]:
@@ -52,10 +57,19 @@ def image_lines(facts: dict[str, Any]) -> Iterable[str]:
             ("in all", f"{size(facts['bytes']):>10}"),
             ("inputs", ", ".join(f"{number} {kind}s" for kind, number in counts.items())),
             ("own code", f"{code.modules} modules, {code.lines:,} lines"),
-            ("command line", facts["cmdline"]),
+            *_tee_rows(facts),
         ]
     )
     if "inputs" in facts:
         body = [(i.kind, i.name, i.version, i.sha256) for i in facts["inputs"]]
         yield ""
         yield from table(("kind", "name", "version", "sha256"), body)
+
+
+def _tee_rows(facts: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    if facts["tee"] == VM:
+        yield "command line", facts["cmdline"]
+        return
+    enclave, tree = facts["enclave"], facts["tree"]
+    yield "tree", f"{tree['files']:,} files, {size(tree['bytes'])}"
+    yield "enclave", f"{enclave.bytes // GIB} GiB, {enclave.threads} computing threads"

@@ -13,11 +13,12 @@ from sealtune.cli.framework import Command
 from sealtune.cli.output import done, emit, hint, insecure, rows
 from sealtune.cli.parameters import PATH, job_parameters, unique
 from sealtune.cli.progress import RunProgress
+from sealtune.cli.run_sgx import sgx_launch
 from sealtune.cli.run_vm import QuoteService, VmOptions, vm_launch
 from sealtune.core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from sealtune import RunOutcome, Tee
+    from sealtune import RunOutcome, SgxLaunch, Tee, VmLaunch
 
 
 @click.command(
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @job_parameters
 @click.option(
     "--tee",
-    type=click.Choice(["auto", "sev-snp", "tdx", "vm", "simulated"]),
+    type=click.Choice(["auto", "sev-snp", "tdx", "sgx", "vm", "simulated"]),
     required=True,
     help="Where it runs; auto is the strongest that the contract accepts and this host has.",
 )
@@ -123,13 +124,26 @@ def run(
         output=output,
         tee=chosen,
         tee_files=tee_files,
-        vm=None if image is None else vm_launch(chosen, image, run=output, options=options),
+        vm=_vm(chosen, image, run=output, options=options),
+        sgx=_sgx(chosen, image, options=options),
         sandbox=sealtune.Sandbox(sandbox),
         timeout_seconds=timeout,
     )
     with RunProgress(simulated=spec.tee is sealtune.Tee.SIMULATED) as progress:
         outcome = sealtune.run_contract(spec, clock=SystemClock(), on_event=progress)
     emit(outcome, _lines)
+
+
+def _vm(tee: Tee, image: Path | None, *, run: Path, options: VmOptions) -> VmLaunch | None:
+    if image is None or tee is sealtune.Tee.SGX:
+        return None
+    return vm_launch(tee, image, run=run, options=options)
+
+
+def _sgx(tee: Tee, image: Path | None, *, options: VmOptions) -> SgxLaunch | None:
+    if image is None or tee is not sealtune.Tee.SGX:
+        return None
+    return sgx_launch(image, options=options)
 
 
 def _chosen(name: str, contract: Path) -> Tee:
@@ -169,6 +183,8 @@ def _lines(outcome: RunOutcome) -> Iterator[str]:
 
 
 def _confinement(outcome: RunOutcome) -> str:
+    if outcome.tee is sealtune.Tee.SGX:
+        return "an SGX enclave of its own"
     if outcome.tee is not sealtune.Tee.SIMULATED:
         return "a virtual machine of its own"
     return "bubblewrap" if outcome.sandboxed else "none: the worker was not confined"

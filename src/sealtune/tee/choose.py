@@ -21,6 +21,7 @@ from sealtune.tee.launcher import Tee
 _LAUNCHED: Final = (
     (EvidenceKind.SEV_SNP, Tee.SEV_SNP, "snp-host"),
     (EvidenceKind.TDX, Tee.TDX, "tdx-host"),
+    (EvidenceKind.SGX, Tee.SGX, "sgx"),
     (EvidenceKind.TPM_VM, Tee.VM, ""),
 )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from sealtune.attestation.evidence import EvidenceKind
 from sealtune.contract.schema import Contract
 from sealtune.core.canonical import canonical_json
 from sealtune.core.files import read_bounded, storage_errors
@@ -70,6 +71,7 @@ def run_in_enclave(
         SealtuneError: it ended without saying why.
     """
     starter = require_sgx(launch.host)
+    _check_terms(job.contract)
     check_fit(job, launch)
     _check_signed(launch.folder)
     with contextlib.ExitStack() as stack:
@@ -138,6 +140,15 @@ def lay_out(folder: Path, job: SgxJob, *, image: Path, ports: Mapping[str, int])
             "brokers": dict(ports),
         }
         (place / "job").write_bytes(canonical_json(told))
+
+
+def _check_terms(contract: Contract) -> None:
+    enclaves = [entry for entry in contract.accepted_enclaves if entry.kind is EvidenceKind.SGX]
+    if enclaves and all(entry.contract_at_launch for entry in enclaves):
+        # CONFIGID would hold the digest. Every quote binds the contract by its report data anyway.
+        message = "the contract wants its digest fixed at launch, which Gramine has no setting for"
+        remedy = "agree on contract_at_launch = false in the contract's entry for sgx"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy=remedy)
 
 
 def _check_signed(image: Path) -> None:
