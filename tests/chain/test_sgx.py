@@ -7,8 +7,12 @@ installed, the last test runs the real image under gramine-direct.
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
+import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,15 +21,17 @@ from typing import Any
 import pytest
 
 from chain.world import CANARY, World, wait_until
+from image.built import built_sgx_image
 from image.sgx_folders import ENCLAVE, write_sgx_image
 from sealtune.bundle.open import open_to_folder
+from sealtune.contract.files import read_contract_file
 from sealtune.errors import Code, SealtuneError
-from sealtune.image.sgx.manifest import read_sgx_image
+from sealtune.image.sgx.manifest import SgxImage, read_sgx_image
 from sealtune.image.sgx.sign import sign_image
 from sealtune.tee.events import WorkerEvent
 from sealtune.tee.launcher import Sandbox, Tee
 from sealtune.tee.sgx.host import SgxHost
-from sealtune.tee.sgx.run import SgxLaunch
+from sealtune.tee.sgx.run import SgxJob, SgxLaunch, lay_out
 from tee import fakes_gramine
 
 RECIPE = {"checkpoint_every_steps": 2, "epochs": 3}
@@ -170,3 +176,96 @@ def test_without_an_image_the_remedy_asks_for_one(world: World, tmp_path: Path) 
         world.run(world.agree("sgx-bare"), tmp_path / "run", tee=Tee.SGX, tee_files=None)
     assert caught.value.code is Code.CONFIG_INVALID
     assert "--image" in caught.value.remedy
+
+
+# -- the real image --------------------------------------------------------------------------------
+
+_LOADER, _LIBRARIES = "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu"
+
+
+def laid_out(world: World, contract: Path, image: Path, folder: Path) -> SgxJob:
+    """Makes `folder` what an enclave of `image` sees, its brokers behind their own ports."""
+    run = folder.with_name(f"{folder.name}-run")
+    for place in (folder, run):
+        place.mkdir()
+    job = SgxJob(
+        contract=read_contract_file(contract).contract,
+        contract_file=contract,
+        run_id=secrets.token_hex(16),
+        inputs=world.inputs,
+        brokers={name: broker.address for name, broker in world.brokers.items()},
+        output=run,
+    )
+    ports = {name: broker.port for name, broker in world.brokers.items()}
+    lay_out(folder, job, image=image, ports=ports)
+    return job
+
+
+@pytest.fixture(scope="module")
+def real_image() -> SgxImage:
+    return built_sgx_image()
+
+
+def signed_copy(image: SgxImage, folder: Path) -> Path:
+    """Returns a folder with links to the image, and files in the place of what is signed."""
+    folder.mkdir()
+    (folder / "root").symlink_to(image.root)
+    for name in ("sealtune.manifest.sgx", "sealtune.sig"):
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_images_tree_runs_a_job_with_the_same_result(
+    world: World, real_image: SgxImage, chain_mock: tuple[Path, str], tmp_path: Path
+) -> None:
+    """The tree's own interpreter, packages and worker, with this machine's C library."""
+    if not Path(_LIBRARIES, "libc.so.6").exists():
+        pytest.skip(f"no C library for the tree: {_LIBRARIES} is not Debian's")
+    folder = tmp_path / "enclave"
+    contract = world.agree("sgx-tree", recipe=RECIPE)
+    job = laid_out(world, contract, signed_copy(real_image, tmp_path / "signed"), folder)
+    libraries = f"{_LIBRARIES}:root/usr/lib/x86_64-linux-gnu"
+    command = [_LOADER, "--library-path", libraries, "root/usr/bin/python3.11", "-I", "-B", "-c"]
+    command += [fakes_gramine.WORKER, str(chain_mock[0])]
+    environment = {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    plain = tmp_path / "plain"
+    world.run(world.agree("sgx-beside-tree", recipe=RECIPE), plain, sandbox=Sandbox.OFF)
+    assert adapter(world, job.output, tmp_path / "a") == adapter(world, plain, tmp_path / "b")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("gramine-direct") is None, reason="Gramine is not installed (gramine-direct)"
+)
+def test_gramine_direct_runs_a_job_with_the_same_result(
+    world: World, real_image: SgxImage, chain_mock: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Gramine's library OS without SGX: same files, same calls; a mock attests, for DCAP is SGX's.
+
+    The one difference to the image's manifest are the worker's arguments, which name the mock.
+    """
+    folder = tmp_path / "enclave"
+    contract = world.agree("sgx-direct", recipe=RECIPE)
+    job = laid_out(world, contract, signed_copy(real_image, tmp_path / "signed"), folder)
+    shutil.copytree(chain_mock[0], folder / "job" / "mock")
+    text = real_image.path(real_image.manifest.template).read_text()
+    program = fakes_gramine.WORKER.replace('Path("job")', 'Path("/job")')
+    arguments = ["/usr/bin/python3.11", "-I", "-B", "-c", program, "/job/mock"]
+    lines = [
+        f"loader.argv = {json.dumps(arguments)}" if line.startswith("loader.argv") else line
+        for line in text.splitlines()
+    ]
+    (folder / "template").write_text("\n".join([*lines, ""]))
+    subprocess.run(["gramine-manifest", "template", "sealtune.manifest"], cwd=folder, check=True)
+    done = subprocess.run(
+        ["gramine-direct", "sealtune"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    plain = tmp_path / "plain"
+    world.run(world.agree("sgx-beside-direct", recipe=RECIPE), plain, sandbox=Sandbox.OFF)
+    assert adapter(world, job.output, tmp_path / "a") == adapter(world, plain, tmp_path / "b")

@@ -31,7 +31,7 @@ from tee import fakes_gramine
 sys.exit(fakes_gramine.{name}(sys.argv[1:]))
 """
 # The worker's own entry, with a stand-in for the attester where a test's environment names one.
-_WORKER = """
+WORKER = """
 import sys
 from pathlib import Path
 from sealtune.tee.simulated import InsecureSimulatedAttester
@@ -135,7 +135,7 @@ def start(arguments: list[str]) -> int:
     environment = dict(manifest["loader"]["env"])
     del environment["LD_LIBRARY_PATH"]  # of Gramine's own C library, which is not here
     mock = (programs / "mock").read_text()
-    command = [sys.executable, "-I", "-B", "-c", _WORKER, mock]
+    command = [sys.executable, "-I", "-B", "-c", WORKER, mock]
     if not mock:
         command = [sys.executable, "-I", "-B", "-m", "sealtune.worker.enclave"]
     os.execve(sys.executable, command, environment)
