@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -20,18 +19,18 @@ from typing import Any
 
 import pytest
 
+from chain.enclaves import laid_out, manifest_environment, signed_copy
 from chain.world import CANARY, World, wait_until
 from image.built import built_sgx_image
 from image.sgx_folders import ENCLAVE, write_sgx_image
 from sealtune.bundle.open import open_to_folder
-from sealtune.contract.files import read_contract_file
 from sealtune.errors import Code, SealtuneError
 from sealtune.image.sgx.manifest import SgxImage, read_sgx_image
 from sealtune.image.sgx.sign import sign_image
 from sealtune.tee.events import WorkerEvent
 from sealtune.tee.launcher import Sandbox, Tee
 from sealtune.tee.sgx.host import SgxHost
-from sealtune.tee.sgx.run import SgxJob, SgxLaunch, lay_out
+from sealtune.tee.sgx.run import SgxLaunch
 from tee import fakes_gramine
 
 RECIPE = {"checkpoint_every_steps": 2, "epochs": 3}
@@ -183,36 +182,9 @@ def test_without_an_image_the_remedy_asks_for_one(world: World, tmp_path: Path) 
 _LOADER, _LIBRARIES = "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu"
 
 
-def laid_out(world: World, contract: Path, image: Path, folder: Path) -> SgxJob:
-    """Makes `folder` what an enclave of `image` sees, its brokers behind their own ports."""
-    run = folder.with_name(f"{folder.name}-run")
-    for place in (folder, run):
-        place.mkdir()
-    job = SgxJob(
-        contract=read_contract_file(contract).contract,
-        contract_file=contract,
-        run_id=secrets.token_hex(16),
-        inputs=world.inputs,
-        brokers={name: broker.address for name, broker in world.brokers.items()},
-        output=run,
-    )
-    ports = {name: broker.port for name, broker in world.brokers.items()}
-    lay_out(folder, job, image=image, ports=ports)
-    return job
-
-
 @pytest.fixture(scope="module")
 def real_image() -> SgxImage:
     return built_sgx_image()
-
-
-def signed_copy(image: SgxImage, folder: Path) -> Path:
-    """Returns a folder with links to the image, and files in the place of what is signed."""
-    folder.mkdir()
-    (folder / "root").symlink_to(image.root)
-    for name in ("sealtune.manifest.sgx", "sealtune.sig"):
-        (folder / name).write_bytes(b"")
-    return folder
 
 
 @pytest.mark.slow
@@ -224,11 +196,11 @@ def test_the_images_tree_runs_a_job_with_the_same_result(
         pytest.skip(f"no C library for the tree: {_LIBRARIES} is not Debian's")
     folder = tmp_path / "enclave"
     contract = world.agree("sgx-tree", recipe=RECIPE)
-    job = laid_out(world, contract, signed_copy(real_image, tmp_path / "signed"), folder)
+    job = laid_out(world, contract, signed_copy(real_image.root, tmp_path / "signed"), folder)
     libraries = f"{_LIBRARIES}:root/usr/lib/x86_64-linux-gnu"
     command = [_LOADER, "--library-path", libraries, "root/usr/bin/python3.11", "-I", "-B", "-c"]
     command += [fakes_gramine.WORKER, str(chain_mock[0])]
-    environment = {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    environment = manifest_environment()
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -251,7 +223,7 @@ def test_gramine_direct_runs_a_job_with_the_same_result(
     """
     folder = tmp_path / "enclave"
     contract = world.agree("sgx-direct", recipe=RECIPE)
-    job = laid_out(world, contract, signed_copy(real_image, tmp_path / "signed"), folder)
+    job = laid_out(world, contract, signed_copy(real_image.root, tmp_path / "signed"), folder)
     shutil.copytree(chain_mock[0], folder / "job" / "mock")
     text = real_image.path(real_image.manifest.template).read_text()
     program = fakes_gramine.WORKER.replace('Path("job")', 'Path("/job")')

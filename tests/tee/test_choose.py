@@ -27,6 +27,12 @@ def test_the_host_launches_what_it_is_ready_for(tmp_path: Path) -> None:
     assert choose_tee(every, machine=machine(machines.laptop_intel(tmp_path / "c"))) is Tee.VM
 
 
+def test_an_sgx_host_starts_an_enclave_for_a_contract_that_accepts_one(tmp_path: Path) -> None:
+    host = machine(machines.sgx_host(tmp_path))
+    assert choose_tee({EvidenceKind.SGX, TPM}, machine=host) is Tee.SGX
+    assert choose_tee({TPM}, machine=host) is Tee.VM
+
+
 def test_only_what_the_contract_accepts_is_launched(tmp_path: Path) -> None:
     host = machine(machines.snp_host(tmp_path))
     assert choose_tee({TPM}, machine=host) is Tee.VM
