@@ -16,6 +16,7 @@ import pytest
 from chain.measured import MeasuredVm
 from chain.world import World
 from sealtune.errors import Code, SealtuneError
+from sealtune.image.measure import without_acpi
 from sealtune.tee.events import WorkerEvent
 
 pytestmark = pytest.mark.slow
@@ -68,6 +69,15 @@ def test_another_command_line_gets_no_key(
     cmdline = f"{measured_vm.image.manifest.cmdline} init=/bin/sh"
     found = refused(world, measured_vm, contract, tmp_path / "run", cmdline=cmdline)
     assert found == REFUSED_AT_RELEASE
+
+
+def test_a_guest_that_takes_no_acpi_comes_up(
+    world: World, measured_vm: MeasuredVm, contract: Path, tmp_path: Path
+) -> None:
+    """So a SEV-SNP guest may be launched: all but the TPM, which ACPI names, works without it."""
+    cmdline = without_acpi(measured_vm.image.manifest.cmdline)
+    found = refused(world, measured_vm, contract, tmp_path / "run", cmdline=cmdline)
+    assert found == (Code.TEE_UNAVAILABLE, [])
 
 
 def test_another_kernel_gets_no_key(
