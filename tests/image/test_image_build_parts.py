@@ -258,13 +258,18 @@ def test_an_interrupted_tool_takes_what_it_started_with_it(tmp_path: Path) -> No
     """A build deletes its folder then: whoever still wrote there would be left, or in the way."""
     pids = tmp_path / "pids"
     script = f"sleep 900 & echo $$ $! >{pids}.new; mv {pids}.new {pids}; sleep 900"
-    program = f"from sealtune.image.tools import run; run(['sh', '-c', {script!r}], what='sh')"
+    # Whoever starts the tests in the background lets them ignore the signal, and their children too.
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += f"from sealtune.image.tools import run; run(['sh', '-c', {script!r}], what='sh')"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as caller:
         while not pids.exists():
             assert caller.poll() is None
             time.sleep(0.01)
         caller.send_signal(signal.SIGINT)
-        said = caller.communicate(timeout=60)[1]
+        try:
+            said = caller.communicate(timeout=60)[1]
+        finally:
+            caller.kill()
     assert b"KeyboardInterrupt" in said
     assert _gone(pids)
 
