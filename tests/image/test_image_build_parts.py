@@ -258,7 +258,7 @@ def test_an_interrupted_tool_takes_what_it_started_with_it(tmp_path: Path) -> No
     """A build deletes its folder then: whoever still wrote there would be left, or in the way."""
     pids = tmp_path / "pids"
     script = f"sleep 900 & echo $$ $! >{pids}.new; mv {pids}.new {pids}; sleep 900"
-    # Whoever starts the tests in the background lets them ignore the signal, and their children too.
+    # Tests that were started in the background ignore the signal, and so would their children.
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     program += f"from sealtune.image.tools import run; run(['sh', '-c', {script!r}], what='sh')"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as caller:
