@@ -51,12 +51,49 @@ def test_whole_numbers_given_for_fractions_are_fractions() -> None:
         {"labels": ["a", "a"]},
         {"labels": []},
         {"text_field": ""},
+        {"image_field": ""},
+        {"overflow": "wrap"},
+        {"overflow": "split"},
+        {"streaming": "sometimes"},
+        {"precision": "fp16"},
+        {"memory_limit_bytes": -1},
+        {"micro_batch_tokens": 0.5},
+        {"rslora": 1},
+        {"frozen_int8": "yes"},
+        {"frozen": ["embeddings"]},
+        {"method": "full", "rslora": True},
+        {"method": "full", "frozen_int8": True},
+        {"method": "full", "frozen": [""]},
         {"unheard_of": 1},
     ],
 )
 def test_values_out_of_bounds_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whoever parses the recipe adds the place
         recipe_from_dict({**LABELLED, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rslora": True, "frozen_int8": True, "streaming": "always", "precision": "auto"},
+        {"method": "full", "frozen": ["embeddings", "encoder.layer.0"]},
+        {"memory_limit_bytes": 2**40, "micro_batch_tokens": 4096, "overflow": "refuse"},
+        {"task": "token-classification", "overflow": "split", "tags_field": "ner_tags"},
+        {"task": "image-classification", "image_field": "img"},
+        {"task": "causal-lm", "labels": [], "overflow": "split", "prompt_field": "question"},
+    ],
+)
+def test_every_choice_is_written_out_and_read_back(change: dict[str, Any]) -> None:
+    recipe = recipe_from_dict({**LABELLED, **change})
+    values = json.loads(canonical_json(recipe.to_dict()))
+    assert values == {**values, **change}
+    assert recipe_from_dict(values) == recipe
+
+
+@pytest.mark.parametrize("task", ["token-classification", "image-classification"])
+def test_every_classification_needs_labels(task: str) -> None:
+    with pytest.raises(ValueError, match="labels"):
+        recipe_from_dict({**LABELLED, "task": task, "labels": []})
 
 
 def test_labels_are_for_classification_only() -> None:

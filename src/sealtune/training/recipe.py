@@ -22,6 +22,8 @@ class Task(StrEnum):
 
     CAUSAL_LM = "causal-lm"
     TEXT_CLASSIFICATION = "text-classification"
+    TOKEN_CLASSIFICATION = "token-classification"  # noqa: S105 - a task, no password
+    IMAGE_CLASSIFICATION = "image-classification"
 
 
 class Method(StrEnum):
@@ -39,9 +41,33 @@ class Schedule(StrEnum):
     CONSTANT = "constant"
 
 
+class Overflow(StrEnum):
+    """What becomes of a record with more than `max_length` tokens; each is counted.
+
+    `TRUNCATE`: cut at the end. `SPLIT`: becomes several examples, none longer than `max_length`;
+    for tasks whose target is per token only. `REFUSE`: the run stops before it begins to train.
+    """
+
+    TRUNCATE = "truncate"
+    SPLIT = "split"
+    REFUSE = "refuse"
+
+
+class Streaming(StrEnum):
+    """Whether frozen weights are decrypted block by block at each pass or stay in memory.
+
+    `AUTO`: only if the model does not fit into the memory that there is.
+    """
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Precision(StrEnum):
     """The arithmetic of the forward and backward pass.
 
+    `AUTO`: `BF16` on a processor with instructions for it, `FP32` elsewhere; the run says which.
     `FP32`: all weights, activations and gradients in 32 bits. `BF16`: matrix products (and
     attention) take bfloat16 inputs as torch's CPU autocast has it; trained parameters, their
     gradients, the optimizer's state and the loss stay in 32 bits; with LoRA the
@@ -49,6 +75,7 @@ class Precision(StrEnum):
     changes no result.
     """
 
+    AUTO = "auto"
     FP32 = "fp32"
     BF16 = "bf16"
 
@@ -57,10 +84,17 @@ class Precision(StrEnum):
 class Recipe:
     """A complete, resolved description of one fine-tuning run.
 
-    Records. Classification takes `text_field` and `label_field` (a name out of `labels` or its
-    0-based index). Causal language modelling takes `messages_field` where a record has it (loss on
-    the assistant's tokens only) and `text_field` otherwise (loss on every token; the tokenizer's
-    end token is appended). Texts longer than `max_length` tokens are cut at the end.
+    Records. Text classification takes `text_field` and `label_field` (a name out of `labels` or its
+    0-based index); image classification `image_field` (the bytes of a JPEG or PNG file in base64)
+    and `label_field`; token classification `tokens_field` (a list of words) and `tags_field` (a
+    list of as many labels, each a name or an index), of which a word's first token bears the loss.
+    Causal language modelling takes, whichever the record has first: `messages_field` (loss on the
+    assistant's tokens only); `prompt_field` and `completion_field` (loss on the completion's tokens
+    and the tokenizer's end token, which is appended); `text_field` (loss on every token, the end
+    token appended). What has more than `max_length` tokens is treated as `overflow` says: cut at
+    the end, refused, or split: a text where `max_length` is reached, words between two words, a
+    chat between two turns. A text or an image with one label cannot be split, and images have no
+    length.
 
     Optimization. One optimizer step is `gradient_accumulation` micro-batches of `batch_size`
     records; its loss is the mean over all its supervised tokens (classification: records), not a
@@ -77,7 +111,14 @@ class Recipe:
     `checkpoint_every_steps` 0 writes no training checkpoint. `threads` 0 uses every core that the
     process may use; equal bytes are promised on the same CPU with the same number of threads.
     `lora_targets` is `all-linear` (every linear layer of the base model, its head excepted) or a
-    tuple of module names, matched as PEFT matches them.
+    tuple of module names, matched as PEFT matches them. `rslora` scales an adapter's product by
+    alpha over the square root of its rank instead of alpha over rank. With method full, `frozen`
+    names modules that are not trained: a whole dotted name, or whole parts of one at its beginning
+    or end.
+
+    Memory. `memory_limit_bytes` 0 means what the enclave has; `micro_batch_tokens` 0 lets the
+    planner choose how many tokens go through a block at once, which changes no result beyond
+    rounding. `frozen_int8` keeps the frozen matrices in 8 bits, which costs accuracy.
     """
 
     task: Task
@@ -105,10 +146,22 @@ class Recipe:
     lora_alpha: int = 32
     lora_dropout: float = 0.0
     lora_targets: tuple[str, ...] | str = ALL_LINEAR
+    rslora: bool = False
+    frozen: tuple[str, ...] = ()
+    memory_limit_bytes: int = 0
+    micro_batch_tokens: int = 0
+    streaming: Streaming = Streaming.AUTO
+    frozen_int8: bool = False
     labels: tuple[str, ...] = ()
+    overflow: Overflow = Overflow.TRUNCATE
     text_field: str = "text"
     label_field: str = "label"
     messages_field: str = "messages"
+    prompt_field: str = "prompt"
+    completion_field: str = "completion"
+    tokens_field: str = "tokens"
+    tags_field: str = "tags"
+    image_field: str = "image"
 
     def __post_init__(self) -> None:
         # object.__setattr__: a frozen dataclass has no other way to normalize what it was given.
@@ -117,14 +170,19 @@ class Recipe:
             ("method", Method),
             ("schedule", Schedule),
             ("precision", Precision),
+            ("overflow", Overflow),
+            ("streaming", Streaming),
         ):
             object.__setattr__(self, name, kind(getattr(self, name)))
         for name in _FLOATS:
             object.__setattr__(self, name, float(getattr(self, name)))
         object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "frozen", tuple(self.frozen))
         if not isinstance(self.lora_targets, str):
             object.__setattr__(self, "lora_targets", tuple(self.lora_targets))
         _check_bounds(self)
+        _check_labels(self)
+        _check_method(self)
         _check_names(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,7 +221,11 @@ _INTEGERS = {
     "checkpoint_every_steps": (0, 2**31),
     "lora_rank": (1, 4_096),
     "lora_alpha": (1, 65_536),
+    "memory_limit_bytes": (0, 2**50),
+    "micro_batch_tokens": (0, 2**24),
 }
+_SWITCHES = ("rslora", "frozen_int8")
+_TASKS_THAT_SPLIT = frozenset({Task.CAUSAL_LM, Task.TOKEN_CLASSIFICATION})
 # field: (lowest, highest); the highest of a half-open range is the largest double below it.
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 _TINY = 1e-30
@@ -189,24 +251,44 @@ def _check_bounds(recipe: Recipe) -> None:
         # Written so that NaN fails too.
         if not low <= getattr(recipe, name) <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g}")
+    for name in _SWITCHES:
+        if type(getattr(recipe, name)) is not bool:
+            raise ValueError(f"{name} must be true or false")
+
+
+def _check_labels(recipe: Recipe) -> None:
+    classification = recipe.task is not Task.CAUSAL_LM
+    if classification and not 2 <= len(recipe.labels) <= LABELS_MAX:
+        raise ValueError(f"labels must be 2 to {LABELS_MAX} names for {recipe.task}")
+    if not classification and recipe.labels:
+        raise ValueError("labels belong to classification only")
+    if len(set(recipe.labels)) != len(recipe.labels):
+        raise ValueError("labels has a name twice")
+    if recipe.overflow is Overflow.SPLIT and recipe.task not in _TASKS_THAT_SPLIT:
+        raise ValueError(f"overflow must not be split for {recipe.task}: one label is for all")
+
+
+def _check_method(recipe: Recipe) -> None:
+    if recipe.method is Method.LORA and recipe.frozen:
+        raise ValueError("frozen belongs to method full: with lora the base model is frozen anyway")
+    if recipe.method is Method.FULL and (recipe.rslora or recipe.frozen_int8):
+        name = "rslora" if recipe.rslora else "frozen_int8"
+        raise ValueError(f"{name} belongs to method lora")
 
 
 def _check_names(recipe: Recipe) -> None:
-    classification = recipe.task is Task.TEXT_CLASSIFICATION
-    if classification and not 2 <= len(recipe.labels) <= LABELS_MAX:
-        raise ValueError(f"text-classification needs 2 to {LABELS_MAX} labels")
-    if not classification and recipe.labels:
-        raise ValueError("labels belong to text-classification only")
-    if len(set(recipe.labels)) != len(recipe.labels):
-        raise ValueError("a label occurs twice")
     if isinstance(recipe.lora_targets, str) and recipe.lora_targets != ALL_LINEAR:
         raise ValueError(f"lora_targets is {ALL_LINEAR!r} or a list of module names")
-    fields = (recipe.text_field, recipe.label_field, recipe.messages_field)
-    for name in (*recipe.labels, *recipe.lora_targets, *fields):
+    fields = [getattr(recipe, name) for name in Recipe.__dataclass_fields__ if _names_field(name)]
+    for name in (*recipe.labels, *recipe.lora_targets, *recipe.frozen, *fields):
         if not isinstance(name, str) or not name:
-            raise ValueError("labels, lora_targets and field names are non-empty strings")
+            raise ValueError("labels, lora_targets, frozen and field names are non-empty strings")
     if not recipe.lora_targets:
         raise ValueError("lora_targets is empty: nothing would be trained")
+
+
+def _names_field(name: str) -> bool:
+    return name.endswith("_field")
 
 
 def _plain(value: Any) -> Any:
