@@ -51,6 +51,8 @@ class Code(StrEnum):
     RECORDS_EMPTY = "records-empty"
     RECORD_MALFORMED = "record-malformed"
     RECORD_FIELD = "record-field"
+    RECORD_TOO_LONG = "record-too-long"
+    RECORD_IMAGE = "record-image"
     LABEL_OUT_OF_RANGE = "label-out-of-range"
     RECORDS_FORMAT = "records-format"
     MODEL_NO_WEIGHTS = "model-no-weights"

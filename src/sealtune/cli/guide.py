@@ -174,6 +174,16 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "A record lacks a field that the task needs, or it has another type.",
         "mend the record that the message names, or name the field with --text-field",
     ),
+    Code.RECORD_TOO_LONG: Guidance(
+        "format",
+        "A record has more tokens than the recipe's max_length, and may not be cut or split.",
+        "leave it out, or agree on a recipe with a larger max_length or another overflow",
+    ),
+    Code.RECORD_IMAGE: Guidance(
+        "format",
+        "An image of the data is no whole JPEG or PNG, or larger than allowed.",
+        "mend the image that the message names, or leave it out",
+    ),
     Code.LABEL_OUT_OF_RANGE: Guidance(
         "format",
         "A record's label is none of the labels given.",
@@ -181,8 +191,8 @@ GUIDE: Final[dict[Code, Guidance]] = {
     ),
     Code.RECORDS_FORMAT: Guidance(
         "format",
-        "The data file is of no known kind.",
-        "convert it to JSON Lines, CSV or Parquet and name it .jsonl, .csv or .parquet",
+        "The data file or folder is of no known kind, or of several at once.",
+        "convert it to JSON Lines, CSV or Parquet, or give a folder of one of the known layouts",
     ),
     Code.MODEL_NO_WEIGHTS: Guidance(
         "format",

@@ -1,71 +1,107 @@
-"""Records to token ids and targets, with errors that name the record and never quote it."""
+"""Records to examples: each task's encoder is chosen here, and long records are counted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from sealtune.errors import Code, FormatError
-from sealtune.training.chat import check_messages, render_chat
-from sealtune.training.recipe import Recipe, Task
+from sealtune.training.examples import (
+    IGNORED,
+    Example,
+    Pieces,
+    Pixels,
+    Record,
+    Tokens,
+    label_index,
+    read_text,
+    token_array,
+    too_long,
+)
+from sealtune.training.images import ImageProcessor
+from sealtune.training.language import encode_language
+from sealtune.training.recipe import Overflow, Recipe, Task
 from sealtune.training.tokens import TextTokenizer
+from sealtune.training.words import encode_words
 
-IGNORED = -100  # the target of a token that no loss is computed on, as torch's cross_entropy has it
+__all__ = [
+    "IGNORED",
+    "Encoded",
+    "Example",
+    "Pixels",
+    "Tokens",
+    "check_vocabulary",
+    "encode_records",
+]
+
 _GROUP = 1_024  # records tokenized at once: enough to use every core, little enough to hold twice
-
-Tokens = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A record as the model sees it.
-
-    `targets` has one value per id for causal-lm (`IGNORED` where no loss is wanted; the shift by
-    one happens in the loss) and one value, the label's index, for text-classification.
-    """
-
-    ids: Tokens
-    targets: Tokens
-
-    @property
-    def supervised(self) -> int:
-        """The number of predictions that enter the loss."""
-        if len(self.targets) == 1:
-            return 1
-        return int(np.count_nonzero(self.targets[1:] != IGNORED))
+_Encoder = Callable[[Sequence[Record], Sequence[str]], Iterable[Pieces]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """Examples in the order of their records, and how many were cut at `max_length`."""
+    """Examples in the order of their records.
+
+    `truncated` records were cut at `max_length`, `split` became several examples. `origins` has
+    each example's record, counted from 0; empty means one example per record.
+    """
 
     examples: tuple[Example, ...]
     truncated: int
+    split: int = 0
+    origins: tuple[int, ...] = ()
+
+    def of_records(self, indices: Iterable[int]) -> tuple[Example, ...]:
+        """Return the examples of the records `indices`, in the examples' own order.
+
+        A record's pieces stay together: a piece to evaluate on must not be of a record that is
+        trained on.
+        """
+        wanted = set(indices)
+        origins = self.origins or range(len(self.examples))
+        pairs = zip(self.examples, origins, strict=True)
+        return tuple(example for example, origin in pairs if origin in wanted)
 
 
 def encode_records(
-    records: Sequence[Mapping[str, Any]], *, recipe: Recipe, tokenizer: TextTokenizer, what: str
+    records: Sequence[Record],
+    *,
+    recipe: Recipe,
+    tokenizer: TextTokenizer | None,
+    what: str,
+    images: ImageProcessor | None = None,
 ) -> Encoded:
     """Return `records` encoded for `recipe`; `what` ("record") names one in errors.
 
+    Image classification needs `images`, every other task `tokenizer`.
+
     Raises:
-        FormatError: `RECORD_FIELD`, `LABEL_OUT_OF_RANGE`, `RECORD_MALFORMED` with the record's
-            index from 0, or `TOKENIZER_MALFORMED`.
+        FormatError: `RECORD_FIELD`, `LABEL_OUT_OF_RANGE`, `RECORD_MALFORMED`, `RECORD_TOO_LONG` or
+            `RECORD_IMAGE` with the record's index from 0, or `TOKENIZER_MALFORMED`.
     """
-    encoder = _encode_labelled if recipe.task is Task.TEXT_CLASSIFICATION else _encode_language
+    encode = _encoder(recipe, tokenizer, images)
     examples: list[Example] = []
-    truncated = 0
+    origins: list[int] = []
+    truncated: list[int] = []
+    split = 0
     for start in range(0, len(records), _GROUP):
         group = [records[index] for index in range(start, min(start + _GROUP, len(records)))]
         places = [f"{what} {start + offset}" for offset in range(len(group))]
-        for example, cut in encoder(group, places, recipe=recipe, tokenizer=tokenizer):
-            examples.append(example)
-            truncated += cut
-    return Encoded(examples=tuple(examples), truncated=truncated)
+        for index, pieces in enumerate(encode(group, places), start=start):
+            examples += pieces.examples
+            origins += [index] * len(pieces.examples)
+            split += len(pieces.examples) > 1
+            if pieces.cut:
+                truncated.append(index)
+    if truncated and recipe.overflow is Overflow.REFUSE:
+        more = f" and {len(truncated) - 1} more have" if len(truncated) > 1 else " has"
+        raise too_long(f"{what} {truncated[0]}{more}", recipe=recipe)
+    return Encoded(
+        examples=tuple(examples), truncated=len(truncated), split=split, origins=tuple(origins)
+    )
 
 
 def check_vocabulary(encoded: Encoded, *, size: int) -> None:
@@ -74,7 +110,7 @@ def check_vocabulary(encoded: Encoded, *, size: int) -> None:
     Raises:
         FormatError: `TOKENIZER_MALFORMED`.
     """
-    largest = max((int(example.ids.max()) for example in encoded.examples), default=0)
+    largest = max((int(e.ids.max()) for e in encoded.examples if len(e.ids)), default=0)
     if largest >= size:
         raise FormatError(
             Code.TOKENIZER_MALFORMED,
@@ -83,133 +119,53 @@ def check_vocabulary(encoded: Encoded, *, size: int) -> None:
         )
 
 
+def _encoder(
+    recipe: Recipe, tokenizer: TextTokenizer | None, images: ImageProcessor | None
+) -> _Encoder:
+    if recipe.task is Task.IMAGE_CLASSIFICATION:
+        if images is None:
+            raise ValueError("image classification needs an ImageProcessor")
+        return partial(_encode_images, recipe=recipe, images=images)
+    if tokenizer is None:
+        raise ValueError(f"{recipe.task} needs a tokenizer")
+    if recipe.task is Task.TEXT_CLASSIFICATION:
+        return partial(_encode_labelled, recipe=recipe, tokenizer=tokenizer)
+    if recipe.task is Task.TOKEN_CLASSIFICATION:
+        return partial(encode_words, recipe=recipe, tokenizer=tokenizer)
+    return partial(encode_language, recipe=recipe, tokenizer=tokenizer)
+
+
 def _encode_labelled(
-    group: Sequence[Mapping[str, Any]],
+    group: Sequence[Record],
     places: Sequence[str],
     *,
     recipe: Recipe,
     tokenizer: TextTokenizer,
-) -> list[tuple[Example, bool]]:
+) -> Iterator[Pieces]:
     texts = [
-        _text(record, recipe.text_field, place=place)
+        read_text(record, recipe.text_field, place=place)
         for record, place in zip(group, places, strict=True)
     ]
-    labels = [
-        _label(record, recipe=recipe, place=place)
-        for record, place in zip(group, places, strict=True)
-    ]
+    labels = _labels(group, places, recipe=recipe)
     encoded = tokenizer.encode(texts, max_length=recipe.max_length)
-    return [
-        (Example(_array(ids, place=place), np.array([label], dtype=np.int64)), cut)
-        for (ids, cut), label, place in zip(encoded, labels, places, strict=True)
+    for (ids, cut), label, place in zip(encoded, labels, places, strict=True):
+        yield Pieces(examples=(Example(token_array(ids, place=place), label),), cut=cut)
+
+
+def _encode_images(
+    group: Sequence[Record], places: Sequence[str], *, recipe: Recipe, images: ImageProcessor
+) -> Iterator[Pieces]:
+    labels = _labels(group, places, recipe=recipe)
+    for record, label, place in zip(group, labels, places, strict=True):
+        text = read_text(record, recipe.image_field, place=place)
+        pixels = images.read(text, place=place)
+        yield Pieces(examples=(Example(np.zeros(0, dtype=np.int64), label, pixels),))
+
+
+def _labels(group: Sequence[Record], places: Sequence[str], *, recipe: Recipe) -> list[Tokens]:
+    field = recipe.label_field
+    indices = [
+        label_index(record.get(field), recipe=recipe, field=field, place=place)
+        for record, place in zip(group, places, strict=True)
     ]
-
-
-def _encode_language(
-    group: Sequence[Mapping[str, Any]],
-    places: Sequence[str],
-    *,
-    recipe: Recipe,
-    tokenizer: TextTokenizer,
-) -> list[tuple[Example, bool]]:
-    plain = [i for i, record in enumerate(group) if recipe.messages_field not in record]
-    texts = [_text(group[i], recipe.text_field, place=places[i]) for i in plain]
-    encoded = dict(zip(plain, tokenizer.encode(texts, max_length=recipe.max_length), strict=True))
-    results = []
-    for index, (record, place) in enumerate(zip(group, places, strict=True)):
-        if index in encoded:
-            example, cut = _plain_example(*encoded[index], place, recipe, tokenizer)
-        else:
-            example, cut = _chat_example(record, place, recipe, tokenizer)
-        if not example.supervised:
-            raise FormatError(
-                Code.RECORD_MALFORMED,
-                f"{place}: no token to learn within max_length {recipe.max_length}",
-                remedy="raise max_length, or leave the record out",
-            )
-        results.append((example, cut))
-    return results
-
-
-def _plain_example(
-    ids: list[int], cut: bool, place: str, recipe: Recipe, tokenizer: TextTokenizer
-) -> tuple[Example, bool]:
-    end = tokenizer.token_id("eos_token")
-    # The end token teaches the model where texts end; a cut text, which is max_length long, does
-    # not end there.
-    if end is not None and len(ids) < recipe.max_length and ids[-1:] != [end]:
-        ids = [*ids, end]
-    tokens = _array(ids, place=place)
-    return Example(tokens, tokens), cut
-
-
-def _chat_example(
-    record: Mapping[str, Any], place: str, recipe: Recipe, tokenizer: TextTokenizer
-) -> tuple[Example, bool]:
-    messages = check_messages(record[recipe.messages_field], place=place)
-    for message in messages:
-        _check_encodable(message["content"], place=place)
-    if tokenizer.chat_template is None:
-        raise FormatError(
-            Code.TOKENIZER_MALFORMED,
-            f"{place}: has messages, but the model's tokenizer has no chat template",
-            remedy="seal the model with a chat_template.jinja, or train on plain text",
-        )
-    text, spans = render_chat(
-        messages, template=tokenizer.chat_template, special=tokenizer.special, place=place
-    )
-    encoding = tokenizer.encode_rendered(text)
-    targets = [IGNORED] * len(encoding.ids)
-    for index, (start, end) in enumerate(encoding.offsets):
-        # A token that begins before the assistant does belongs to the prompt.
-        if end > start and any(first <= start < last for first, last in spans):
-            targets[index] = encoding.ids[index]
-    ids = _array(encoding.ids[: recipe.max_length], place=place)
-    kept = np.array(targets[: recipe.max_length], dtype=np.int64)
-    return Example(ids, kept), len(encoding.ids) > recipe.max_length
-
-
-def _text(record: Mapping[str, Any], field: str, *, place: str) -> str:
-    value = record.get(field)
-    if not isinstance(value, str):
-        raise FormatError(Code.RECORD_FIELD, f"{place}: field {field!r} is missing or not text")
-    if not value.strip():
-        raise FormatError(Code.RECORD_FIELD, f"{place}: field {field!r} is empty")
-    _check_encodable(value, place=place)
-    return value
-
-
-def _check_encodable(text: str, *, place: str) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise FormatError(
-            Code.RECORD_MALFORMED, f"{place}: text with half a surrogate pair"
-        ) from None
-
-
-def _label(record: Mapping[str, Any], *, recipe: Recipe, place: str) -> int:
-    field, count = recipe.label_field, len(recipe.labels)
-    value = record.get(field)
-    if isinstance(value, str):
-        if value in recipe.labels:
-            return recipe.labels.index(value)
-    elif type(value) is int:  # not isinstance: true and false are no labels
-        if 0 <= value < count:
-            return value
-    else:
-        raise FormatError(
-            Code.RECORD_FIELD,
-            f"{place}: field {field!r} is missing or neither a label's name nor its index",
-        )
-    raise FormatError(
-        Code.LABEL_OUT_OF_RANGE,
-        f"{place}: field {field!r} is none of the recipe's {count} labels",
-        remedy=f"use a name out of the recipe's labels or an index from 0 to {count - 1}",
-    )
-
-
-def _array(ids: Sequence[int], *, place: str) -> Tokens:
-    if not ids:
-        raise FormatError(Code.RECORD_FIELD, f"{place}: its text gives no token")
-    return np.array(ids, dtype=np.int64)
+    return [np.array([index], dtype=np.int64) for index in indices]

@@ -51,6 +51,35 @@ class TextTokenizer:
             raise _unusable("does not encode with this max_length", error) from None
         return [(encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
 
+    def encode_all(self, texts: Sequence[str], max_length: int) -> list[list[list[int]]]:
+        """Return the ids of each of `texts`, in windows of at most `max_length`.
+
+        Each window has the special tokens that a text of its own would have.
+        """
+        self.backend.no_padding()
+        try:
+            self.backend.enable_truncation(max_length)
+            encodings = self.backend.encode_batch_fast(list(texts))
+        except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+            raise _unusable("does not encode with this max_length", error) from None
+        return [[item.ids, *(more.ids for more in item.overflowing)] for item in encodings]
+
+    @property
+    def special_tokens(self) -> int:
+        """How many special tokens a text gets beside its own."""
+        return int(self.backend.num_special_tokens_to_add(False))
+
+    def encode_one(self, text: str, *, max_length: int | None = None) -> Encoding:
+        """Return the encoding of `text`, special tokens added, with offsets in characters."""
+        self.backend.no_padding()
+        self.backend.no_truncation()
+        try:
+            if max_length is not None:
+                self.backend.enable_truncation(max_length)
+            return self.backend.encode(text)
+        except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+            raise _unusable("does not encode with this max_length", error) from None
+
     def encode_rendered(self, text: str) -> Encoding:
         """Return the encoding, with character offsets, of `text` that has its special tokens."""
         self.backend.no_padding()
