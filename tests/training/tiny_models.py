@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -137,6 +138,13 @@ class FolderWeights:
     def read_into(self, name: str, destination: memoryview) -> None:
         assert len(destination) == len(self.data[name])
         destination[:] = self.data[name]
+
+    def read_pieces(self, name: str, buffer: memoryview, *, multiple: int) -> Iterator[memoryview]:
+        data, step = self.data[name], len(buffer) - len(buffer) % multiple
+        for start in range(0, len(data), step):
+            piece = buffer[: len(data[start : start + step])]
+            piece[:] = data[start : start + step]
+            yield piece
 
     def rename(self, old: str, new: str) -> None:
         self.tensors[new] = self.tensors.pop(old)

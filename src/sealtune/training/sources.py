@@ -5,7 +5,7 @@ Structural types only: whoever runs the engine (the worker, a test, a benchmark)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +41,16 @@ class WeightSource(Protocol):
     def read_into(self, name: str, destination: memoryview) -> None:
         """Write the bytes of tensor `name` (row-major, little-endian) into `destination`, which has
         their length.
+        """
+        ...
+
+    def read_pieces(self, name: str, buffer: memoryview, *, multiple: int) -> Iterator[memoryview]:
+        """Yield the bytes of tensor `name` in order, in pieces that `buffer` holds until the next.
+
+        For a tensor that memory has no room for as a whole. Each piece but the last has a multiple
+        of `multiple` bytes, the length of a row for instance; `buffer` holds that and 32 KiB more.
+        What was computed from pieces is to be thrown away if the iterator raises, for only its end
+        shows that the tensor is whole and the agreed one.
         """
         ...
 
