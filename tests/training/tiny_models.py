@@ -170,7 +170,7 @@ class Recorder:
         self.saved: dict[int, bytes] = {}
         self.die_after = die_after
 
-    def progress(self, step: int, total: int) -> None:
+    def progress(self, step: int, total: int, tokens: int) -> None:
         self.steps.append((step, total))
 
     def loss(self, step: int, value: float) -> None:
@@ -183,6 +183,9 @@ class Recorder:
 
     def save(self, step: int, blob: bytes) -> None:
         self.saved[step] = blob
+
+    def drain(self) -> None:
+        pass
 
     def load(self) -> tuple[int, bytes] | None:
         return max(self.saved.items()) if self.saved else None
