@@ -30,6 +30,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,14 @@ class FolderWeights:
     def read_into(self, name: str, destination: memoryview) -> None:
         """Copy the bytes of tensor `name` into `destination`."""
         destination[:] = self._data[self._places[name]]
+
+    def read_pieces(self, name: str, buffer: memoryview, *, multiple: int) -> Iterator[memoryview]:
+        """Copy tensor `name` piece by piece into `buffer`."""
+        data, step = self._data[self._places[name]], len(buffer) - len(buffer) % multiple
+        for start in range(0, len(data), step):
+            piece = buffer[: len(data[start : start + step])]
+            piece[:] = data[start : start + step]
+            yield piece
 
 
 def _run_peer(

@@ -28,6 +28,7 @@ class Code(StrEnum):
     HPKE_OPEN_FAILED = "hpke-open-failed"
     STREAM_FORGED = "stream-forged"
     STREAM_LENGTH = "stream-length"
+    SCRATCH_FORGED = "scratch-forged"
     ENVELOPE_MALFORMED = "envelope-malformed"
     ENVELOPE_TYPE = "envelope-type"
     SIGNATURE_MISSING = "signature-missing"

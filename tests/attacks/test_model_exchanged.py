@@ -85,3 +85,19 @@ def test_written_into_the_file_after_the_check(sealed) -> None:
             weights.read_into("w", memoryview(destination))
     assert caught.value.code is Code.BUNDLE_BODY_DIGEST
     assert destination == bytes(len(WEIGHTS))
+
+
+def test_written_into_the_file_before_it_is_read_by_piece(sealed) -> None:
+    """The same where a tensor has no room in memory: nobody sees its last piece."""
+    honest, poisoned, key = sealed
+    with open_bundle_file(honest) as bundle:
+        weights = open_model(bundle, {bundle.digest: key})
+        with honest.open("r+b") as file:
+            file.write(poisoned.read_bytes())
+        room, seen = memoryview(bytearray(40_000)), bytearray()
+        with pytest.raises(VerificationError) as caught:
+            for piece in weights.read_pieces("w", room, multiple=4):
+                seen += piece
+    assert caught.value.code is Code.BUNDLE_BODY_DIGEST
+    assert len(seen) < len(WEIGHTS)
+    assert room == bytes(len(room))

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sealtune.bundle.format import BundleKind
-from sealtune.bundle.manifest import Media
+from sealtune.bundle.manifest import Entry, Media
 from sealtune.bundle.reader import (
     BundleReader,
     open_bundle_file,
@@ -28,6 +28,7 @@ from sealtune.core.digest import sha256_digest
 from sealtune.core.limits import MIB
 from sealtune.crypto.identity import Identity
 from sealtune.crypto.secret import ContentKey
+from sealtune.crypto.stream import CHUNK_BYTES, HEAD_BYTES, TAG_BYTES
 from sealtune.errors import (
     Code,
     ConfigError,
@@ -55,6 +56,25 @@ def new_writer(owner: Identity, file: Any = None) -> BundleWriter:
         owner=owner.signing,
         key=ContentKey.generate(),
     )
+
+
+Alone = Callable[..., tuple[BundleReader, Entry]]
+
+
+@pytest.fixture
+def alone(make_bundle: Callable[..., Path], broker: Identity) -> Alone:
+    """A function that seals one entry and returns how to read it, with a byte changed if asked."""
+
+    def make(data: bytes, *, forge: int | None = None) -> tuple[BundleReader, Entry]:
+        path = make_bundle(files={"a": data})
+        if forge is not None:
+            parts = BundleParts.read(path)
+            parts.body = flip(parts.body, HEAD_BYTES + forge + forge // CHUNK_BYTES * TAG_BYTES)
+            parts.write(path)
+        reader = reader_of(path, broker)
+        return reader, reader.find("a")
+
+    return make
 
 
 def test_what_is_sealed_opens_whole_and_by_entry(
@@ -123,6 +143,61 @@ def test_a_destination_of_several_dimensions_is_filled(
     reader.read_into(reader.find("a"), memoryview(array))
     assert array.tolist() == [[0x0201, 0x0403], [0x0605, 0x0807]]
     reader.read_into(reader.find("empty"), memoryview(np.zeros((0, 3))))
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    length=st.one_of(st.sampled_from(LENGTHS), st.integers(0, 300_000)),
+    multiple=st.sampled_from([1, 2, 4608, 16384, 65536, 100_000]),
+    spare=st.one_of(st.just(0), st.integers(0, 2 * MIB)),
+)
+def test_pieces_of_whole_rows_make_the_plaintext(
+    length: int, multiple: int, spare: int, alone: Alone
+) -> None:
+    data = np.random.default_rng(length).bytes(length)
+    reader, entry = alone(data)
+    room = memoryview(bytearray(multiple + 32768 + spare))
+    pieces = [bytes(piece) for piece in reader.read_pieces(entry, room, multiple=multiple)]
+    assert b"".join(pieces) == data
+    assert all(len(piece) % multiple == 0 for piece in pieces[:-1])
+    assert all(pieces)
+
+
+def test_pieces_are_as_large_as_their_room(alone: Alone) -> None:
+    reader, entry = alone(bytes(8 * MIB))
+    pieces = [len(piece) for piece in reader.read_pieces(entry, memoryview(bytearray(2 * MIB)))]
+    assert min(pieces[:-1]) > MIB
+    with pytest.raises(ValueError, match="no room"):
+        reader.read_pieces(entry, memoryview(bytearray(40_000)), multiple=10_000)
+
+
+def test_two_readings_by_piece_do_not_disturb_each_other(alone: Alone) -> None:
+    data = os.urandom(300_000)
+    reader, entry = alone(data)
+    found = [bytearray(), bytearray()]
+    rooms = [memoryview(bytearray(70_000)) for _ in found]
+    both = [reader.read_pieces(entry, room, multiple=7) for room in rooms]
+    for first, second in zip(*both, strict=True):
+        found[0] += first
+        assert reader.read(entry) == data
+        found[1] += second
+    assert found == [data, data]
+
+
+@pytest.mark.parametrize("at", [100, 150_000, 299_999])
+def test_a_changed_byte_stops_the_pieces_before_it_and_clears_them(at: int, alone: Alone) -> None:
+    data = bytes(range(1, 251)) * 1200
+    reader, entry = alone(data, forge=at)
+    room, good = memoryview(bytearray(60_000)), bytearray()
+    with pytest.raises(VerificationError) as caught:
+        for piece in reader.read_pieces(entry, room):
+            good += piece
+    assert caught.value.code is Code.STREAM_FORGED
+    assert data.startswith(good)
+    assert len(good) <= at
+    assert room == bytes(len(room))
 
 
 def test_a_forged_entry_leaves_zeros(make_bundle: Callable[..., Path], broker: Identity) -> None:

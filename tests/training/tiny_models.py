@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -138,6 +139,13 @@ class FolderWeights:
         assert len(destination) == len(self.data[name])
         destination[:] = self.data[name]
 
+    def read_pieces(self, name: str, buffer: memoryview, *, multiple: int) -> Iterator[memoryview]:
+        data, step = self.data[name], len(buffer) - len(buffer) % multiple
+        for start in range(0, len(data), step):
+            piece = buffer[: len(data[start : start + step])]
+            piece[:] = data[start : start + step]
+            yield piece
+
     def rename(self, old: str, new: str) -> None:
         self.tensors[new] = self.tensors.pop(old)
         self.data[new] = self.data.pop(old)
@@ -162,7 +170,7 @@ class Recorder:
         self.saved: dict[int, bytes] = {}
         self.die_after = die_after
 
-    def progress(self, step: int, total: int) -> None:
+    def progress(self, step: int, total: int, tokens: int) -> None:
         self.steps.append((step, total))
 
     def loss(self, step: int, value: float) -> None:
@@ -175,6 +183,9 @@ class Recorder:
 
     def save(self, step: int, blob: bytes) -> None:
         self.saved[step] = blob
+
+    def drain(self) -> None:
+        pass
 
     def load(self) -> tuple[int, bytes] | None:
         return max(self.saved.items()) if self.saved else None

@@ -26,6 +26,7 @@ from sealtune.bundle.format import (
     truncated,
 )
 from sealtune.bundle.manifest import Entry, Manifest, parse_manifest
+from sealtune.bundle.pieces import decrypted_pieces, step_length
 from sealtune.bundle.registration import SealedRegistration, registration_bytes, verify_blocks
 from sealtune.core.digest import Digest
 from sealtune.core.limits import MIB
@@ -243,8 +244,42 @@ class BundleReader:
         self._open(entry, destination, state.update)
         if state.digest() != pin:
             destination.cast("B")[:] = bytes(destination.nbytes)
-            message = f"{self._file.path}: changed after its body's digest was checked"
-            raise VerificationError(Code.BUNDLE_BODY_DIGEST, message)
+            raise _exchanged(self._file.path)
+
+    def read_pieces(
+        self, entry: Entry, buffer: memoryview, *, multiple: int = 1
+    ) -> Iterator[memoryview]:
+        """Yield the plaintext of `entry` in order, each piece in `buffer` and valid until the next.
+
+        For entries larger than the memory that there is for them. Each piece but the last has a
+        multiple of `multiple` bytes; the larger `buffer`, the fewer pieces.
+
+        Every piece is authentic and in its place, but provisional (spec/bundle §7.5): only when the
+        iterator ends without raising is the entry whole, and the one that `pinned` has seen. What
+        was computed from pieces before an error is to be thrown away. On failure `buffer` is
+        zeroed.
+
+        Raises:
+            VerificationError: the entry's bytes were changed, cut or moved; before its last piece.
+            ValueError: `buffer` holds less than `multiple` and 32 KiB more.
+        """
+        room = buffer.cast("B")
+        step = min(_STEP_BYTES, step_length(len(room), multiple=multiple))
+        state, pin = blake3.blake3(), self._pins.get(entry.index)
+
+        def check() -> None:
+            if pin is not None and state.digest() != pin:
+                raise _exchanged(self._file.path)
+
+        return decrypted_pieces(
+            self._opener(entry),
+            # Not the thread's buffer: another reading may come between two pieces.
+            self._ciphertext(entry, memoryview(bytearray(min(step, entry.stored_length)))),
+            room,
+            multiple=multiple,
+            seen=_ignore if pin is None else state.update,
+            check=check,
+        )
 
     def pinned(self) -> BundleReader:
         """Return a reader that opens only bytes which the signed body digest covers, now and later.
@@ -259,7 +294,7 @@ class BundleReader:
         state, pins = blake3.blake3(), {}
         for entry in self.entries:
             own = blake3.blake3()
-            for piece in self._pieces(len(MAGIC) + entry.offset, entry.stored_length):
+            for piece in self._ciphertext(entry, self._scratch(entry)):
                 state.update(piece)
                 own.update(piece)
             pins[entry.index] = own.digest()
@@ -311,27 +346,30 @@ class BundleReader:
         if destination.nbytes != entry.length:
             raise ValueError(f"the destination has {destination.nbytes} bytes, not {entry.length}")
         target = destination.cast("B") if entry.length else memoryview(bytearray())
-        header = self._header
-        context = entry_context(bundle_id=header.bundle_id, kind=header.kind, index=entry.index)
-        opener = StreamOpener(self._key, context=context)
-        pieces = self._pieces(len(MAGIC) + entry.offset, entry.stored_length)
+        pieces = self._ciphertext(entry, self._scratch(entry))
         try:
-            _decrypt(opener, pieces, target, seen)
+            _decrypt(self._opener(entry), pieces, target, seen)
         except BaseException:
             # spec/bundle §7.5: plaintext is provisional until the stream is finalized.
             target[:] = bytes(len(target))
             raise
 
-    def _pieces(self, offset: int, length: int) -> Iterator[memoryview]:
-        buffer = self._scratch(min(length, _STEP_BYTES))
-        for start in range(0, length, _STEP_BYTES):
-            piece = buffer[: min(_STEP_BYTES, length - start)]
+    def _opener(self, entry: Entry) -> StreamOpener:
+        header = self._header
+        context = entry_context(bundle_id=header.bundle_id, kind=header.kind, index=entry.index)
+        return StreamOpener(self._key, context=context)
+
+    def _ciphertext(self, entry: Entry, buffer: memoryview) -> Iterator[memoryview]:
+        offset, length = len(MAGIC) + entry.offset, entry.stored_length
+        for start in range(0, length, len(buffer)):
+            piece = buffer[: min(len(buffer), length - start)]
             self._file.read_into(piece, offset=offset + start)
             yield piece
 
-    def _scratch(self, length: int) -> memoryview:
+    def _scratch(self, entry: Entry) -> memoryview:
         # One buffer of ciphertext per thread: a fresh one for each entry costs page faults.
         buffer: memoryview | None = getattr(self._local, "buffer", None)
+        length = min(entry.stored_length, _STEP_BYTES)
         if buffer is None or len(buffer) < length:
             buffer = self._local.buffer = memoryview(bytearray(length))
         return buffer
@@ -409,6 +447,11 @@ def _check_body(state: blake3.blake3, header: Header) -> None:
     if f"blake3:{state.hexdigest()}" != header.body_digest:
         message = "the body is not the one that the owner signed"
         raise VerificationError(Code.BUNDLE_BODY_DIGEST, message)
+
+
+def _exchanged(path: Path) -> VerificationError:
+    message = f"{path}: changed after its body's digest was checked"
+    return VerificationError(Code.BUNDLE_BODY_DIGEST, message)
 
 
 def _decrypt(

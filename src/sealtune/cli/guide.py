@@ -92,6 +92,11 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.STREAM_LENGTH: Guidance(
         "verification", "Encrypted content has another length than stated.", _COPY
     ),
+    Code.SCRATCH_FORGED: Guidance(
+        "verification",
+        "What a run had put on the disk for a while was changed, or replaced by something older.",
+        "see who writes to the run's folder, check the disk, and run the same command again",
+    ),
     Code.ENVELOPE_MALFORMED: Guidance("format", "Not a DSSE envelope of this version.", _COPY),
     Code.ENVELOPE_TYPE: Guidance(
         "verification",

@@ -5,7 +5,7 @@ Structural types only: whoever runs the engine (the worker, a test, a benchmark)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,6 +44,16 @@ class WeightSource(Protocol):
         """
         ...
 
+    def read_pieces(self, name: str, buffer: memoryview, *, multiple: int) -> Iterator[memoryview]:
+        """Yield the bytes of tensor `name` in order, in pieces that `buffer` holds until the next.
+
+        For a tensor that memory has no room for as a whole. Each piece but the last has a multiple
+        of `multiple` bytes, the length of a row for instance; `buffer` holds that and 32 KiB more.
+        What was computed from pieces is to be thrown away if the iterator raises, for only its end
+        shows that the tensor is whole and the agreed one.
+        """
+        ...
+
 
 class CheckpointSink(Protocol):
     """Keeps the newest training checkpoint of this run; how it is sealed and bound is the sink's
@@ -51,7 +61,15 @@ class CheckpointSink(Protocol):
     """
 
     def save(self, step: int, blob: bytes) -> None:
-        """Keep `blob`, the state after optimizer step `step`, in place of any older one."""
+        """Have `blob`, the state after optimizer step `step`, kept in place of any older one.
+
+        It may be kept later, beside the steps that follow; what went wrong is raised by the next
+        call of `save` or `drain`.
+        """
+        ...
+
+    def drain(self) -> None:
+        """Wait until all that was saved is kept."""
         ...
 
     def load(self) -> tuple[int, bytes] | None:
@@ -59,11 +77,35 @@ class CheckpointSink(Protocol):
         ...
 
 
+class Scratch(Protocol):
+    """Room beside memory for activations, until they are needed again; how it is kept from the
+    host is its own business. Several threads may use different keys at once.
+    """
+
+    def write(self, key: int, parts: Sequence[memoryview]) -> None:
+        """Keep the bytes of `parts` under `key`, in place of what was kept there."""
+        ...
+
+    def read_into(self, key: int, parts: Sequence[memoryview]) -> None:
+        """Fill `parts`, of the lengths that were written, with what is kept under `key`."""
+        ...
+
+    def forget(self, key: int) -> None:
+        """Keep nothing under `key` any more; its room is used again."""
+        ...
+
+    def close(self) -> None:
+        """Give all room back; the scratch space is of no use from now on."""
+        ...
+
+
 class Telemetry(Protocol):
     """Hears how the run goes; whether any of it leaves the enclave is decided elsewhere."""
 
-    def progress(self, step: int, total: int) -> None:
-        """Optimizer step `step` of at most `total` is done."""
+    def progress(self, step: int, total: int, tokens: int) -> None:
+        """Optimizer step `step` of at most `total` is done; `tokens` were trained on so far, those
+        of the steps before a resumption included, padding excluded.
+        """
         ...
 
     def loss(self, step: int, value: float) -> None:
@@ -96,6 +138,9 @@ class NoCheckpoints:
     def save(self, step: int, blob: bytes) -> None:
         """Forget `blob`."""
 
+    def drain(self) -> None:
+        """Return at once: nothing is ever kept."""
+
     def load(self) -> None:
         """Return None: there is never a checkpoint."""
 
@@ -103,7 +148,7 @@ class NoCheckpoints:
 class NoTelemetry:
     """Telemetry that nobody hears."""
 
-    def progress(self, step: int, total: int) -> None:
+    def progress(self, step: int, total: int, tokens: int) -> None:
         """Ignore it."""
 
     def loss(self, step: int, value: float) -> None:

@@ -108,7 +108,7 @@ def train(
                 metrics = _evaluate(module, evaluation.examples, recipe, padding)
                 state.judge(metrics, parameters, patience=recipe.early_stopping_patience)
                 telemetry.evaluation(step, metrics)
-            telemetry.progress(step, plan.total_steps)
+            telemetry.progress(step, plan.total_steps, state.tokens)
 
             # Checkpoint.
             if recipe.checkpoint_every_steps and step % recipe.checkpoint_every_steps == 0:
@@ -118,6 +118,7 @@ def train(
                 checkpoints.save(step, blob)
 
         # Export.
+        checkpoints.drain()
         state.restore_best(parameters)
         if recipe.method is Method.LORA:
             files = export_adapter(model, recipe=recipe, targets=targets, padding=missing_padding)

@@ -56,6 +56,7 @@ def _job(arguments: argparse.Namespace) -> Job:
         brokers=dict(map(_pair, arguments.broker)),
         output=arguments.output,
         run_id=arguments.run_id,
+        scratch=arguments.output,
     )
 
 

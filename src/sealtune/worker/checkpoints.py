@@ -26,7 +26,7 @@ _ENTRY = "state"
 
 
 class SealedCheckpoints:
-    """The training engine's CheckpointSink: seals to one folder and anchors at the brokers."""
+    """Seals checkpoints to one folder and anchors them at the brokers, while its caller waits."""
 
     def __init__(
         self,

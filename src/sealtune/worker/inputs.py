@@ -6,7 +6,7 @@ before training sees any of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -82,6 +82,10 @@ class BundleWeights:
     def read_into(self, name: str, destination: memoryview) -> None:
         """Decrypt tensor `name` straight into `destination`."""
         self._reader.read_into(self._entries[name], destination)
+
+    def read_pieces(self, name: str, buffer: memoryview, *, multiple: int) -> Iterator[memoryview]:
+        """Decrypt tensor `name` piece by piece into `buffer`; only the end makes it authentic."""
+        return self._reader.read_pieces(self._entries[name], buffer, multiple=multiple)
 
 
 def open_model(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> BundleWeights:

@@ -21,6 +21,7 @@ from sealtune.protocol.session import Anchor, WorkerSecrets
 from sealtune.receipt.receipt import TrainingReceipt, parse_receipt
 from sealtune.receipt.statement import ReleaseRecord, RunRecord
 from sealtune.tee.attester import Attester
+from sealtune.worker.background import BackgroundCheckpoints
 from sealtune.worker.brokers import Brokers
 from sealtune.worker.checkpoints import SealedCheckpoints
 from sealtune.worker.exits import Exits
@@ -28,6 +29,7 @@ from sealtune.worker.inputs import find_inputs, open_model, open_records
 from sealtune.worker.keys import RunKeys, gather_keys
 from sealtune.worker.outbox import Outbox
 from sealtune.worker.outputs import receipt_of, seal_result, software_versions
+from sealtune.worker.scratch import open_scratch
 
 RESULT_NAME = "result.sealed"
 RECEIPT_NAME = "receipt.json"
@@ -38,6 +40,7 @@ class Job:
     """Locations and the run's id; none of it is trusted.
 
     `lengths` says of an input on a disk of its own how many bytes of the disk are the bundle.
+    `scratch` is a folder for encrypted room beside memory; None where there is no such disk.
     """
 
     contract: Path
@@ -46,6 +49,7 @@ class Job:
     output: Path
     run_id: str
     lengths: Mapping[str, int] = field(default_factory=dict)
+    scratch: Path | None = None
 
 
 def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox: Outbox) -> None:
@@ -98,7 +102,7 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox:
             exits.not_anchored()
         return reached
 
-    checkpoints = SealedCheckpoints(
+    sealed = SealedCheckpoints(
         job.output,
         contract=contract.digest,
         run_id=job.run_id,
@@ -111,13 +115,14 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox:
     from sealtune.training.train import train
     from sealtune.worker.gate import pass_gate
 
-    trained = train(
-        terms.recipe.training,
-        weights=weights,
-        records=records,
-        checkpoints=checkpoints,
-        telemetry=exits,
-    )
+    with BackgroundCheckpoints(sealed) as checkpoints, open_scratch(job.scratch):
+        trained = train(
+            terms.recipe.training,
+            weights=weights,
+            records=records,
+            checkpoints=checkpoints,
+            telemetry=exits,
+        )
 
     exits.phase("gate")
     gated = pass_gate(trained, contract)
@@ -148,7 +153,7 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox:
     receipt = receipt_of(contract, run=run, output=output, attester=attester, secrets=secrets)
     write_atomic(receipt_path, receipt.to_json())
     outbox.publish(receipt_path)
-    checkpoints.remove_all()
+    sealed.remove_all()
 
     _report(receipt, brokers=brokers, exits=exits)
 
