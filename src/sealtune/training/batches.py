@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from sealtune.training.encode import IGNORED, Example
@@ -103,9 +104,15 @@ def split_indices(count: int, *, fraction: float, seed: int) -> tuple[list[int],
 
     At least one stays on each side unless `fraction` is 0 or there is one record only.
     """
-    if not fraction or count < 2:
-        return list(range(count)), []
-    generator = torch.Generator().manual_seed(seed)
-    apart = min(max(1, round(count * fraction)), count - 1)
-    order = torch.randperm(count, generator=generator).tolist()
-    return sorted(order[apart:]), sorted(order[:apart])
+    apart = evaluation_mask(count, fraction=fraction, seed=seed)
+    return np.flatnonzero(~apart).tolist(), np.flatnonzero(apart).tolist()
+
+
+def evaluation_mask(count: int, *, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Return which of `count` records are set apart, as `split_indices` says."""
+    mask = np.zeros(count, dtype=np.bool_)
+    if fraction and count >= 2:
+        generator = torch.Generator().manual_seed(seed)
+        apart = min(max(1, round(count * fraction)), count - 1)
+        mask[torch.randperm(count, generator=generator)[:apart].numpy()] = True
+    return mask

@@ -6,7 +6,7 @@ before training sees any of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,12 @@ from sealtune.contract.contract import VerifiedContract
 from sealtune.contract.schema import Input
 from sealtune.core.canonical import parse_foreign_json, parse_json
 from sealtune.core.digest import Digest
-from sealtune.core.limits import MODEL_FILE_BYTES_MAX, OWNED_JSON_MARKS_MAX, RECORD_BYTES_MAX
+from sealtune.core.limits import (
+    MODEL_FILE_BYTES_MAX,
+    OWNED_JSON_MARKS_MAX,
+    RECORD_BYTES_MAX,
+    SHARD_BYTES,
+)
 from sealtune.crypto.secret import ContentKey
 from sealtune.errors import Code, FormatError
 from sealtune.training.sources import TensorInfo
@@ -115,6 +120,64 @@ def open_records(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> lis
     if not records:
         raise FormatError(Code.RECORDS_EMPTY, "the dataset has no records")
     return records
+
+
+class BundleRecords:
+    """The training engine's RecordSource: each shard is decrypted when it is wanted."""
+
+    def __init__(self, readers: Sequence[BundleReader]) -> None:
+        self._shards = [
+            (reader, entry)
+            for reader in readers
+            for entry in reader.entries
+            if entry.media is Media.RECORDS
+        ]
+        for _, entry in self._shards:
+            _check_shard(entry)
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """The number of records in each shard, as the manifests have it."""
+        return tuple(entry.count for _, entry in self._shards)
+
+    def read(self, shard: int) -> list[dict[str, Any]]:
+        """Decrypt and parse shard number `shard`.
+
+        Raises:
+            VerificationError: its bytes are not the agreed ones.
+            FormatError: what was sealed is no JSON Lines of objects.
+        """
+        reader, entry = self._shards[shard]
+        return _parse_shard(bytes(reader.read(entry)), entry)
+
+
+def open_record_source(
+    bundles: Sequence[SealedBundle], keys: Mapping[Digest, ContentKey]
+) -> BundleRecords:
+    """Return the records of dataset bundles, in order, once each whole body has the agreed digest.
+
+    Shards are read later, and more than once, so each is compared with what was checked, as in
+    `open_model`.
+
+    Raises:
+        VerificationError: a byte of a file differs.
+        FormatError: a dataset has no records, or its manifest is not possible.
+    """
+    readers = [bundle.unlock(keys[bundle.digest]).pinned() for bundle in bundles]
+    for reader in readers:
+        if not any(entry.count for entry in reader.entries if entry.media is Media.RECORDS):
+            raise FormatError(Code.RECORDS_EMPTY, "the dataset has no records")
+    return BundleRecords(readers)
+
+
+def _check_shard(entry: Entry) -> None:
+    # Before anything is sized by what an owner's manifest says. A shard is closed by the record
+    # that fills it, and a record has at least two bytes, `{}`, and one between it and the next.
+    if entry.length > SHARD_BYTES + RECORD_BYTES_MAX:
+        limit = SHARD_BYTES + RECORD_BYTES_MAX
+        raise FormatError(Code.LIMIT_EXCEEDED, f"{entry.name}: larger than {limit} bytes")
+    if 3 * entry.count > entry.length + 1:
+        raise FormatError(Code.RECORD_MALFORMED, f"{entry.name}: more records than it has room for")
 
 
 def _parse_shard(plaintext: bytes, entry: Entry) -> list[dict[str, Any]]:
