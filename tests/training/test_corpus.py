@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import weakref
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import accumulate
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from PIL import Image
 from tiny_models import CORPUS, LABELS, make_tokenizer_files
 
 from sealtune.errors import Code, FormatError, TrainingError
 from sealtune.training import corpus as corpus_module
 from sealtune.training.corpus import Corpus, build_corpus
 from sealtune.training.encode import encode_records
+from sealtune.training.images import load_image_processor
 from sealtune.training.packing import PackedBatch
 from sealtune.training.recipe import Recipe
 from sealtune.training.records import ListedRecords, record_weight
@@ -32,7 +37,11 @@ CLASSIFY = Recipe(
     evaluation_fraction=0.2,
     seed=11,
 )
+LABELLED = {"method": "lora", "labels": LABELS, "epochs": 2}
+WORDWISE = Recipe(task="token-classification", max_length=16, overflow="split", **LABELLED)
+IMAGES = Recipe(task="image-classification", **LABELLED)
 LANGUAGE = Recipe(task="causal-lm", method="lora", max_length=40, epochs=2, seed=11)
+SPLIT = Recipe(**{**LANGUAGE.to_dict(), "max_length": 8, "overflow": "split"})
 BUDGET = 40
 
 
@@ -60,11 +69,14 @@ class Shards:
         return records
 
     def record(self, number: int) -> dict[str, Any]:
-        text = " ".join(WORDS[(number * 7 + i) % len(WORDS)] for i in range(1 + number % 9))
+        """A record that each of the recipes here can use."""
+        words = [WORDS[(number * 7 + i) % len(WORDS)] for i in range(1 + number % 9)]
+        tags = [(number + i) % 3 for i in range(len(words))]
+        record = {"text": " ".join(words), "tokens": words, "tags": tags, "label": number % 3}
         if self._chat and number % 2:
-            messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "fog"}]
-            return {"messages": messages}
-        return {"text": text, "label": number % 3}
+            question = {"role": "user", "content": record["text"]}
+            record["messages"] = [question, {"role": "assistant", "content": "fog"}]
+        return record
 
     def _gone(self) -> None:
         self.alive -= 1
@@ -106,7 +118,7 @@ def plain_steps(steps: Sequence[tuple[int, list[PackedBatch]]]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("windows_of_two")
-@pytest.mark.parametrize("recipe", [CLASSIFY, LANGUAGE])
+@pytest.mark.parametrize("recipe", [CLASSIFY, LANGUAGE, SPLIT, WORDWISE])
 def test_read_again_or_kept_the_batches_are_the_same(
     recipe: Recipe, tokenizer: TextTokenizer
 ) -> None:
@@ -123,6 +135,54 @@ def test_read_again_or_kept_the_batches_are_the_same(
     assert len(sources[1].reads) > 3 * 8
     assert kept.counts == again.counts
     assert again.nbytes < kept.nbytes
+
+
+@pytest.mark.parametrize("limit", [0, 10**6])
+def test_a_split_record_is_wholly_trained_on_or_wholly_set_apart(
+    limit: int, tokenizer: TextTokenizer
+) -> None:
+    source = Shards([10] * 4)
+    records = [source.record(number) for number in range(40)]
+    encoded = encode_records(records, recipe=SPLIT, tokenizer=tokenizer, what="record")
+    corpus = build_corpus(source, recipe=SPLIT, tokenizer=tokenizer, resident_bytes=limit)
+    steps = take(corpus)[: corpus.steps_per_epoch]
+    trained = [record for _, batches in steps for batch in batches for record in batch.records]
+    apart = [record for batch in evaluated(corpus) for record in batch.records]
+    assert sorted(trained + apart) == sorted(encoded.origins)
+    assert not set(trained) & set(apart)
+    assert len(trained) == corpus.examples_count > corpus.counts["records"]
+    assert corpus.counts["split_records"] == encoded.split > 0
+
+
+def test_images_read_again_or_kept() -> None:
+    settings = {"image_processor_type": "ViTImageProcessor", "size": {"height": 4, "width": 4}}
+    images = load_image_processor({"preprocessor_config.json": json.dumps(settings).encode()})
+    records = []
+    for number in range(12):
+        file = BytesIO()
+        Image.new("RGB", (9, 7), (number, 0, 0)).save(file, "PNG")
+        records.append({"image": base64.b64encode(file.getvalue()).decode(), "label": number % 3})
+    for limit in (0, 10**6):
+        corpus = build_corpus(
+            ListedRecords(records),
+            recipe=IMAGES,
+            tokenizer=None,
+            images=images,
+            resident_bytes=limit,
+            image_tokens=10,
+        )
+        assert corpus.lengths.tolist() == [10] * 11
+        assert corpus.largest_id == -1
+        (apart,) = evaluated(corpus)
+        seen = list(apart.records)
+        for _, batches in take(corpus)[: corpus.steps_per_epoch]:
+            for batch in batches:
+                assert batch.tokens == 10 * len(batch.records) <= BUDGET
+                assert batch.pixels is not None
+                assert batch.pixels[:, 0, 0, 0].tolist() == list(batch.records)
+                assert batch.targets.tolist() == [record % 3 for record in batch.records]
+                seen += batch.records
+        assert sorted(seen) == list(range(12))
 
 
 @pytest.mark.usefixtures("windows_of_two")
@@ -146,6 +206,7 @@ def test_each_record_once_per_epoch_and_never_one_that_is_set_apart(
         "records": 40,
         "evaluation_records": 10,
         "truncated_records": 0,
+        "split_records": 0,
     }
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from sealtune.errors import Code, FormatError
@@ -20,15 +18,6 @@ from sealtune.training.records import ListedRecords, Record, record_weight
 RECORDS = [{"n": [3]}, {"n": [4, 4, 2]}, {"n": [1]}, {"n": [5, 1]}]
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An example of an image, as the engine sees it."""
-
-    ids: npt.NDArray[np.int64]
-    targets: npt.NDArray[np.int64]
-    pixels: npt.NDArray[np.uint8]
-
-
 def split(record: Record, number: int) -> list[Example]:
     examples = []
     for part, length in enumerate(record["n"]):
@@ -39,15 +28,16 @@ def split(record: Record, number: int) -> list[Example]:
     return examples
 
 
-def picture(record: Record, number: int) -> list[Any]:
+def picture(record: Record, number: int) -> list[Example]:
     pixels = np.full((3, 4, 4), number, dtype=np.uint8)
-    return [Picture(np.zeros(0, np.int64), np.array([number]), pixels)]
+    return [Example(np.zeros(0, np.int64), np.array([number]), pixels)]
 
 
 def built(encode: Any, *, limit: int, kind: TargetKind = TargetKind.NEXT_TOKEN) -> ExampleSet:
     builder = ExampleSetBuilder(kind=kind, resident_bytes=limit, image_tokens=17)
     for number, record in enumerate(RECORDS):
-        builder.add(number, encode(record, number))
+        for example in encode(record, number):
+            builder.add(number, example)
         builder.end_group()
         if number % 2:
             builder.end_shard()

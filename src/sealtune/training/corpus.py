@@ -9,15 +9,17 @@ about the batches depends on that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from sealtune.errors import Code, FormatError, TrainingError
-from sealtune.training.encode import Example
+from sealtune.training.encode import Example, encode_records
 from sealtune.training.example_sets import ExampleReader, ExampleSet
 from sealtune.training.first_pass import RESIDENT_BYTES, FirstPass, read_through
+from sealtune.training.images import ImageProcessor
 from sealtune.training.order import WINDOW_WEIGHT, Piece, StepOrder
 from sealtune.training.packing import PackedBatch, pack, split_step, target_kind
 from sealtune.training.prefetch import Prefetched
@@ -52,6 +54,7 @@ class Corpus:
             "records": given.records_kept,
             "evaluation_records": given.records_apart + evaluation.records_apart,
             "truncated_records": given.truncated + evaluation.truncated,
+            "split_records": given.split + evaluation.split,
         }
         self.label_counts = given.label_counts
         self.largest_id = max(given.largest_id, evaluation.largest_id)
@@ -68,7 +71,9 @@ class Corpus:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """`records` trained on, `evaluation_records`, and `truncated_records` of both."""
+        """`records` trained on, `evaluation_records`; of both, `truncated_records` and
+        `split_records`.
+        """
         return MappingProxyType(self._counts)
 
     @property
@@ -176,7 +181,8 @@ def build_corpus(
     evaluation_source: RecordSource | None = None,
     *,
     recipe: Recipe,
-    tokenizer: TextTokenizer,
+    tokenizer: TextTokenizer | None,
+    images: ImageProcessor | None = None,
     resident_bytes: int = RESIDENT_BYTES,
     image_tokens: int = 1,
 ) -> Corpus:
@@ -184,8 +190,8 @@ def build_corpus(
 
     The recipe's fraction of `source`'s records is set apart for evaluation; all of
     `evaluation_source` joins it. Training examples stay in memory if they take at most
-    `resident_bytes`; sets for evaluation, a quarter of that each. `image_tokens` is what an image
-    counts towards a budget of tokens: the model's patches.
+    `resident_bytes`; sets for evaluation, a quarter of that each. Texts need `tokenizer`, images
+    `images`, and `image_tokens` is what an image counts towards a budget of tokens: its patches.
 
     Raises:
         FormatError: a record is not what it should be, or there is none; names it, quotes nothing.
@@ -198,7 +204,7 @@ def build_corpus(
         source,
         evaluation_source,
         recipe=recipe,
-        tokenizer=tokenizer,
+        encode=partial(encode_records, recipe=recipe, tokenizer=tokenizer, images=images),
         resident_bytes=resident_bytes,
         image_tokens=image_tokens,
     )

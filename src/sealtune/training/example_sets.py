@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sealtune.errors import Code, FormatError
-from sealtune.training.encode import Example
+from sealtune.training.examples import Example, Record
 from sealtune.training.order import Integers, Piece
-from sealtune.training.packing import TargetKind, pixels_of, supervised_predictions
-from sealtune.training.records import Record, RecordSource
+from sealtune.training.packing import TargetKind, supervised_predictions
+from sealtune.training.records import RecordSource
 
 # Encodes one record, given with its number.
 EncodeOne = Callable[[Record, int], Sequence[Example]]
@@ -90,11 +90,9 @@ class _Group:
     """
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        self._images = [example for example in examples if pixels_of(example) is not None]
+        self._images = [example for example in examples if example.pixels is not None]
         if self._images:
-            self.nbytes = sum(
-                image.nbytes for image in map(pixels_of, examples) if image is not None
-            )
+            self.nbytes = sum(e.pixels.nbytes for e in examples if e.pixels is not None)
             return
         self._ids = np.concatenate([example.ids for example in examples]).astype(np.int32)
         self._ends = np.array([0, *accumulate(len(example.ids) for example in examples)])
@@ -177,7 +175,7 @@ class RereadExamples:
 
     def _known_ids(self, index: int, example: Example) -> int:
         # An image's length is what it counts, whatever its pixels are.
-        return _ids(example) if pixels_of(example) is not None else int(self._table.lengths[index])
+        return _ids(example) if example.pixels is not None else int(self._table.lengths[index])
 
 
 def _ids(example: Example) -> int:
@@ -217,15 +215,14 @@ class ExampleSetBuilder:
         self._sizes: list[int] = []
         self._kept_bytes = 0
 
-    def add(self, record: int, examples: Sequence[Example]) -> None:
-        """Take in what became of record number `record`."""
-        for example in examples:
-            image = pixels_of(example) is not None
-            self._lengths.append(self._image_tokens if image else len(example.ids))
-            self._supervised.append(supervised_predictions(example, kind=self._kind))
-            self._records.append(record)
+    def add(self, record: int, example: Example) -> None:
+        """Take in the next example, which is of record number `record`."""
+        image = example.pixels is not None
+        self._lengths.append(self._image_tokens if image else len(example.ids))
+        self._supervised.append(supervised_predictions(example, kind=self._kind))
+        self._records.append(record)
         if self._groups is not None:
-            self._waiting += examples
+            self._waiting.append(example)
 
     def end_group(self) -> None:
         """Store what was added since the last group; forget all of it once it is too much."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +16,25 @@ import numpy.typing as npt
 from sealtune.core.limits import MIB
 from sealtune.errors import Code, FormatError
 from sealtune.training.batches import evaluation_mask
-from sealtune.training.encode import IGNORED, Encoded, Example, encode_records
+from sealtune.training.encode import Encoded, Example
 from sealtune.training.example_sets import ExampleSet, ExampleSetBuilder
+from sealtune.training.examples import Record, count_labels
 from sealtune.training.packing import target_kind
 from sealtune.training.recipe import Recipe, Task
-from sealtune.training.records import Record, RecordSource, record_weight
-from sealtune.training.tokens import TextTokenizer
+from sealtune.training.records import RecordSource, record_weight
 
 RESIDENT_BYTES = 256 * MIB  # 60 million tokens of plain text
 _EVALUATION_SHARE = 4  # sets for evaluation may take this part of what training may
 _GROUP = 1_024  # texts encoded at once: enough to use every core
 _IMAGES = 32  # images decoded at once: 150 KiB each at the usual 224 x 224
+
+
+class Encode(Protocol):
+    """`encode_records` with recipe and tokenizer given: each record on its own, always alike."""
+
+    def __call__(self, records: Sequence[Record], *, what: str) -> Encoded:
+        """Return `records` encoded; `what` names one in errors, followed by its index."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,7 @@ class FirstPass:
     records_kept: int
     records_apart: int
     truncated: int
+    split: int
     label_counts: tuple[int, ...]
     largest_id: int
 
@@ -46,7 +56,7 @@ def read_through(
     evaluation_source: RecordSource,
     *,
     recipe: Recipe,
-    tokenizer: TextTokenizer,
+    encode: Encode,
     resident_bytes: int,
     image_tokens: int,
 ) -> tuple[FirstPass, FirstPass]:
@@ -55,7 +65,6 @@ def read_through(
     Raises:
         FormatError: a record is not what it should be; names it and quotes nothing.
     """
-    # One lock: a call changes the tokenizer's settings.
     lock = threading.Lock()
     mask = evaluation_mask(
         sum(source.shards), fraction=recipe.evaluation_fraction, seed=recipe.seed
@@ -66,7 +75,7 @@ def read_through(
     )
     given, evaluation = (
         _Reading(
-            RecordEncoder(recipe, tokenizer, what=what, lock=lock),
+            RecordEncoder(encode, what=what, lock=lock),
             recipe=recipe,
             resident_bytes=resident_bytes,
             image_tokens=image_tokens,
@@ -77,36 +86,26 @@ def read_through(
 
 
 class RecordEncoder:
-    """Encodes the records of one dataset, from any thread; `what` names one of them in errors."""
+    """Encodes the records of one dataset, from any thread; `what` names one of them in errors.
 
-    def __init__(
-        self, recipe: Recipe, tokenizer: TextTokenizer, *, what: str, lock: threading.Lock
-    ) -> None:
-        self._recipe = recipe
-        self._tokenizer = tokenizer
+    `lock` is for all that share a tokenizer: its settings change with each call.
+    """
+
+    def __init__(self, encode: Encode, *, what: str, lock: threading.Lock) -> None:
+        self._encode_records = encode
         self._what = what
         self._lock = lock
 
     def one(self, record: Record, number: int) -> tuple[Example, ...]:
         """Return the examples of record `number`; uses one core: the others are at work."""
-        return self._encode([record], number).examples
+        return self.group([record], number).examples
 
-    def group(self, records: Sequence[Record], first: int) -> tuple[list[Sequence[Example]], int]:
-        """Return the examples of each record from number `first` on, and how many were cut."""
-        encoded = self._encode(records, first)
-        if len(encoded.examples) == len(records):
-            return [(example,) for example in encoded.examples], encoded.truncated
-        # Some were split. One at a time tells which.
-        each = [self.one(record, first + i) for i, record in enumerate(records)]
-        return [*each], encoded.truncated
-
-    def _encode(self, records: Sequence[Record], first: int) -> Encoded:
+    def group(self, records: Sequence[Record], first: int) -> Encoded:
+        """Return the examples of the records from number `first` on."""
         # `encode_records` counts from 0.
         what = f"{self._what} {first} +" if first else self._what
         with self._lock:
-            return encode_records(
-                records, recipe=self._recipe, tokenizer=self._tokenizer, what=what
-            )
+            return self._encode_records(records, what=what)
 
 
 class _Reading:
@@ -116,16 +115,15 @@ class _Reading:
         self, encoder: RecordEncoder, *, recipe: Recipe, resident_bytes: int, image_tokens: int
     ) -> None:
         self._encoder = encoder
-        self._group = _IMAGES if recipe.task.value == "image-classification" else _GROUP
-        self._classes = 0 if recipe.task is Task.CAUSAL_LM else len(recipe.labels)
+        self._group = _IMAGES if recipe.task is Task.IMAGE_CLASSIFICATION else _GROUP
         kind = target_kind(recipe.task)
         self._kept, self._apart = (
             ExampleSetBuilder(kind=kind, resident_bytes=limit, image_tokens=image_tokens)
             for limit in (resident_bytes, resident_bytes // _EVALUATION_SHARE)
         )
-        self._label_counts = np.zeros(self._classes, dtype=np.int64)
+        self._label_counts = np.zeros(len(recipe.labels), dtype=np.int64)
         self._largest_id = -1
-        self._truncated = 0
+        self._truncated = self._split = 0
 
     def read(self, source: RecordSource, apart: npt.NDArray[np.bool_]) -> FirstPass:
         """Read all of `source`; `apart` says which of its records are not trained on."""
@@ -147,24 +145,21 @@ class _Reading:
         return self._result(source, weights, apart)
 
     def _take(self, records: Sequence[Record], first: int, apart: npt.NDArray[np.bool_]) -> None:
-        encoded, truncated = self._encoder.group(records, first)
-        self._truncated += truncated
-        for number, examples in enumerate(encoded, start=first):
-            if apart[number]:
-                self._apart.add(number, examples)
-            else:
-                self._kept.add(number, examples)
-                self._count_labels(examples)
-            for example in examples:
-                self._largest_id = max(self._largest_id, int(example.ids.max(initial=-1)))
+        encoded = self._encoder.group(records, first)
+        self._truncated += encoded.truncated
+        self._split += encoded.split
+        origins = encoded.origins or range(len(encoded.examples))
+        trained = []
+        for example, origin in zip(encoded.examples, origins, strict=True):
+            number = first + origin
+            (self._apart if apart[number] else self._kept).add(number, example)
+            if not apart[number]:
+                trained.append(example)
+            self._largest_id = max(self._largest_id, int(example.ids.max(initial=-1)))
+        if len(self._label_counts):
+            self._label_counts += count_labels(trained, labels=len(self._label_counts))
         self._kept.end_group()
         self._apart.end_group()
-
-    def _count_labels(self, examples: Sequence[Example]) -> None:
-        if self._classes:
-            for example in examples:
-                labels = example.targets[example.targets != IGNORED]
-                self._label_counts += np.bincount(labels, minlength=self._classes)
 
     def _result(
         self, source: RecordSource, weights: Sequence[int], apart: npt.NDArray[np.bool_]
@@ -176,6 +171,7 @@ class _Reading:
             records_kept=len(apart) - records_apart,
             records_apart=records_apart,
             truncated=self._truncated,
+            split=self._split,
             label_counts=tuple(self._label_counts.tolist()),
             largest_id=self._largest_id,
         )

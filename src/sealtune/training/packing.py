@@ -33,16 +33,16 @@ class TargetKind(Enum):
 
 
 _KINDS = {
-    "causal-lm": TargetKind.NEXT_TOKEN,
-    "token-classification": TargetKind.EACH_TOKEN,
-    "text-classification": TargetKind.EACH_RECORD,
-    "image-classification": TargetKind.EACH_RECORD,
+    Task.CAUSAL_LM: TargetKind.NEXT_TOKEN,
+    Task.TOKEN_CLASSIFICATION: TargetKind.EACH_TOKEN,
+    Task.TEXT_CLASSIFICATION: TargetKind.EACH_RECORD,
+    Task.IMAGE_CLASSIFICATION: TargetKind.EACH_RECORD,
 }
 
 
 def target_kind(task: Task) -> TargetKind:
     """Return what `task` predicts."""
-    return _KINDS[task.value]
+    return _KINDS[task]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +76,6 @@ class PackedBatch:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def pixels_of(example: Example) -> npt.NDArray[np.uint8] | None:
-    """Return an image's pixels, None for text."""
-    return getattr(example, "pixels", None)
-
-
 def supervised_predictions(example: Example, *, kind: TargetKind) -> int:
     """Return how many predictions of `example` enter the loss."""
     if kind is TargetKind.EACH_RECORD:
@@ -111,7 +106,7 @@ def pack(
     targets = np.concatenate([example.targets for example in chosen]).astype(np.int64)
     if kind is TargetKind.NEXT_TOKEN:
         targets = _shifted(targets, bounds)
-    images = [image for image in map(pixels_of, chosen) if image is not None]
+    images = [example.pixels for example in chosen if example.pixels is not None]
     return PackedBatch(
         ids=torch.from_numpy(ids),
         positions=torch.from_numpy(positions),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-Record = Mapping[str, Any]
+from sealtune.training.examples import Record
 
 
 class RecordSource(Protocol):
