@@ -9,6 +9,7 @@ task, as `architectures` lists it, and buffers that the model computes itself.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +19,14 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 
+from sealtune.core.limits import MIB
 from sealtune.errors import Code, FormatError
 from sealtune.training.architectures import Architecture, find_architecture
-from sealtune.training.recipe import Method, Precision, Recipe, Task
+from sealtune.training.engine.layout import read_tensor, stored_dtype
+from sealtune.training.recipe import Recipe, Task
 from sealtune.training.sources import TensorInfo, WeightSource
 
-# As safetensors spells them; packed and 8-bit floats have no place in a model to be trained.
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "BOOL": torch.bool,
-}
+_PIECE_BYTES = MIB
 # Written into checkpoints by older versions of transformers; every model computes them itself.
 _COMPUTED_BUFFERS = (".position_ids", ".rotary_emb.inv_freq", ".attention.masked_bias")
 _COMPUTED_SUFFIXES = (*_COMPUTED_BUFFERS, ".attention.bias")
@@ -42,11 +36,16 @@ _OLD_SPELLING = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "La
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A filled model; `new_modules` names the parts that the stored model did not have."""
+    """A model's module, whose weights are on the meta device until `fill_model` reads them.
+
+    `new_modules` names the parts that the stored model did not have; they have their first values.
+    `placement` maps the module's tensor names to stored names.
+    """
 
     module: Any
     architecture: Architecture
     new_modules: tuple[str, ...]
+    placement: Mapping[str, str]
 
     @property
     def config(self) -> Any:
@@ -59,30 +58,53 @@ class LoadedModel:
         return str(self.module.base_model_prefix)
 
 
-def load_model(weights: WeightSource, *, recipe: Recipe) -> LoadedModel:
-    """Return the model that `weights` store, ready for `recipe`'s task, on the CPU.
+def load_skeleton(weights: WeightSource, *, recipe: Recipe) -> LoadedModel:
+    """Return the model that `weights` store for `recipe`'s task, without reading its weights.
 
     Raises:
         TrainingError: `MODEL_UNSUPPORTED`.
-        FormatError: `MODEL_MALFORMED`: the configuration, a missing or superfluous tensor, or one
-            of another shape than the configuration says.
+        FormatError: `MODEL_MALFORMED`: the configuration, a missing or superfluous tensor, one of
+            another shape than the configuration says, or two that should be tied and differ.
     """
     architecture, class_name = find_architecture(weights.config, task=recipe.task)
     module = _build(getattr(transformers, class_name), weights.config, recipe=recipe)
     placement = _match(module, weights.tensors, architecture=architecture)
     new_modules = _new_modules(module, placement, architecture=architecture)
+    _check_shapes(module, placement, weights.tensors)
+    _check_ties(module, placement, weights)
     _initialize(module, new_modules)
-    _fill(module, placement, weights=weights, recipe=recipe)
-    _tie(module, placement)
-    left = [name for name, value in _all_tensors(module) if value.is_meta]
+    return LoadedModel(
+        module=module, architecture=architecture, new_modules=new_modules, placement=placement
+    )
+
+
+def fill_model(model: LoadedModel, *, weights: WeightSource, half: bool) -> None:
+    """Read all weights into `model`; with `half`, frozen matrices are kept in bfloat16.
+
+    Raises:
+        FormatError: `MODEL_MALFORMED`.
+    """
+    _fill(model.module, model.placement, weights=weights, half=half)
+    _tie(model.module)
+    left = [name for name, value in _all_tensors(model.module) if value.is_meta]
     if left:
         raise FormatError(Code.MODEL_MALFORMED, f"the model has no values for {_some(left)}")
-    return LoadedModel(module=module, architecture=architecture, new_modules=new_modules)
+
+
+def load_model(weights: WeightSource, *, recipe: Recipe) -> LoadedModel:
+    """Return the model that `weights` store, whole and in 32 bits.
+
+    Raises:
+        TrainingError, FormatError: as `load_skeleton` and `fill_model`.
+    """
+    model = load_skeleton(weights, recipe=recipe)
+    fill_model(model, weights=weights, half=False)
+    return model
 
 
 def _build(model_class: Any, stored: Mapping[str, Any], *, recipe: Recipe) -> Any:
     values = {k: v for k, v in stored.items() if k not in ("dtype", "torch_dtype")}
-    if recipe.task is Task.TEXT_CLASSIFICATION:
+    if recipe.task is not Task.CAUSAL_LM:
         values.pop("num_labels", None)
         values["id2label"] = dict(enumerate(recipe.labels))
         values["label2id"] = {name: index for index, name in enumerate(recipe.labels)}
@@ -197,46 +219,58 @@ def _initialize(module: Any, new_modules: Iterable[str]) -> None:
             module._init_weights(part)
 
 
+def _check_shapes(
+    module: Any, placement: Mapping[str, str], stored: Mapping[str, TensorInfo]
+) -> None:
+    expected = module.state_dict()
+    for target, name in placement.items():
+        shape, like = tuple(stored[name].shape), tuple(expected[target].shape)
+        if shape != like:
+            raise FormatError(
+                Code.MODEL_MALFORMED, f"{name} has shape {shape}, its configuration says {like}"
+            )
+        stored_dtype(name, stored[name])
+
+
+def _check_ties(module: Any, placement: Mapping[str, str], weights: WeightSource) -> None:
+    for target, source in getattr(module, "all_tied_weights_keys", {}).items():
+        if target in placement and source in placement:
+            same = _digest(placement[target], weights) == _digest(placement[source], weights)
+            if not same:
+                raise FormatError(
+                    Code.MODEL_MALFORMED,
+                    f"the configuration ties {target} to {source}; they differ",
+                )
+
+
+def _digest(name: str, weights: WeightSource) -> bytes:
+    """Return a digest of a stored tensor, read piece by piece: it may be larger than memory."""
+    state = hashlib.sha256(weights.tensors[name].dtype.encode())
+    buffer = memoryview(bytearray(_PIECE_BYTES))
+    for piece in weights.read_pieces(name, buffer, multiple=1):
+        state.update(piece)
+    return state.digest()
+
+
 def _fill(
-    module: Any, placement: Mapping[str, str], *, weights: WeightSource, recipe: Recipe
+    module: Any, placement: Mapping[str, str], *, weights: WeightSource, half: bool
 ) -> None:
     expected = module.state_dict()
     tied = _tied_names(module)
-    half = recipe.method is Method.LORA and recipe.precision is Precision.BF16
     for target, stored in placement.items():
         owner, _, name = target.rpartition(".")
         part = module.get_submodule(owner)
         like = expected[target]
-        info = weights.tensors[stored]
-        if tuple(info.shape) != tuple(like.shape):
-            raise FormatError(
-                Code.MODEL_MALFORMED,
-                f"{stored} has shape {tuple(info.shape)}, its configuration says "
-                f"{tuple(like.shape)}",
-            )
-        value = _read(stored, info, weights=weights)
         # Frozen matrices live in bfloat16 alone (see Precision); tied ones also serve as embedding.
         frozen_matrix = half and isinstance(part, nn.Linear) and target not in tied
         dtype = torch.bfloat16 if frozen_matrix and not _in_head(module, target) else like.dtype
-        value = value.to(dtype)
+        value = torch.empty(like.shape, dtype=dtype)
+        if value.numel():
+            read_tensor(stored, value, weights=weights)
         if name in part._parameters:
             part._parameters[name] = nn.Parameter(value)
         else:
             part._buffers[name] = value
-
-
-def _read(name: str, info: TensorInfo, *, weights: WeightSource) -> torch.Tensor:
-    dtype = _DTYPES.get(info.dtype)
-    if dtype is None:
-        raise FormatError(
-            Code.MODEL_MALFORMED,
-            f"{name} has type {info.dtype}",
-            remedy=f"store the weights as one of {', '.join(_DTYPES)}",
-        )
-    value = torch.empty(tuple(info.shape), dtype=dtype)
-    if value.numel():
-        weights.read_into(name, memoryview(value.reshape(-1).view(torch.uint8).numpy()))
-    return value
 
 
 def _in_head(module: Any, target: str) -> bool:
@@ -248,15 +282,10 @@ def _tied_names(module: Any) -> set[str]:
     return {*pairs, *pairs.values()}
 
 
-def _tie(module: Any, placement: Mapping[str, str]) -> None:
+def _tie(module: Any) -> None:
     for target, source in getattr(module, "all_tied_weights_keys", {}).items():
-        value = module.get_parameter(source)
-        if target in placement and not torch.equal(module.get_parameter(target), value):
-            raise FormatError(
-                Code.MODEL_MALFORMED, f"the configuration ties {target} to {source}; they differ"
-            )
         owner, _, name = target.rpartition(".")
-        module.get_submodule(owner)._parameters[name] = value
+        module.get_submodule(owner)._parameters[name] = module.get_parameter(source)
 
 
 def _all_tensors(module: Any) -> Iterable[tuple[str, torch.Tensor]]:

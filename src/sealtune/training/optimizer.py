@@ -1,42 +1,77 @@
-"""AdamW (Loshchilov and Hutter, arXiv 1711.05101), its schedule, and one optimizer step."""
+"""AdamW (Loshchilov and Hutter, arXiv 1711.05101) over the flat buffers, and its schedule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import nn
 
 from sealtune.errors import Code, TrainingError
-from sealtune.training.batches import Batch
-from sealtune.training.loss import batch_loss
+from sealtune.training.engine.flat import FlatParameters
 from sealtune.training.recipe import Recipe, Schedule
 
 
-def trainable_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that are trained by name, in the module's order; tied ones once."""
-    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+class Optimizer:
+    """AdamW; vectors (biases, normalization) do not decay."""
+
+    def __init__(self, parameters: FlatParameters, *, recipe: Recipe) -> None:
+        """Train the values of `parameters` by their gradients."""
+        self._flat = parameters
+        self._limit = recipe.max_grad_norm or math.inf
+        edge = parameters.decayed
+        pairs = ((0, edge, recipe.weight_decay), (edge, parameters.count, 0.0))
+        self._groups = []
+        for start, end, decay in pairs:
+            if start < end:
+                group = nn.Parameter(parameters.values[start:end])
+                group.grad = parameters.gradients[start:end]
+                self._groups.append({"params": [group], "weight_decay": decay})
+        self._adam = torch.optim.AdamW(
+            self._groups,
+            lr=recipe.learning_rate,
+            betas=(recipe.adam_beta1, recipe.adam_beta2),
+            eps=recipe.adam_epsilon,
+            fused=True,
+        )
+
+    def step(self, *, rate: float) -> None:
+        """Clip the gradients, take one step at `rate`, refresh compute copies, clear gradients.
+
+        Raises:
+            TrainingError: `LOSS_NOT_FINITE`: the gradient is not finite; no weight was changed.
+        """
+        norm = float(torch.linalg.vector_norm(self._flat.gradients))
+        require_finite(norm, what="the gradient")
+        if norm > self._limit:
+            self._flat.gradients.mul_(self._limit / (norm + 1e-6))  # as torch's clip_grad_norm_
+        for group in self._adam.param_groups:
+            group["lr"] = rate
+        self._adam.step()
+        self._flat.refresh()
+        self._flat.clear()
+
+    def moments(self) -> dict[str, torch.Tensor]:
+        """Return both moments, each one tensor; empty before the first step."""
+        states = [self._adam.state.get(group["params"][0], {}) for group in self._groups]
+        if not all(states):
+            return {}
+        return {name: torch.cat([state[name] for state in states]) for name in MOMENTS}
+
+    def restore(self, moments: dict[str, torch.Tensor], *, step: int) -> None:
+        """Take over `moments` as `moments()` returned them after `step` steps."""
+        start = 0
+        for group in self._groups:
+            parameter = group["params"][0]
+            end = start + parameter.numel()
+            self._adam.state[parameter] = {
+                "step": torch.tensor(float(step)),
+                **{name: moments[name][start:end].clone() for name in MOMENTS},
+            }
+            start = end
 
 
-def build_optimizer(
-    parameters: Mapping[str, nn.Parameter], *, recipe: Recipe
-) -> torch.optim.Optimizer:
-    """Return AdamW over `parameters`; vectors (biases, normalization) do not decay."""
-    matrices = [p for p in parameters.values() if p.ndim >= 2]
-    vectors = [p for p in parameters.values() if p.ndim < 2]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=recipe.learning_rate,
-        betas=(recipe.adam_beta1, recipe.adam_beta2),
-        eps=recipe.adam_epsilon,
-        fused=True,
-    )
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def learning_rate(recipe: Recipe, *, step: int, total: int) -> float:
@@ -54,38 +89,6 @@ def learning_rate(recipe: Recipe, *, step: int, total: int) -> float:
     if recipe.schedule is Schedule.LINEAR:
         return recipe.learning_rate * (1.0 - progress)
     return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
-
-
-def optimizer_step(
-    module: Any,
-    batches: Sequence[Batch],
-    *,
-    recipe: Recipe,
-    optimizer: torch.optim.Optimizer,
-    rate: float,
-) -> float:
-    """Take one step over `batches` at `rate` and return its mean loss.
-
-    Raises:
-        TrainingError: `LOSS_NOT_FINITE`: the loss or its gradient is; no weight was changed.
-    """
-    supervised = sum(batch.supervised for batch in batches)
-    total = 0.0
-    for batch in batches:
-        loss, _ = batch_loss(module, batch, recipe=recipe)
-        total += float(loss.detach())
-        (loss / supervised).backward()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    limit = recipe.max_grad_norm or math.inf
-    norm = float(nn.utils.clip_grad_norm_(parameters, limit))
-    mean = total / supervised
-    require_finite(mean, what="the training loss")
-    require_finite(norm, what="the gradient")
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return mean
 
 
 def require_finite(value: float, *, what: str) -> None:

@@ -116,6 +116,10 @@ class Telemetry(Protocol):
         """What the evaluation after optimizer step `step` (0: before training) gave."""
         ...
 
+    def planned(self, plan: Mapping[str, Any]) -> None:
+        """How the run is computed, as JSON values: choices, reasons, predicted memory."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
@@ -155,4 +159,7 @@ class NoTelemetry:
         """Ignore it."""
 
     def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Ignore it."""
+
+    def planned(self, plan: Mapping[str, Any]) -> None:
         """Ignore it."""

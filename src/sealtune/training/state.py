@@ -1,8 +1,8 @@
 """Where a run stands, and its training checkpoint: everything a resumed run needs to end alike.
 
-A checkpoint is one safetensors blob (never pickle): trained parameters, the optimizer's moments,
-the best parameters so far, the random state, and numbers as canonical JSON in the metadata. It is
-neither encrypted nor authenticated here; its sink does that.
+A checkpoint is one safetensors blob (never pickle): the flat buffers of trained values and of the
+optimizer's moments, the best values so far, the random state, and numbers as canonical JSON in the
+metadata. It is neither encrypted nor authenticated here; its sink does that.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
 
 from sealtune.core.canonical import canonical_json, parse_json
 from sealtune.core.digest import sha256_digest
 from sealtune.core.limits import MIB, OWNED_JSON_MARKS_MAX
 from sealtune.errors import Code, SealtuneError, TrainingError
+from sealtune.training.engine.choices import Choices, choices_from_dict
+from sealtune.training.engine.flat import FlatParameters
+from sealtune.training.optimizer import MOMENTS, Optimizer
 from sealtune.training.recipe import Recipe
 
-_VERSION = "sealtune-training-state/1"
+_VERSION = "sealtune-training-state/2"
 _METADATA = "sealtune"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class TrainingState:
     best_loss: float | None = None
     evaluations_without_gain: int = 0
     stopped: bool = False
-    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best: torch.Tensor | None = None
 
     def advance(self, *, loss: float, tokens: int) -> None:
         """Count one more optimizer step."""
@@ -49,7 +50,7 @@ class TrainingState:
         self.loss_sum += loss
 
     def judge(
-        self, metrics: dict[str, float], parameters: Mapping[str, nn.Parameter], *, patience: int
+        self, metrics: dict[str, float], parameters: FlatParameters, *, patience: int
     ) -> None:
         """Take in an evaluation; with `patience`, keep the best weights and decide on stopping."""
         if not patience:
@@ -59,16 +60,16 @@ class TrainingState:
             self.best_loss = metrics["loss"]
             self.evaluation_after = metrics
             self.evaluations_without_gain = 0
-            self.best = {name: p.detach().clone() for name, p in parameters.items()}
+            self.best = parameters.values.clone()
             return
         self.evaluations_without_gain += 1
         self.stopped = self.evaluations_without_gain >= patience
 
-    def restore_best(self, parameters: Mapping[str, nn.Parameter]) -> None:
+    def restore_best(self, parameters: FlatParameters) -> None:
         """Put the best weights back, where early stopping kept any."""
-        with torch.no_grad():
-            for name, value in self.best.items():
-                parameters[name].copy_(value)
+        if self.best is not None:
+            parameters.values.copy_(self.best)
+            parameters.refresh()
 
 
 def run_fingerprint(recipe: Recipe, *, records: int, evaluation_records: int) -> str:
@@ -84,33 +85,55 @@ def run_fingerprint(recipe: Recipe, *, records: int, evaluation_records: int) ->
 def pack_state(
     state: TrainingState,
     *,
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
+    parameters: FlatParameters,
+    optimizer: Optimizer,
+    choices: Choices,
     fingerprint: str,
 ) -> bytes:
     """Return the training checkpoint of this moment."""
-    tensors = {f"weight/{name}": p.detach().contiguous() for name, p in parameters.items()}
-    for name, parameter in parameters.items():
-        for moment in _MOMENTS:
-            if parameter in optimizer.state:
-                tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
-    tensors.update({f"best/{name}": value for name, value in state.best.items()})
-    tensors["random"] = torch.get_rng_state()
+    tensors = {"values": parameters.values, "random": torch.get_rng_state(), **optimizer.moments()}
+    if state.best is not None:
+        tensors["best"] = state.best
     numbers = {f.name: getattr(state, f.name) for f in fields(state) if f.name != "best"}
-    metadata = {"version": _VERSION, "fingerprint": fingerprint, "state": numbers}
+    metadata = {
+        "version": _VERSION,
+        "fingerprint": fingerprint,
+        "choices": choices.to_dict(),
+        "state": numbers,
+    }
     text = canonical_json(metadata).decode()
     blob: bytes = safetensors.torch.save(tensors, metadata={_METADATA: text})
     return blob
 
 
-def unpack_state(
-    blob: bytes,
-    *,
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    fingerprint: str,
-) -> TrainingState:
-    """Put `parameters`, `optimizer` and the random state back and return the rest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedState:
+    """A training checkpoint that was read; `restore` puts it into a model that was built for it."""
+
+    state: TrainingState
+    choices: Choices
+    tensors: Mapping[str, torch.Tensor]
+
+    def restore(self, *, parameters: FlatParameters, optimizer: Optimizer) -> TrainingState:
+        """Put values, moments and random state back and return how far the run was.
+
+        Raises:
+            TrainingError: `CHECKPOINT_FOREIGN`: of another model.
+        """
+        like = parameters.values
+        like.copy_(_take(self.tensors, "values", like=like))
+        parameters.refresh()
+        if MOMENTS[0] in self.tensors:
+            moments = {name: _take(self.tensors, name, like=like) for name in MOMENTS}
+            optimizer.restore(moments, step=self.state.step)
+        if self.state.best_loss is not None:
+            self.state.best = _take(self.tensors, "best", like=like)
+        torch.set_rng_state(_take(self.tensors, "random", like=torch.get_rng_state()))
+        return self.state
+
+
+def unpack_state(blob: bytes, *, fingerprint: str) -> SavedState:
+    """Return the training checkpoint in `blob`.
 
     Raises:
         TrainingError: `CHECKPOINT_FOREIGN`: not a checkpoint of a run with this recipe and data.
@@ -118,19 +141,12 @@ def unpack_state(
     tensors, metadata = _read(blob)
     if metadata.get("version") != _VERSION or metadata.get("fingerprint") != fingerprint:
         raise _foreign("of another recipe, other data or another version")
-    state = TrainingState(**metadata["state"])
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(_take(tensors, f"weight/{name}", like=parameter))
-            if f"{_MOMENTS[0]}/{name}" in tensors:
-                optimizer.state[parameter] = {
-                    "step": torch.tensor(float(state.step)),
-                    **{m: _take(tensors, f"{m}/{name}", like=parameter) for m in _MOMENTS},
-                }
-    if state.best_loss is not None:
-        state.best = {n: _take(tensors, f"best/{n}", like=p) for n, p in parameters.items()}
-    torch.set_rng_state(_take(tensors, "random", like=torch.get_rng_state()))
-    return state
+    try:
+        choices = choices_from_dict(metadata["choices"])
+        state = TrainingState(**metadata["state"])
+    except (KeyError, TypeError, ValueError):
+        raise _foreign("not readable") from None
+    return SavedState(state=state, choices=choices, tensors=tensors)
 
 
 def _read(blob: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -1,33 +1,38 @@
 """The training loop: records and a pre-trained model in, the files of a result folder out.
 
-Plain PyTorch in one process, threads only. It reads and writes nothing but what it is given, and
-keeps no plaintext anywhere but in memory.
+One process, threads only. It reads and writes nothing but what it is given, and keeps no plaintext
+anywhere but in memory.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sealtune.errors import Code, FormatError, TrainingError
 from sealtune.training.arithmetic import fixed_arithmetic
-from sealtune.training.batches import BatchPlan, collate, split_indices
-from sealtune.training.encode import Encoded, Example, check_vocabulary, encode_records
+from sealtune.training.corpus import Corpus, build_corpus
+from sealtune.training.engine.run import Outcome
 from sealtune.training.export import export_adapter, export_model
-from sealtune.training.lora import add_adapters
-from sealtune.training.loss import evaluate
-from sealtune.training.model import LoadedModel, load_model
-from sealtune.training.optimizer import (
-    build_optimizer,
-    learning_rate,
-    optimizer_step,
-    require_finite,
-    trainable_parameters,
+from sealtune.training.learner import Learner
+from sealtune.training.learners import build_learner
+from sealtune.training.model import LoadedModel, load_skeleton
+from sealtune.training.optimizer import Optimizer, learning_rate, require_finite
+from sealtune.training.packing import PackedBatch
+from sealtune.training.plan import plan_run
+from sealtune.training.recipe import Method, Recipe, Task
+from sealtune.training.records import ListedRecords, RecordSource
+from sealtune.training.sources import (
+    CheckpointSink,
+    Scratch,
+    Telemetry,
+    TrainResult,
+    WeightSource,
 )
-from sealtune.training.recipe import Method, Recipe
-from sealtune.training.sources import CheckpointSink, Telemetry, TrainResult, WeightSource
 from sealtune.training.state import TrainingState, pack_state, run_fingerprint, unpack_state
 from sealtune.training.tokens import TextTokenizer, load_tokenizer
+from sealtune.training.trained import find_trained
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -36,132 +41,136 @@ def train(
     recipe: Recipe,
     *,
     weights: WeightSource,
-    records: Records,
+    records: Records | RecordSource,
     checkpoints: CheckpointSink,
     telemetry: Telemetry,
-    evaluation_records: Records = (),
+    evaluation_records: Records | RecordSource = (),
+    scratch: Scratch | None = None,
 ) -> TrainResult:
     """Fine-tune the model in `weights` on `records` as `recipe` says and return the result.
 
     `evaluation_records` are evaluated on beside the recipe's fraction of `records`. Where
     `checkpoints` holds a state of the same run, the run goes on from there and ends with the same
-    bytes as if it had never stopped.
+    bytes as if it had never stopped. `scratch` is room for activations that memory has none for.
 
     Raises:
         FormatError: a record, tensor, configuration or tokenizer is not what it should be; the
             message names its place and quotes no content.
         TrainingError: `MODEL_UNSUPPORTED`, `RECIPE_UNSUPPORTED`, `NOTHING_TO_TRAIN`,
-            `LOSS_NOT_FINITE` or `CHECKPOINT_FOREIGN`.
+            `LOSS_NOT_FINITE`, `CHECKPOINT_FOREIGN` or `MEMORY_TOO_SMALL`.
     """
     with fixed_arithmetic(seed=recipe.seed, threads=recipe.threads) as threads:
-        # Encode first: a bad record is found before the weights are read.
+        # Read all records first: a bad one is found before the weights are read.
         tokenizer = load_tokenizer(weights.files)
-        training, evaluation = _encode(recipe, tokenizer, records, evaluation_records)
+        corpus = build_corpus(
+            _source(records), _source(evaluation_records), recipe=recipe, tokenizer=tokenizer
+        )
+
+        # Plan, or take over the plan of the run that stopped.
+        model = load_skeleton(weights, recipe=recipe)
+        padding, missing_padding = _padding(model, tokenizer)
+        _check_fit(model, corpus, recipe=recipe)
+        trained = find_trained(model, recipe=recipe)
+        fingerprint = run_fingerprint(
+            recipe, records=corpus.counts["records"], evaluation_records=corpus.evaluation_count
+        )
+        blob = checkpoints.load()
+        saved = None if blob is None else unpack_state(blob[1], fingerprint=fingerprint)
+        plan = plan_run(
+            model,
+            trained,
+            weights=weights,
+            recipe=recipe,
+            corpus=corpus,
+            has_scratch=scratch is not None,
+            fixed=None if saved is None else saved.choices,
+        )
+        telemetry.planned(plan.to_dict())
 
         # Build.
-        model = load_model(weights, recipe=recipe)
-        padding, missing_padding = _padding(model, tokenizer)
-        _check_fit(model, training, evaluation, recipe=recipe)
-        targets = add_adapters(model, recipe=recipe) if recipe.method is Method.LORA else ()
-        module = model.module.train()
-        parameters = trainable_parameters(module)
-        optimizer = build_optimizer(parameters, recipe=recipe)
-        plan = BatchPlan(
-            lengths=tuple(len(example.ids) for example in training.examples),
-            batch_size=recipe.batch_size,
-            accumulation=recipe.gradient_accumulation,
-            epochs=recipe.epochs,
-            seed=recipe.seed,
+        learner = build_learner(
+            model,
+            trained,
+            weights=weights,
+            recipe=recipe,
+            choices=plan.choices,
+            padding=padding,
+            scratch=scratch,
         )
+        optimizer = Optimizer(learner.parameters, recipe=recipe)
+        budget = plan.choices.tokens
 
         # Resume, or start with an evaluation of the model as it came.
-        fingerprint = run_fingerprint(
-            recipe, records=len(training.examples), evaluation_records=len(evaluation.examples)
-        )
-        saved = checkpoints.load()
-        if saved is None:
-            state = TrainingState()
-            state.evaluation_before = _evaluate(module, evaluation.examples, recipe, padding)
-            if evaluation.examples:
-                telemetry.evaluation(0, state.evaluation_before)
+        if saved is not None:
+            state = saved.restore(parameters=learner.parameters, optimizer=optimizer)
         else:
-            state = unpack_state(
-                saved[1], parameters=parameters, optimizer=optimizer, fingerprint=fingerprint
-            )
+            state = TrainingState()
+            state.evaluation_before = _evaluate(learner, corpus, budget, recipe)
+            if state.evaluation_before:
+                telemetry.evaluation(0, state.evaluation_before)
 
-        for step, micro_batches in plan.steps(after=state.step):
-            if state.stopped:
-                break
+        with corpus.steps(after=state.step, budget=budget) as steps:
+            for step, batches in steps:
+                if state.stopped:
+                    break
 
-            # Batch and step.
-            batches = [
-                collate([training.examples[index] for index in indices], padding=padding)
-                for indices in micro_batches
-            ]
-            rate = learning_rate(recipe, step=step, total=plan.total_steps)
-            loss = optimizer_step(module, batches, recipe=recipe, optimizer=optimizer, rate=rate)
-            state.advance(loss=loss, tokens=sum(batch.tokens for batch in batches))
-            telemetry.loss(step, loss)
+                # Step.
+                supervised = sum(batch.supervised for batch in batches)
+                outcomes = learner.gradients(batches, scale=1 / supervised, step=step)
+                loss = _mean_loss(outcomes, batches, supervised)
+                optimizer.step(rate=learning_rate(recipe, step=step, total=corpus.total_steps))
+                state.advance(loss=loss, tokens=sum(batch.tokens for batch in batches))
+                telemetry.loss(step, loss)
 
-            # Evaluate.
-            if evaluation.examples and _evaluates(step, plan=plan, recipe=recipe):
-                metrics = _evaluate(module, evaluation.examples, recipe, padding)
-                state.judge(metrics, parameters, patience=recipe.early_stopping_patience)
-                telemetry.evaluation(step, metrics)
-            telemetry.progress(step, plan.total_steps, state.tokens)
+                # Evaluate.
+                if corpus.evaluation_count and _evaluates(step, corpus=corpus, recipe=recipe):
+                    metrics = _evaluate(learner, corpus, budget, recipe)
+                    state.judge(
+                        metrics, learner.parameters, patience=recipe.early_stopping_patience
+                    )
+                    telemetry.evaluation(step, metrics)
+                telemetry.progress(step, corpus.total_steps, state.tokens)
 
-            # Checkpoint.
-            if recipe.checkpoint_every_steps and step % recipe.checkpoint_every_steps == 0:
-                blob = pack_state(
-                    state, parameters=parameters, optimizer=optimizer, fingerprint=fingerprint
-                )
-                checkpoints.save(step, blob)
+                # Checkpoint.
+                if recipe.checkpoint_every_steps and step % recipe.checkpoint_every_steps == 0:
+                    checkpoints.save(
+                        step,
+                        pack_state(
+                            state,
+                            parameters=learner.parameters,
+                            optimizer=optimizer,
+                            choices=plan.choices,
+                            fingerprint=fingerprint,
+                        ),
+                    )
 
         # Export.
         checkpoints.drain()
-        state.restore_best(parameters)
+        state.restore_best(learner.parameters)
         if recipe.method is Method.LORA:
-            files = export_adapter(model, recipe=recipe, targets=targets, padding=missing_padding)
+            files = export_adapter(
+                model, learner, recipe=recipe, trained=trained, padding=missing_padding
+            )
         else:
-            files = export_model(model, recipe=recipe, weights=weights, padding=missing_padding)
+            files = export_model(
+                model, learner, recipe=recipe, weights=weights, padding=missing_padding
+            )
+        learner.close()
         return TrainResult(
             files=files,
             metrics=_metrics(state),
             counts={
-                "records": len(training.examples),
-                "evaluation_records": len(evaluation.examples),
+                **corpus.counts,
                 "optimizer_steps": state.step,
                 "tokens": state.tokens,
-                "truncated_records": training.truncated + evaluation.truncated,
-                "trainable_parameters": sum(p.numel() for p in parameters.values()),
+                "trainable_parameters": learner.parameters.count,
                 "threads": threads,
             },
         )
 
 
-def _encode(
-    recipe: Recipe, tokenizer: TextTokenizer, records: Records, evaluation_records: Records
-) -> tuple[Encoded, Encoded]:
-    """Return what to train on and what to evaluate on: the set apart, then the given records."""
-    if not len(records):
-        raise FormatError(Code.RECORDS_EMPTY, "there is no record to train on")
-    encoded = encode_records(records, recipe=recipe, tokenizer=tokenizer, what="record")
-    given = encode_records(
-        evaluation_records, recipe=recipe, tokenizer=tokenizer, what="evaluation record"
-    )
-    kept, apart = split_indices(len(records), fraction=recipe.evaluation_fraction, seed=recipe.seed)
-    training = tuple(encoded.examples[index] for index in kept)
-    evaluation = tuple(encoded.examples[index] for index in apart) + given.examples
-    if recipe.early_stopping_patience and not evaluation:
-        raise TrainingError(
-            Code.RECIPE_UNSUPPORTED,
-            "early_stopping_patience needs records to evaluate on",
-            remedy="raise evaluation_fraction or give evaluation records",
-        )
-    return (
-        Encoded(examples=training, truncated=encoded.truncated),
-        Encoded(examples=evaluation, truncated=given.truncated),
-    )
+def _source(records: Records | RecordSource) -> RecordSource:
+    return records if not isinstance(records, Sequence) else ListedRecords(records)
 
 
 def _padding(model: LoadedModel, tokenizer: TextTokenizer) -> tuple[int, int | None]:
@@ -179,12 +188,16 @@ def _padding(model: LoadedModel, tokenizer: TextTokenizer) -> tuple[int, int | N
     return padding, padding
 
 
-def _check_fit(
-    model: LoadedModel, training: Encoded, evaluation: Encoded, *, recipe: Recipe
-) -> None:
+def _check_fit(model: LoadedModel, corpus: Corpus, *, recipe: Recipe) -> None:
+    if recipe.task is Task.IMAGE_CLASSIFICATION:
+        return
     size = model.module.get_input_embeddings().weight.shape[0]
-    check_vocabulary(training, size=size)
-    check_vocabulary(evaluation, size=size)
+    if corpus.largest_id >= size:
+        raise FormatError(
+            Code.TOKENIZER_MALFORMED,
+            f"the tokenizer gives id {corpus.largest_id}, the model knows {size} tokens",
+            remedy="seal the model with the tokenizer that belongs to it",
+        )
     positions = getattr(model.config, "max_position_embeddings", None) or recipe.max_length
     usable = positions - model.architecture.first_position
     if recipe.max_length > usable:
@@ -195,18 +208,52 @@ def _check_fit(
         )
 
 
-def _evaluates(step: int, *, plan: BatchPlan, recipe: Recipe) -> bool:
-    interval = recipe.evaluation_every_steps or plan.steps_per_epoch
-    return step % interval == 0 or step == plan.total_steps
+def _mean_loss(
+    outcomes: Sequence[Outcome], batches: Sequence[PackedBatch], supervised: int
+) -> float:
+    for outcome, batch in zip(outcomes, batches, strict=True):
+        first, last = min(batch.records), max(batch.records)
+        what = f"the training loss of {len(batch.records)} records between {first} and {last}"
+        require_finite(outcome.loss, what=what)
+    return math.fsum(outcome.loss for outcome in outcomes) / supervised
 
 
-def _evaluate(
-    module: Any, examples: Sequence[Example], recipe: Recipe, padding: int
-) -> dict[str, float]:
-    metrics: dict[str, float] = evaluate(module, examples, recipe=recipe, padding=padding)
-    if metrics:
-        require_finite(metrics["loss"], what="the evaluation loss")
+def _evaluates(step: int, *, corpus: Corpus, recipe: Recipe) -> bool:
+    interval = recipe.evaluation_every_steps or corpus.steps_per_epoch
+    return step % interval == 0 or step == corpus.total_steps
+
+
+def _evaluate(learner: Learner, corpus: Corpus, budget: int, recipe: Recipe) -> dict[str, float]:
+    """Return the mean `loss` and, in classification, `accuracy`; empty without examples."""
+    if not corpus.evaluation_count:
+        return {}
+    losses, hits, count = [], 0, 0
+    with corpus.evaluation_batches(budget) as batches:
+        for group in _groups(batches):
+            for outcome in learner.losses(group):
+                losses.append(outcome.loss)
+                hits += outcome.hits
+            count += sum(batch.supervised for batch in group)
+    metrics = {"loss": math.fsum(losses) / count}
+    require_finite(metrics["loss"], what="the evaluation loss")
+    if recipe.task is not Task.CAUSAL_LM:
+        metrics["accuracy"] = hits / count
     return metrics
+
+
+def _groups(batches: Any) -> Any:
+    """Yield `batches` in lists of a few: a streamed model opens its blocks once for each list."""
+    group: list[PackedBatch] = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == _EVALUATED_TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+_EVALUATED_TOGETHER = 8
 
 
 def _metrics(state: TrainingState) -> dict[str, float]:

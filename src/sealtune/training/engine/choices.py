@@ -1,0 +1,53 @@
+"""How a run is computed: what the planner chose, and a resumed run takes over.
+
+None of it changes what is computed beyond rounding; all of it changes bits. So it is part of a
+training checkpoint, and a run that goes on elsewhere goes on with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from sealtune.training.recipe import Precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """`precision` is never `auto` here. `tokens` go through a block at once, at most.
+
+    `lean`: by blocks of our own, or by the stock module. `recompute`: keep each block's input only.
+    `keep_probabilities`: of attention. `streamed`: frozen blocks are decrypted when needed,
+    `tables_streamed`: embeddings too; `spilled` of the blocks' activations go to scratch, counted
+    from the first. `ring` buffers hold blocks.
+    """
+
+    precision: Precision
+    tokens: int
+    lean: bool = True
+    recompute: bool = False
+    keep_probabilities: bool = True
+    streamed: bool = False
+    tables_streamed: bool = False
+    spilled: int = 0
+    ring: int = 2
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of activations, frozen weights and compute copies."""
+        return torch.bfloat16 if self.precision is Precision.BF16 else torch.float32
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the choices as JSON values."""
+        return {**asdict(self), "precision": self.precision.value}
+
+
+def choices_from_dict(values: dict[str, Any]) -> Choices:
+    """Return the Choices that `to_dict` wrote.
+
+    Raises:
+        TypeError, ValueError: `values` are none.
+    """
+    return Choices(**{**values, "precision": Precision(values["precision"])})

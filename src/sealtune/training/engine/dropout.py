@@ -1,0 +1,43 @@
+"""Dropout whose masks come from counted seeds, so that a block that is computed again drops the same.
+
+A mask takes one random byte for each value: rates are rounded to 1/256, the correction is exact.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+class Dropout:
+    """The random masks of one run; `begin` says which block of which micro-batch comes."""
+
+    def __init__(self) -> None:
+        self._generator = torch.Generator()
+        self.enabled = True
+
+    def begin(self, *numbers: int) -> None:
+        """Make the next masks a function of `numbers` alone."""
+        seed = 0
+        for number in numbers:
+            # Any mixing will do: neighbours must differ. (Constants: Knuth's MMIX generator.)
+            seed = (seed ^ number) * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407
+            seed %= 2**64
+        self._generator.manual_seed(seed >> 1)
+
+    def mask(self, like: torch.Tensor, rate: float) -> torch.Tensor | None:
+        """Return a mask of what stays in `like`, or None at rate 0 or in evaluation."""
+        if not rate or not self.enabled:
+            return None
+        count = like.numel()
+        words = torch.randint(
+            -(2**63), 2**63 - 1, ((count + 7) // 8,), dtype=torch.int64, generator=self._generator
+        )
+        random = words.view(torch.uint8)[:count].view(like.shape)
+        return (random >= round(rate * 256)).to(like.device)
+
+
+def dropped(x: torch.Tensor, mask: torch.Tensor | None, rate: float) -> torch.Tensor:
+    """Return `x` where `mask` keeps it, scaled so that its mean stays; `x` itself without a mask."""
+    if mask is None:
+        return x
+    return (x * mask).mul_(256 / (256 - round(rate * 256)))

@@ -1,0 +1,118 @@
+"""The ends of models: what is lost against the targets, and its gradient at the last block's output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from sealtune.training.encode import IGNORED
+from sealtune.training.engine.cross_entropy import (
+    cross_entropy,
+    losses_only,
+    trained_cross_entropy,
+)
+from sealtune.training.engine.prologue import Prologue
+from sealtune.training.engine.run import Outcome
+from sealtune.training.engine.tables import Table
+from sealtune.training.packing import PackedBatch
+
+Hidden = list[torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageHead:
+    """Final normalization and output embeddings, for the supervised positions alone."""
+
+    norm: Prologue | None
+    output: Table
+    soft_cap: float = 0.0
+
+    def __call__(
+        self, hidden: Hidden, batches: Sequence[PackedBatch], *, scale: float | None
+    ) -> list[Outcome]:
+        """Return losses and, with `scale`, gradients: one pass over the output embeddings for all."""
+        rows = [(batch.targets != IGNORED).nonzero().squeeze(1) for batch in batches]
+        inputs = [h.index_select(0, row) for h, row in zip(hidden, rows, strict=True)]
+        joined = torch.cat(inputs)
+        targets = torch.cat(
+            [batch.targets.index_select(0, row) for batch, row in zip(batches, rows, strict=True)]
+        )
+        states, kept = (joined, ()) if self.norm is None else self.norm.forward(joined)
+        if scale is None:
+            losses = losses_only(states, targets, self.output.pieces(), soft_cap=self.soft_cap)
+            return [_told(part) for part in losses.split([len(row) for row in rows])]
+        losses, gradient = self._derive(states, targets, scale)
+        if self.norm is not None:
+            gradient = self.norm.backward(gradient, joined, self.norm.again(joined, kept)[1])
+        sizes = [len(row) for row in rows]
+        return [
+            Outcome(loss=float(part.sum()), hits=0, gradient=_spread(g, row, like=h))
+            for part, g, row, h in zip(
+                losses.split(sizes), gradient.split(sizes), rows, hidden, strict=True
+            )
+        ]
+
+    def _derive(
+        self, states: torch.Tensor, targets: torch.Tensor, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.output.gradient is not None:
+            return trained_cross_entropy(
+                states,
+                targets,
+                self.output.pieces,
+                self.output.gradient,
+                soft_cap=self.soft_cap,
+                scale=scale,
+            )
+        return cross_entropy(
+            states, targets, self.output.pieces(), soft_cap=self.soft_cap, scale=scale
+        )
+
+
+# (hidden (tokens, width), batch) to the rows that are classified, differentiable
+Pooling = Callable[[torch.Tensor, PackedBatch], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierHead:
+    """Pooling, then a few small modules in 32 bits, by torch's own differentiation.
+
+    `pool` gives the rows that have targets, `classify` their logits. Gradients of the modules' own
+    weights go to where their parameters' `.grad` lies.
+    """
+
+    pool: Pooling
+    classify: Callable[[torch.Tensor], torch.Tensor]
+    train: Callable[[bool], object]
+
+    def __call__(
+        self, hidden: Hidden, batches: Sequence[PackedBatch], *, scale: float | None
+    ) -> list[Outcome]:
+        """Return losses, hits and, with `scale`, gradients, one batch after the other."""
+        self.train(scale is not None)
+        return [self._one(h, b, scale) for h, b in zip(hidden, batches, strict=True)]
+
+    def _one(self, h: torch.Tensor, batch: PackedBatch, scale: float | None) -> Outcome:
+        leaf = h.detach().requires_grad_(scale is not None)
+        with torch.set_grad_enabled(scale is not None):
+            logits = self.classify(self.pool(leaf, batch).float())
+            loss = functional.cross_entropy(
+                logits, batch.targets, ignore_index=IGNORED, reduction="sum"
+            )
+            hits = int((logits.detach().argmax(-1) == batch.targets).sum())
+            if scale is not None:
+                (loss * scale).backward()
+        return Outcome(loss=float(loss.detach()), hits=hits, gradient=leaf.grad)
+
+
+def _told(losses: torch.Tensor) -> Outcome:
+    return Outcome(loss=float(losses.sum()), hits=0, gradient=None)
+
+
+def _spread(gradient: torch.Tensor, rows: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
+    whole = torch.zeros_like(like)
+    whole[rows] = gradient
+    return whole

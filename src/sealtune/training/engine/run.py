@@ -1,0 +1,208 @@
+"""Runs blocks over micro-batches, forward and backward, in the order that the plan chose.
+
+Resident weights: one micro-batch after the other. What the backward pass needs is kept, or only
+each block's input is and the rest computed again (Chen et al. 2016).
+
+Streamed weights: all micro-batches of an optimizer step pass through a block before the next is
+opened, so that each weight is decrypted once per pass however many micro-batches there are. Inputs
+of blocks are kept; the rest is computed again, or was put into encrypted scratch and comes back.
+
+Each order adds up its gradients in an order of its own: bits differ between them, not results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from sealtune.training.engine.blocks import Block, Context
+from sealtune.training.engine.dropout import Dropout
+from sealtune.training.engine.spill import Spill
+from sealtune.training.engine.store import Store
+from sealtune.training.packing import PackedBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a head says of one micro-batch: the sum of its losses and, in classification, the hits.
+
+    `gradient` is that of the last block's output (tokens, width), for the blocks alone.
+    """
+
+    loss: float
+    hits: int
+    gradient: torch.Tensor | None = None
+
+
+class Ends(Protocol):
+    """What comes before the first block and after the last."""
+
+    def context(self, batch: PackedBatch) -> Context:
+        """Return what all blocks need of `batch`."""
+        ...
+
+    def embed(self, batches: Sequence[PackedBatch]) -> list[torch.Tensor]:
+        """Return the first block's input (tokens, width) of each batch."""
+        ...
+
+    def embed_backward(self, batches: Sequence[PackedBatch], gradients: list[torch.Tensor]) -> None:
+        """Take in the gradients of what `embed` returned."""
+        ...
+
+    def head(
+        self, hidden: list[torch.Tensor], batches: Sequence[PackedBatch], *, scale: float | None
+    ) -> list[Outcome]:
+        """Return losses of each batch and, with `scale`, gradients of `scale` times their sum."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Computes losses and gradients of one model; `recompute` and `streamed` come from the plan."""
+
+    blocks: Sequence[Block]
+    ends: Ends
+    store: Store
+    dropout: Dropout
+    seed: int
+    recompute: bool
+    streamed: bool
+    spill: Spill | None = None
+
+    def gradients(
+        self, batches: Sequence[PackedBatch], *, scale: float, step: int
+    ) -> list[Outcome]:
+        """Add the gradients of `scale` times the loss of `batches` to the flat buffer."""
+        self.dropout.enabled = True
+        if self.streamed:
+            return self._layer_by_layer(batches, scale=scale, step=step)
+        results = []
+        for number, batch in enumerate(batches):
+            results += self._one_batch(batch, scale=scale, step=step, number=number)
+        return results
+
+    def losses(self, batches: Sequence[PackedBatch]) -> list[Outcome]:
+        """Return the losses of `batches`, as in evaluation: nothing is dropped or kept."""
+        self.dropout.enabled = False
+        with torch.no_grad():
+            groups = [list(batches)] if self.streamed else [[batch] for batch in batches]
+            results = []
+            for group in groups:
+                hidden = self.ends.embed(group)
+                contexts = [self.ends.context(batch) for batch in group]
+                for index in self.store.visit(range(len(self.blocks))):
+                    for number, context in enumerate(contexts):
+                        hidden[number] = self.blocks[index](hidden[number], context)
+                results += self.ends.head(hidden, group, scale=None)
+        return results
+
+    def _one_batch(
+        self, batch: PackedBatch, *, scale: float, step: int, number: int
+    ) -> list[Outcome]:
+        context = self.ends.context(batch)
+        with torch.no_grad():
+            first = self.ends.embed([batch])[0]
+        first.requires_grad_()
+        hidden = first
+        for index, block in enumerate(self.blocks):
+            begin = self._begin(step, number, index)
+            if self.recompute:
+                hidden = _Again.apply(hidden, block, context, begin)
+            else:
+                begin()
+                hidden = block(hidden, context)
+        results = self.ends.head([hidden.detach()], [batch], scale=scale)
+        hidden.backward(_gradient(results[0]))
+        self.ends.embed_backward([batch], [_of(first)])
+        return results
+
+    def _layer_by_layer(
+        self, batches: Sequence[PackedBatch], *, scale: float, step: int
+    ) -> list[Outcome]:
+        contexts = [self.ends.context(batch) for batch in batches]
+        last = len(self.blocks) - 1
+        inputs: list[list[torch.Tensor]] = []
+        kept: dict[tuple[int, int], Any] = {}
+        hidden = self.ends.embed(batches)
+        order = [*range(last + 1), *range(last, -1, -1)]
+        visit = self.store.visit(order)
+        for index in range(last + 1):
+            next(visit)
+            inputs.append(list(hidden))
+            for number, context in enumerate(contexts):
+                self._begin(step, number, index)()
+                if self.spill is not None and self.spill.takes(index):
+                    leaf = hidden[number].detach().requires_grad_()
+                    with self.spill.recording((index, number), leaf):
+                        out = self.blocks[index](leaf, context)
+                    kept[index, number] = (leaf, out)
+                    hidden[number] = out.detach()
+                else:
+                    with torch.no_grad():
+                        hidden[number] = self.blocks[index](hidden[number], context)
+        results = self.ends.head(hidden, batches, scale=scale)
+        gradients = [_gradient(result) for result in results]
+        del hidden
+        if self.spill is not None:
+            self.spill.turn()
+        for index in range(last, -1, -1):
+            next(visit)
+            boundary = inputs.pop()
+            # From the last to the first, as tapes come back.
+            for number in range(len(batches) - 1, -1, -1):
+                leaf, out = kept.pop((index, number), (None, None))
+                spilled = leaf is not None
+                if leaf is None:
+                    leaf = boundary[number].detach().requires_grad_()
+                    self._begin(step, number, index)()
+                    out = self.blocks[index](leaf, contexts[number])
+                out.backward(gradients[number])
+                gradients[number] = _of(leaf)
+                del leaf, out
+                if spilled and self.spill is not None:
+                    self.spill.done()
+        # Past the last, so that the store closes.
+        next(visit, None)
+        self.ends.embed_backward(batches, gradients)
+        return results
+
+    def _begin(self, step: int, number: int, index: int) -> Callable[[], None]:
+        return lambda: self.dropout.begin(self.seed, step, number, index)
+
+
+class _Again(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen by mypy here
+    @staticmethod
+    def forward(
+        ctx: Any, h: torch.Tensor, block: Block, context: Context, begin: Callable[[], None]
+    ) -> torch.Tensor:
+        begin()
+        ctx.block, ctx.context, ctx.begin = block, context, begin
+        ctx.save_for_backward(h)
+        return block(h, context)
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[Any, ...]:
+        (h,) = ctx.saved_tensors
+        leaf = h.detach().requires_grad_()
+        ctx.begin()
+        with torch.enable_grad():
+            out = ctx.block(leaf, ctx.context)
+        out.backward(dy)
+        return leaf.grad, None, None, None
+
+
+def _gradient(result: Outcome) -> torch.Tensor:
+    if result.gradient is None:
+        raise RuntimeError("the head was asked for a gradient")
+    return result.gradient
+
+
+def _of(leaf: torch.Tensor) -> torch.Tensor:
+    gradient = leaf.grad
+    if gradient is None:
+        raise RuntimeError("no gradient reached the block's input")
+    leaf.grad = None
+    return gradient

@@ -1,0 +1,96 @@
+"""Where the records of a packed micro-batch lie, and what blocks need of it: positions and masks.
+
+Records lie end to end without padding; attention never crosses a border. What is computed from the
+borders alone is computed once per micro-batch and used by every block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+TILE = 256  # queries at a time: larger computes more of what causal masks discard, smaller calls more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Which keys a query sees: not later ones if `causal`; at most `window` away if that is set.
+
+    A causal window counts the query itself, as Mistral's does; one to both sides does not, as
+    ModernBERT's: |q - k| <= window.
+    """
+
+    causal: bool
+    window: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Queries `first` to `last` of a segment and the keys `start` to `end` that they may see."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Segments:
+    """The borders of a micro-batch's records: `bounds` are their offsets, with the end."""
+
+    bounds: tuple[int, ...]
+    positions: torch.Tensor
+    _masks: dict[tuple[object, ...], torch.Tensor | None] = field(default_factory=dict)
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of tokens of each record."""
+        return [b - a for a, b in zip(self.bounds, self.bounds[1:], strict=False)]
+
+    def tiles(self, length: int, reach: Reach) -> list[Tile]:
+        """Return the tiles that cover a segment of `length` tokens, the one with most keys first."""
+        tiles = []
+        for first in range(0, length, TILE):
+            last = min(first + TILE, length)
+            start, end = 0, length
+            if reach.causal:
+                end = last
+            elif reach.window:
+                end = min(length, last + reach.window)
+            if reach.window:
+                start = max(0, first - reach.window + (1 if reach.causal else 0))
+            tiles.append(Tile(first, last, start, end))
+        return sorted(tiles, key=lambda tile: tile.start - tile.end)
+
+    def mask(
+        self, tile: Tile, reach: Reach, *, groups: int, like: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return what is added to the scores of `tile` (0 or minus infinity), or None for nothing.
+
+        Rows are (query, group): each query stands for `groups` heads.
+        """
+        if not reach.causal and not reach.window:
+            return None
+        rows, offset = tile.last - tile.first, tile.first - tile.start
+        key = (rows, offset, tile.end - tile.start, reach, groups, like.dtype)
+        if key not in self._masks:
+            self._masks[key] = _mask(tile, reach, groups=groups, like=like)
+        return self._masks[key]
+
+
+def _mask(tile: Tile, reach: Reach, *, groups: int, like: torch.Tensor) -> torch.Tensor | None:
+    queries = torch.arange(tile.first, tile.last, device=like.device).unsqueeze(1)
+    keys = torch.arange(tile.start, tile.end, device=like.device)
+    distance = queries - keys
+    if reach.causal:
+        hidden = distance < 0
+        if reach.window:
+            hidden |= distance >= reach.window
+    else:
+        hidden = distance.abs() > reach.window
+    if not bool(hidden.any()):
+        return None
+    values = torch.zeros(hidden.shape, dtype=like.dtype, device=like.device)
+    values.masked_fill_(hidden, float("-inf"))
+    return values.repeat_interleave(groups, dim=0)
