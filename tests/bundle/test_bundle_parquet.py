@@ -71,6 +71,12 @@ def test_a_column_that_json_cannot_spell_is_named(column: Any, tmp_path: Path) -
     assert "'odd'" in error.message
 
 
+def test_fixed_size_lists_are_lists(tmp_path: Path) -> None:
+    column = pyarrow.array([[1, 2]], type=pyarrow.list_(pyarrow.int8(), 2))
+    ((_, record),) = iter_records(write(tmp_path / "d.parquet", {"a": column}))
+    assert record == {"a": [1, 2]}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, [1.0, float("nan")]])
 def test_a_value_that_json_cannot_spell_is_named(value: Any, tmp_path: Path) -> None:
     fine = type(value)() if isinstance(value, list) else type(value)(0)

@@ -202,6 +202,11 @@ def check(task: Task | None, record: Any, *, labels: Labels | None = None) -> No
         (Task.CAUSAL_LM, {"messages": [{"role": "assistant", "content": "a"}]}),
         (Task.TEXT_CLASSIFICATION, {"text": "a", "label": 0}),
         (Task.TEXT_CLASSIFICATION, {"text": "a", "label": "x", "more": 1}),
+        (Task.CAUSAL_LM, {"prompt": "a", "completion": "b"}),
+        (Task.CAUSAL_LM, {"prompt": "a", "text": "b"}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": ["a", ""], "tags": ["x", "y"]}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": ["a"], "tags": [3]}),
+        (Task.IMAGE_CLASSIFICATION, {"image": "/9j/", "label": 0}),
     ],
 )
 def test_a_record_with_its_tasks_fields_is_taken(task: Task | None, record: Any) -> None:
@@ -230,6 +235,22 @@ def test_a_record_with_its_tasks_fields_is_taken(task: Task | None, record: Any)
         (Task.TEXT_CLASSIFICATION, {"text": "a", "label": True}),
         (Task.TEXT_CLASSIFICATION, {"text": "a", "label": 1.0}),
         (Task.TEXT_CLASSIFICATION, {"text": "a", "label": ["x"]}),
+        (Task.CAUSAL_LM, {"prompt": "a"}),
+        (Task.CAUSAL_LM, {"completion": "a"}),
+        (Task.CAUSAL_LM, {"prompt": "a", "completion": ""}),
+        (Task.CAUSAL_LM, {"prompt": 1, "completion": "a"}),
+        (Task.CAUSAL_LM, {"prompt": "a", "completion": "b", "text": "c"}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": ["a"]}),
+        (Task.TOKEN_CLASSIFICATION, {"tags": ["x"]}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": [], "tags": []}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": "a", "tags": ["x"]}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": ["a"], "tags": ["x", "y"]}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": ["a"], "tags": "x"}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": ["a", 1], "tags": ["x", "y"]}),
+        (Task.TOKEN_CLASSIFICATION, {"tokens": ["a"], "tags": [None]}),
+        (Task.IMAGE_CLASSIFICATION, {"label": 0}),
+        (Task.IMAGE_CLASSIFICATION, {"image": {"path": "a.png"}, "label": 0}),
+        (Task.IMAGE_CLASSIFICATION, {"image": "/9j/"}),
     ],
 )
 def test_a_record_without_its_tasks_fields_is_refused(task: Task, record: Any) -> None:
@@ -276,6 +297,26 @@ def test_more_labels_than_allowed_are_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(FormatError) as caught:
         labelled(None, "a", "b", "c")
     assert caught.value.code is Code.LABEL_OUT_OF_RANGE
+
+
+def test_labels_on_no_record_are_known() -> None:
+    for names, labels, unseen in (
+        (["a", "b", "c"], ["b"], ["a", "c"]),
+        (["a", "b", "c"], [2, 0], ["b"]),
+        (None, [3, 1], ["0", "2"]),
+        (None, ["b", "a"], []),
+    ):
+        seen = Labels(names)
+        for label in labels:
+            seen.see(PLACE, label)
+        assert seen.unseen() == unseen
+
+
+def test_an_image_of_another_format_is_refused_with_its_line() -> None:
+    with pytest.raises(FormatError) as caught:
+        check(Task.IMAGE_CLASSIFICATION, {"image": "R0lGODlh", "label": 0})
+    assert caught.value.code is Code.RECORD_IMAGE
+    assert caught.value.message.startswith("d.jsonl:3: ")
 
 
 @pytest.mark.parametrize("names", [[], [""], ["a", "a"], ["a"] * 10_001])

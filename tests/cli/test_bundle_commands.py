@@ -89,9 +89,46 @@ def test_missing_and_misplaced_files(keys: Path, sealtune_: Sealtune) -> None:
     assert (missing.status, missing.error["code"]) == (9, "file-missing")
     (keys / "folder.jsonl").mkdir()
     folder = _seal(sealtune_, keys, keys / "folder.jsonl")
-    assert (folder.status, folder.error["code"]) == (9, "io-failed")
+    assert (folder.status, folder.error["code"]) == (4, "records-empty")
     for path, said in ((keys / "nothing.jsonl", missing), (keys / "folder.jsonl", folder)):
         assert str(path) in said.error["message"]
+
+
+def test_a_folder_of_images_is_sealed_by_split(keys: Path, sealtune_: Sealtune) -> None:
+    png = b"\x89PNG\r\n\x1a\n, and no more is looked at"
+    for name in ("train/cat/1.png", "train/dog/1.png", "test/cat/2.png"):
+        path = keys / "pets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png)
+    task = ("--task", "image-classification", "--labels", "cat,cow,dog")
+    unnamed = _seal(sealtune_, keys, keys / "pets", *task)
+    assert (unnamed.status, unnamed.error["code"]) == (3, "config-invalid")
+    assert "test, train" in unnamed.error["message"]
+    said = _seal(sealtune_, keys, keys / "pets", *task, "--split", "train").json
+    assert (said["records"], said["labels"]) == (2, ["cat", "cow", "dog"])
+    assert said["notes"] == ["1 of 3 labels are on no record: cow"]
+
+
+@pytest.mark.parametrize(
+    ("task", "record", "names"),
+    [
+        (
+            "token-classification",
+            '{"w":["a"],"t":["x"]}',
+            ("--tokens-field", "w", "--tags-field", "t"),
+        ),
+        ("causal-lm", '{"q":"a","a":"x"}', ("--prompt-field", "q", "--completion-field", "a")),
+        ("image-classification", '{"i":"/9j/","label":"x"}', ("--image-field", "i")),
+    ],
+)
+def test_fields_of_each_task_have_other_names(
+    keys: Path, sealtune_: Sealtune, task: str, record: str, names: tuple[str, ...]
+) -> None:
+    data = keys / "data.jsonl"
+    data.write_text(record + "\n")
+    refused = _seal(sealtune_, keys, data, "--task", task)
+    assert (refused.status, refused.error["code"]) == (4, "record-field")
+    assert _seal(sealtune_, keys, data, "--task", task, *names).json["records"] == 1
 
 
 def test_an_existing_output_is_kept(sealed: Path, sealtune_: Sealtune) -> None:

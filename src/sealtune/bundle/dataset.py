@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sealtune.bundle.images import check_image_text
 from sealtune.bundle.records import Place, Record
 from sealtune.core.limits import LABELS_MAX
 from sealtune.errors import Code, ConfigError, FormatError
@@ -20,6 +21,8 @@ class Task(StrEnum):
 
     CAUSAL_LM = "causal-lm"
     TEXT_CLASSIFICATION = "text-classification"
+    TOKEN_CLASSIFICATION = "token-classification"  # noqa: S105 - a task, no password
+    IMAGE_CLASSIFICATION = "image-classification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,11 @@ class RecordFields:
     text: str = "text"
     label: str = "label"
     messages: str = "messages"
+    prompt: str = "prompt"
+    completion: str = "completion"
+    tokens: str = "tokens"
+    tags: str = "tags"
+    image: str = "image"
 
 
 class Labels:
@@ -46,6 +54,7 @@ class Labels:
         self._given = None if names is None else _checked_names(names)
         self._known = set(self._given or ())
         self._highest = -1
+        self._seen: set[str] = set()
         self._type: type | None = None
 
     def see(self, place: Place, label: Any) -> None:
@@ -67,6 +76,7 @@ class Labels:
             self._see_number(place, label)
         else:
             self._see_name(place, label)
+            self._seen.add(label)
 
     def names(self) -> list[str]:
         """Return the names of the classes in order: as given, or sorted."""
@@ -76,11 +86,16 @@ class Labels:
             return [str(number) for number in range(self._highest + 1)]
         return sorted(self._known)
 
+    def unseen(self) -> list[str]:
+        """Return the names of the classes that no record has: nobody can learn them."""
+        return [name for name in self.names() if name not in self._seen]
+
     def _see_number(self, place: Place, label: int) -> None:
         limit = LABELS_MAX if self._given is None else len(self._given)
         if not 0 <= label < limit:
             raise _out_of_range(place, f"the label's number is not from 0 to {limit - 1}")
         self._highest = max(self._highest, label)
+        self._seen.add(str(label) if self._given is None else self._given[label])
 
     def _see_name(self, place: Place, label: str) -> None:
         if label in self._known:
@@ -100,6 +115,10 @@ def record_check(
         return lambda _place, _record: None
     if task is Task.TEXT_CLASSIFICATION:
         return lambda place, record: _check_classified(place, record, fields, labels)
+    if task is Task.TOKEN_CLASSIFICATION:
+        return lambda place, record: _check_words(place, record, fields, labels)
+    if task is Task.IMAGE_CLASSIFICATION:
+        return lambda place, record: _check_image(place, record, fields, labels)
     return lambda place, record: _check_generated(place, record, fields)
 
 
@@ -108,14 +127,38 @@ def _check_classified(place: Place, record: Record, fields: RecordFields, labels
     labels.see(place, record.get(fields.label))
 
 
-def _check_generated(place: Place, record: Record, fields: RecordFields) -> None:
-    if (fields.text in record) == (fields.messages in record):
-        reason = f"needs either the field {fields.text!r} or the field {fields.messages!r}"
+def _check_words(place: Place, record: Record, fields: RecordFields, labels: Labels) -> None:
+    words, tags = record.get(fields.tokens), record.get(fields.tags)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise place.refuse(
+            f"the field {fields.tokens!r} is no list of words", code=Code.RECORD_FIELD
+        )
+    if not isinstance(tags, list) or len(tags) != len(words) or not words:
+        reason = f"the field {fields.tags!r} is no list of one label for each word"
         raise place.refuse(reason, code=Code.RECORD_FIELD)
-    if fields.text in record:
-        _check_text(place, record, fields.text)
-    else:
+    for tag in tags:
+        labels.see(place, tag)
+
+
+def _check_image(place: Place, record: Record, fields: RecordFields, labels: Labels) -> None:
+    _check_text(place, record, fields.image)
+    check_image_text(record[fields.image], where=str(place))
+    labels.see(place, record.get(fields.label))
+
+
+def _check_generated(place: Place, record: Record, fields: RecordFields) -> None:
+    paired = fields.prompt in record and fields.completion in record
+    if (fields.text in record) + (fields.messages in record) + paired != 1:
+        pair = f"the fields {fields.prompt!r} and {fields.completion!r}"
+        reason = f"needs either the field {fields.text!r}, the field {fields.messages!r} or {pair}"
+        raise place.refuse(reason, code=Code.RECORD_FIELD)
+    if fields.messages in record:
         _check_messages(place, record, fields.messages)
+    elif paired:
+        _check_text(place, record, fields.prompt)
+        _check_text(place, record, fields.completion)
+    else:
+        _check_text(place, record, fields.text)
 
 
 def _check_text(place: Place, record: Record, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads records from JSON Lines, CSV and Parquet files; each error names file and line.
+"""Reads records from JSON Lines, CSV, Parquet and Arrow files; each error names file and line.
 
 A record is a JSON object. Errors never quote what a record holds. What a task wants of a record is
 `dataset`'s concern.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealtune.bundle.parquet import iter_rows
+from sealtune.bundle.tables import iter_arrow_rows, iter_parquet_rows
 from sealtune.core.canonical import parse_json
 from sealtune.core.files import storage_errors
 from sealtune.core.limits import OWNED_JSON_MARKS_MAX, RECORD_BYTES_MAX, SHARD_BYTES
@@ -28,7 +28,10 @@ _SHARD_BYTES_MAX = SHARD_BYTES + RECORD_BYTES_MAX
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record begins: for errors; `position` of the file's bytes are read: for progress."""
+    """Where a record begins: for errors; `position` of all bytes are read: for progress.
+
+    A `unit` "file" has no number: the file holds one record.
+    """
 
     path: Path
     unit: str
@@ -36,6 +39,8 @@ class Place:
     position: int
 
     def __str__(self) -> str:
+        if self.unit == "file":
+            return str(self.path)
         if self.unit == "line":
             return f"{self.path}:{self.number}"
         return f"{self.path}: {self.unit} {self.number}"
@@ -54,7 +59,7 @@ def iter_records(path: Path) -> Iterator[tuple[Place, Record]]:
 
     Raises:
         FormatError: an unknown suffix, or a line or row that is no record.
-        ConfigError: Parquet without pyarrow.
+        ConfigError: Parquet or Arrow without pyarrow.
         StorageError: the file is missing or cannot be read.
     """
     read = _READERS.get(path.suffix.lower())
@@ -196,7 +201,12 @@ def _text(place: Place, line: bytes) -> str:
 
 
 def _iter_parquet(path: Path) -> Iterator[tuple[Place, Record]]:
-    for number, position, row in iter_rows(path):
+    for number, position, row in iter_parquet_rows(path):
+        yield Place(path, "row", number, position), row
+
+
+def _iter_arrow(path: Path) -> Iterator[tuple[Place, Record]]:
+    for number, position, row in iter_arrow_rows(path):
         yield Place(path, "row", number, position), row
 
 
@@ -206,4 +216,6 @@ _READERS: dict[str, Callable[[Path], Iterator[tuple[Place, Record]]]] = {
     ".json": _iter_json_lines,
     ".csv": _iter_csv,
     ".parquet": _iter_parquet,
+    ".arrow": _iter_arrow,
 }
+RECORD_SUFFIXES = frozenset(_READERS)

@@ -15,8 +15,9 @@ from sealtune.bundle.dataset import Labels, RecordFields, Task, record_check
 from sealtune.bundle.format import BundleKind
 from sealtune.bundle.manifest import Media
 from sealtune.bundle.model import ModelFolder, read_weights, survey_model
-from sealtune.bundle.records import iter_records, record_line
+from sealtune.bundle.records import record_line
 from sealtune.bundle.safetensors import Tensor, finite_pieces
+from sealtune.bundle.sources import find_dataset
 from sealtune.bundle.writer import BundleWriter
 from sealtune.core.digest import Digest
 from sealtune.core.files import atomic_writer, read_bounded
@@ -26,6 +27,7 @@ from sealtune.crypto.identity import Identity, PublicIdentity
 from sealtune.crypto.secret import ContentKey
 from sealtune.errors import Code, FormatError, StorageError
 
+_SHOWN_MAX = 5
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
@@ -59,28 +61,30 @@ def seal_data(
     task: Task | None,
     labels: Sequence[str] | None = None,
     fields: RecordFields | None = None,
+    split: str | None = None,
     progress: Progress = no_progress,
 ) -> SealSummary:
-    """Seal the records in the file at `path` (JSON Lines, CSV or Parquet) to `output`.
+    """Seal the records in the file or folder at `path` (see `sources`) to `output`.
 
     `task` says which fields each record must have; `labels` are the classes in order, and are
-    collected and sorted if None.
+    collected and sorted if None. `split` chooses among the splits of a folder.
 
     Raises:
         FormatError: a record that the task cannot use, or none at all; names file and line.
         StorageError: `output` exists, or the disk refuses or is full; then nothing is left.
-        ConfigError: Parquet without pyarrow, or unusable labels.
+        ConfigError: Parquet or Arrow without pyarrow, unusable labels, or a split to be chosen.
     """
     refuse_existing(output)
     task = None if task is None else Task(task)
     classes = Labels(labels)
     check = record_check(task, fields=fields or RecordFields(), labels=classes)
     shards = _Shards()
-    total = path.stat().st_size if path.is_file() else 0
+    dataset = find_dataset(path, split=split)
+    total = dataset.bytes
     with atomic_writer(output) as file:
         key = ContentKey.generate()
         writer = BundleWriter(file, kind=BundleKind.DATASET, owner=owner.signing, key=key)
-        for place, record in iter_records(path):
+        for place, record in dataset.read():
             check(place, record)
             if shards.add(record_line(place, record)):
                 shards.flush(writer)
@@ -88,7 +92,7 @@ def seal_data(
         shards.flush(writer)
         if not shards.records:
             raise FormatError(Code.RECORDS_EMPTY, f"{path}: holds no record")
-        names = classes.names() if task is Task.TEXT_CLASSIFICATION else None
+        names = None if task in (None, Task.CAUSAL_LM) else classes.names()
         facts = {
             "records": shards.records,
             "task": None if task is None else task.value,
@@ -103,7 +107,7 @@ def seal_data(
         records=shards.records,
         bytes=shards.bytes,
         entries=shards.entries,
-        notes=(),
+        notes=(*dataset.notes, *_unseen(classes, names)),
         labels=tuple(names or ()),
     )
 
@@ -149,6 +153,14 @@ def slot_keys(
     """Return the keys that get a slot: the owner's first, then the others', each once."""
     keys = [owner.public.recipient, *(recipient.recipient for recipient in recipients)]
     return tuple({key.raw: key for key in keys}.values())
+
+
+def _unseen(classes: Labels, names: Sequence[str] | None) -> tuple[str, ...]:
+    unseen = classes.unseen() if names else []
+    if not unseen:
+        return ()
+    shown = ", ".join(unseen[:_SHOWN_MAX]) + (" ..." if len(unseen) > _SHOWN_MAX else "")
+    return (f"{len(unseen)} of {len(names or ())} labels are on no record: {shown}",)
 
 
 class _Shards:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,25 @@ from sealtune.cli.progress import bytes_progress
 if TYPE_CHECKING:
     from sealtune import SealSummary
 
-_TASKS = ("causal-lm", "text-classification")
+_TASKS = ("causal-lm", "text-classification", "token-classification", "image-classification")
+_FIELDS = {
+    "text": "Field with the text.",
+    "label": "Field with the class.",
+    "messages": "Field with a chat.",
+    "prompt": "Field with a prompt.",
+    "completion": "Field with what completes the prompt.",
+    "tokens": "Field with a list of words.",
+    "tags": "Field with a class for each word.",
+    "image": "Field with an image, a JPEG or PNG file in base64.",
+}
+
+
+def _field_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for the name of each field; the contract's recipe names the same."""
+    for name, text in reversed(_FIELDS.items()):
+        option = click.option(f"--{name}-field", default=name, metavar="NAME", help=text)
+        command = option(command)
+    return command
 
 
 @click.group("seal", cls=Group)
@@ -37,7 +55,9 @@ def seal() -> None:
     "data",
     examples=[
         "sealtune seal data notes.jsonl -o notes.sealed --owner hospital.key \\\n"
-        "    --to hospital-broker.pub --task text-classification --labels cardiology,neurology"
+        "    --to hospital-broker.pub --task text-classification --labels cardiology,neurology",
+        "sealtune seal data ./xrays -o xrays.sealed --owner hospital.key \\\n"
+        "    --to hospital-broker.pub --task image-classification --split train",
     ],
 )
 @click.argument("path", type=PATH)
@@ -46,9 +66,8 @@ def seal() -> None:
 @recipients_option
 @click.option("--task", type=click.Choice(_TASKS), help="Check that each record fits this task.")
 @click.option("--labels", metavar="A,B,C", help="The classes in order; else collected and sorted.")
-@click.option("--text-field", default="text", metavar="NAME", help="Field with the text.")
-@click.option("--label-field", default="label", metavar="NAME", help="Field with the class.")
-@click.option("--messages-field", default="messages", metavar="NAME", help="Field with a chat.")
+@click.option("--split", metavar="NAME", help="The split of a folder that has several.")
+@_field_options
 @passphrase_file_option
 def data(
     path: Path,
@@ -57,12 +76,14 @@ def data(
     recipients: tuple[Path, ...],
     task: str | None,
     labels: str | None,
-    text_field: str,
-    label_field: str,
-    messages_field: str,
+    split: str | None,
     passphrase_file: Path | None,
+    **fields: str,
 ) -> None:
-    """Seal records: JSON Lines, CSV or Parquet.
+    """Seal records: JSON Lines, CSV, Parquet, a dataset or an image folder.
+
+    A folder holds such files by split, or what save_to_disk of Hugging Face's datasets wrote, or
+    JPEG and PNG images: in a folder for each class, or named in a metadata.csv or metadata.jsonl.
 
     The owner can always open what it sealed; --to names who else can. Nothing is left behind if a
     record is refused or the disk is full.
@@ -76,9 +97,8 @@ def data(
             recipients=load_recipients(recipients),
             task=sealtune.Task(task) if task else None,
             labels=labels.split(",") if labels is not None else None,
-            fields=sealtune.RecordFields(
-                text=text_field, label=label_field, messages=messages_field
-            ),
+            fields=sealtune.RecordFields(**{name: fields[f"{name}_field"] for name in _FIELDS}),
+            split=split,
             progress=progress,
         )
     emit(summary, _lines)
