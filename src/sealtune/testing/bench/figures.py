@@ -12,7 +12,7 @@ class RunFigures:
     """One run of one program: the steps after the warm-up, and the whole process's peak.
 
     `tokens` are those that are not padding; `padding` is the share of all positions that were
-    computed which padding took, 0 where that is unknown.
+    computed which padding took, 0 where that is unknown; `memory_cap` how memory was limited.
     """
 
     tokens: int
@@ -20,6 +20,7 @@ class RunFigures:
     peak_memory_bytes: int
     time_to_first_step_seconds: float
     padding: float = 0.0
+    memory_cap: str = "none"
 
     @property
     def tokens_per_second(self) -> float:
@@ -41,7 +42,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Medians:
     """The medians of one side's runs; of the peaks the highest."""
 
     tokens_per_second: float
@@ -59,9 +60,9 @@ class Ratios:
     most: float
 
 
-def side(runs: Sequence[RunFigures]) -> Side:
+def medians(runs: Sequence[RunFigures]) -> Medians:
     """Return the medians of `runs`."""
-    return Side(
+    return Medians(
         tokens_per_second=statistics.median(run.tokens_per_second for run in runs),
         peak_memory_bytes=max(run.peak_memory_bytes for run in runs),
         time_to_first_step_seconds=statistics.median(

@@ -40,6 +40,7 @@ def check_losses(options: BenchOptions, *, on_progress: OnProgress) -> LossRepor
             options,
             folder,
             precision=Precision.FP32,
+            warmup=0,
             progress=lambda done, total: on_progress("weights", done, total),
         )
         on_progress("adapter before training", 0, 0)

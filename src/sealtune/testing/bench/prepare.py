@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sealtune.errors import Code, ConfigError
 from sealtune.testing.bench.children import run_child
@@ -23,6 +23,7 @@ from sealtune.testing.bench.data import (
     write_records,
 )
 from sealtune.testing.bench.job import LORA_ALPHA, LORA_RANK, Job
+from sealtune.testing.bench.settings import AUTO
 from sealtune.testing.bench.shapes import (
     REAL_ENCODER,
     Shape,
@@ -35,7 +36,6 @@ from sealtune.testing.bench.weights import FolderWeights, Progress, make_model
 from sealtune.testing.demo.encoder import find_encoder
 from sealtune.training.recipe import Method, Precision, Recipe, Task
 
-WARMUP_STEPS: Final = 2
 _SEED: Final = 0
 _LEARNING_RATE: Final = 2e-4
 _LABELS: Final = ("one", "two", "three", "four", "five")
@@ -70,7 +70,7 @@ class BenchOptions:
     max_length: int = 0
     threads: int = 0
     memory_limit: int = 0
-    peer_setting: str = "auto"
+    peer_setting: str = AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,11 @@ class Prepared:
 
 
 def prepare(
-    options: BenchOptions, folder: Path, *, precision: Precision, progress: Progress
+    options: BenchOptions, folder: Path, *, precision: Precision, warmup: int, progress: Progress
 ) -> Prepared:
     """Make model and records and encode them, in `folder` and the options' `work_dir`.
+
+    There are records for `warmup` optimizer steps beside those that are asked for.
 
     Raises:
         ConfigError: an unknown shape or data, data that the model cannot learn, or too few records.
@@ -108,7 +110,7 @@ def prepare(
     shape = None if options.model == REAL_ENCODER else find_shape(options.model)
     check_fit(data, model=options.model)
     per_step = options.records_per_step or data.records_per_step
-    steps = WARMUP_STEPS + (options.steps or data.steps)
+    steps = warmup + (options.steps or data.steps)
     records, labels = _records(options, data, shape, count=per_step * steps)
     model = _model(options, shape, progress)
     recipe = _recipe(options, data, labels, batch_size=per_step, precision=precision)
@@ -135,11 +137,6 @@ def prepare(
         linear_parameters=linear,
         head_parameters=head,
     )
-
-
-def with_limit(recipe: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Return `recipe` with a memory limit of `limit` bytes, without any for 0."""
-    return {**recipe, "memory_limit": limit} if limit else dict(recipe)
 
 
 def _model(options: BenchOptions, shape: Shape | None, progress: Progress) -> Path:

@@ -1,8 +1,8 @@
 """One measurement: ours and its peer in alternation, each run a process of its own.
 
 Peer, ours; ours, peer; and so on, so that a machine that slows down does so for both. The clock
-runs from the end of the warm-up's last optimizer step to the end of the last one; loading,
-tokenizing and compiling are before that. Before each pair the machine's matrix products are timed.
+runs from the end of the warm-up's last optimizer step to the end of the last one; loading and
+tokenizing are before that. Before each pair the machine's large matrix products are timed.
 """
 
 from __future__ import annotations
@@ -11,53 +11,34 @@ import contextlib
 import os
 import shutil
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sealtune.errors import Code, ConfigError, TrainingError
-from sealtune.testing.bench.cap import memory_cap
+from sealtune.errors import Code, ConfigError
 from sealtune.testing.bench.children import run_child
-from sealtune.testing.bench.figures import Pair, RunFigures, ratios, side, steady
-from sealtune.testing.bench.job import Job
+from sealtune.testing.bench.figures import Pair, RunFigures, medians, ratios
 from sealtune.testing.bench.machine import describe_machine
 from sealtune.testing.bench.parties import Parties, sealed_parties
-from sealtune.testing.bench.prepare import (
-    WARMUP_STEPS,
-    BenchOptions,
-    Compare,
-    Prepared,
-    prepare,
-    with_limit,
-)
+from sealtune.testing.bench.prepare import BenchOptions, Compare, Prepared, prepare
 from sealtune.testing.bench.report import BenchReport
-from sealtune.testing.bench.settings import PeerSetting, Trial, fastest_setting
+from sealtune.testing.bench.settings import AUTO, PeerSetting, Trial, fastest_setting
+from sealtune.testing.bench.sides import CHECKPOINT_EVERY, Side
 from sealtune.training.recipe import Precision
 
-CHECKPOINT_EVERY: Final = 2  # optimizer steps; far more often than anybody would
+WARMUP_STEPS: Final = 2
 _TRIAL_WARMUP: Final = 1
-_TRIAL_STEPS: Final = 2
-_SPARE_RUNS: Final = 1
-OnProgress = Callable[[str, int, int], None]  # what, done, in all
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Runner:
-    """One side: how it is run; `tokens_per_step` is None where the run itself tells."""
-
-    name: str
-    program: str
-    job: Job
-    tokens_per_step: tuple[int, ...] | None
-    memory_limit: int = 0
+_TRIAL_STEPS: Final = 3  # the warm-up among them
+OnProgress = Callable[[str, int, int], None]  # what, done, in all (0: not counted)
 
 
 def bench_train(options: BenchOptions, *, on_progress: OnProgress) -> BenchReport:
     """Measure as `options` say.
 
     Raises:
-        ConfigError, StorageError: as `prepare`; or a comparison that makes no sense.
+        ConfigError: an unknown model, data or setting, or a comparison that makes no sense.
+        StorageError: the medical abstracts are missing, or the disk refuses.
         TrainingError: `BENCH_FAILED`: a run stopped.
     """
     _check(options)
@@ -66,16 +47,23 @@ def bench_train(options: BenchOptions, *, on_progress: OnProgress) -> BenchRepor
             options,
             folder,
             precision=Precision.BF16,
+            warmup=WARMUP_STEPS,
             progress=lambda done, total: on_progress("weights", done, total),
         )
         parties = None
         if options.sealed:
             on_progress("sealing", 0, 0)
             parties = stack.enter_context(_parties(prepared, folder))
-        ours = _ours(options, prepared, parties)
-        peer, trials = _peer(options, prepared, parties, folder, on_progress)
-        pairs, singles, gemms = _measure(options, prepared, ours, peer, folder, on_progress)
-        return _report(options, prepared, peer, trials, pairs, singles, gemms)
+        bench = _Bench(
+            options=options,
+            prepared=prepared,
+            parties=parties,
+            folder=folder,
+            on_progress=on_progress,
+        )
+        ours = bench.engine("ours", memory_limit=options.memory_limit)
+        peer, trials = bench.peer()
+        return bench.report(bench.measure(ours, peer), peer=peer, trials=trials)
 
 
 @contextlib.contextmanager
@@ -92,6 +80,139 @@ def run_folder(work_dir: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """All runs: ours alone too, for there may be no peer."""
+
+    pairs: tuple[Pair, ...]
+    ours: tuple[RunFigures, ...]
+    gemm_flops_per_second: float
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """What all steps of a measurement share."""
+
+    options: BenchOptions
+    prepared: Prepared
+    parties: Parties | None
+    folder: Path
+    on_progress: OnProgress
+
+    def engine(self, name: str, *, memory_limit: int) -> Side:
+        """Return the engine as it is to be run, sealed or in plaintext."""
+        if self.parties is None:
+            return Side.plain(self.prepared, name=name, memory_limit=memory_limit)
+        return Side.sealed(
+            self.prepared,
+            self.parties,
+            name=name,
+            memory_limit=memory_limit,
+            runs=self.options.pairs,
+        )
+
+    def peer(self) -> tuple[Side | None, tuple[Trial, ...]]:
+        """Return what ours is compared with, and the settings that were tried for it."""
+        limit = self.options.memory_limit
+        if self.options.compare is Compare.PLAINTEXT:
+            return Side.plain(self.prepared, name="plaintext", memory_limit=limit), ()
+        if self.options.compare is Compare.RESIDENT:
+            return self.engine("resident", memory_limit=0), ()
+        if self.options.compare is Compare.NONE:
+            return None, ()
+        setting, trials = self._setting()
+        return Side.peer(self.prepared, setting, steps=self.prepared.job.steps), trials
+
+    def measure(self, ours: Side, peer: Side | None) -> _Measured:
+        """Run all pairs."""
+        pairs, singles, gemms, threads = [], [], [], 0
+        for number in range(self.options.pairs):
+            self.on_progress("pairs", number, self.options.pairs)
+            place = self.folder / f"pair-{number}"
+            gemm, _ = run_child("gemm", self.prepared.job, folder=place / "gemm")
+            gemms.append(gemm["flops_per_second"])
+            threads = gemm["threads"]
+            sides = [side for side in (peer, ours) if side is not None]
+            if number % 2:
+                sides.reverse()
+            found = {side.name: side.run(place / side.name, warmup=WARMUP_STEPS) for side in sides}
+            singles.append(found[ours.name])
+            if peer is not None:
+                pairs.append(Pair(ours=found[ours.name], peer=found[peer.name]))
+        return _Measured(
+            pairs=tuple(pairs),
+            ours=tuple(singles),
+            gemm_flops_per_second=statistics.median(gemms),
+            threads=threads,
+        )
+
+    def report(
+        self, measured: _Measured, *, peer: Side | None, trials: tuple[Trial, ...]
+    ) -> BenchReport:
+        """Return what it all comes to."""
+        ours = medians(measured.ours)
+        theirs = medians([pair.peer for pair in measured.pairs]) if measured.pairs else None
+        spread = ratios(measured.pairs) if measured.pairs else None
+        needed = self.prepared.flop_per_token * ours.tokens_per_second
+        return BenchReport(
+            model=self.options.model,
+            data=self.options.data,
+            compare=self.options.compare.value,
+            sealed=self.options.sealed,
+            insecure_simulated=self.options.sealed,
+            tokens_per_second=ours.tokens_per_second,
+            peer_tokens_per_second=theirs.tokens_per_second if theirs else None,
+            ratio=spread.median if spread else None,
+            ratio_min=spread.least if spread else None,
+            ratio_max=spread.most if spread else None,
+            peak_memory_bytes=ours.peak_memory_bytes,
+            peer_peak_memory_bytes=theirs.peak_memory_bytes if theirs else None,
+            peer_setting=peer.label if peer else None,
+            peer_trials=trials,
+            peer_padding=theirs.padding if theirs else None,
+            time_to_first_step_seconds=ours.time_to_first_step_seconds,
+            peer_time_to_first_step_seconds=theirs.time_to_first_step_seconds if theirs else None,
+            pairs=self.options.pairs,
+            steps=self.prepared.job.steps - WARMUP_STEPS,
+            gemm_flops_per_second=measured.gemm_flops_per_second,
+            gemm_share=needed / measured.gemm_flops_per_second,
+            settings=self._settings(measured),
+            machine=describe_machine(),
+            runs=measured.pairs or measured.ours,
+        )
+
+    def _setting(self) -> tuple[PeerSetting, tuple[Trial, ...]]:
+        per_step = self.prepared.job.records_per_step
+        if self.options.peer_setting != AUTO:
+            return PeerSetting.parse(self.options.peer_setting).fill(per_step), ()
+        steps = min(_TRIAL_STEPS, self.prepared.job.steps)
+
+        def rate(setting: PeerSetting) -> float:
+            self.on_progress(f"peer: {setting.text}", 0, 0)
+            place = self.folder / "trials" / setting.text.replace("/", "-")
+            trial = Side.peer(self.prepared, setting, steps=steps)
+            return trial.run(place, warmup=_TRIAL_WARMUP).tokens_per_second
+
+        return fastest_setting(rate, records_per_step=per_step, varies=self.prepared.data.varies)
+
+    def _settings(self, measured: _Measured) -> dict[str, Any]:
+        prepared = self.prepared
+        return {
+            "recipe": prepared.job.recipe,
+            "records_per_step": prepared.job.records_per_step,
+            "warmup_steps": WARMUP_STEPS,
+            "checkpoint_every_steps": CHECKPOINT_EVERY if self.options.sealed else 0,
+            "memory_limit": self.options.memory_limit,
+            "memory_cap": measured.ours[0].memory_cap,
+            "threads": measured.threads,
+            "flop_per_token": prepared.flop_per_token,
+            "supervised_share": prepared.supervised_share,
+            "mean_length": statistics.mean(prepared.lengths),
+            "median_length": statistics.median(prepared.lengths),
+        }
+
+
 def _check(options: BenchOptions) -> None:
     if options.compare is Compare.PLAINTEXT and not options.sealed:
         message = "--compare plaintext compares the sealed path with it: --plain leaves nothing"
@@ -99,7 +220,7 @@ def _check(options: BenchOptions) -> None:
     if options.compare is Compare.RESIDENT and not options.memory_limit:
         message = "--compare resident compares a run under a memory limit with one without"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --memory-limit BYTES")
-    if options.peer_setting != "auto":
+    if options.peer_setting != AUTO:
         PeerSetting.parse(options.peer_setting)
 
 
@@ -111,183 +232,3 @@ def _parties(prepared: Prepared, folder: Path) -> contextlib.AbstractContextMana
         task=prepared.job.recipe["task"],
         labels=prepared.labels,
     )
-
-
-def _ours(options: BenchOptions, prepared: Prepared, parties: Parties | None) -> _Runner:
-    return _engine(options, prepared, parties, name="ours", limit=options.memory_limit)
-
-
-def _engine(
-    options: BenchOptions, prepared: Prepared, parties: Parties | None, *, name: str, limit: int
-) -> _Runner:
-    recipe = with_limit(prepared.job.recipe, limit)
-    if parties is None:
-        job, program = replace(prepared.job, recipe=recipe), "plain"
-    else:
-        recipe["checkpoint_every_steps"] = CHECKPOINT_EVERY
-        agreed = parties.agree(recipe, name=name, runs=options.pairs + _SPARE_RUNS)
-        job, program = replace(prepared.job, recipe=recipe, **agreed), "sealed"
-    return _Runner(
-        name=name,
-        program=program,
-        job=job,
-        tokens_per_step=prepared.tokens_per_step,
-        memory_limit=limit,
-    )
-
-
-def _peer(
-    options: BenchOptions,
-    prepared: Prepared,
-    parties: Parties | None,
-    folder: Path,
-    on_progress: OnProgress,
-) -> tuple[_Runner | None, tuple[Trial, ...]]:
-    if options.compare is Compare.NONE:
-        return None, ()
-    if options.compare is Compare.PLAINTEXT:
-        return _engine(options, prepared, None, name="plaintext", limit=options.memory_limit), ()
-    if options.compare is Compare.RESIDENT:
-        return _engine(options, prepared, parties, name="resident", limit=0), ()
-    setting, trials = _setting(options, prepared, folder, on_progress)
-    job = replace(prepared.job, peer=setting.text)
-    return _Runner(name="hf-peft", program="peer", job=job, tokens_per_step=None), trials
-
-
-def _setting(
-    options: BenchOptions, prepared: Prepared, folder: Path, on_progress: OnProgress
-) -> tuple[PeerSetting, tuple[Trial, ...]]:
-    if options.peer_setting != "auto":
-        return PeerSetting.parse(options.peer_setting), ()
-    job = replace(prepared.job, steps=min(_TRIAL_WARMUP + _TRIAL_STEPS, prepared.job.steps))
-
-    def rate(setting: PeerSetting) -> float:
-        on_progress(f"peer: {setting.text}", 0, 0)
-        runner = _Runner(
-            name="trial",
-            program="peer",
-            job=replace(job, peer=setting.text),
-            tokens_per_step=None,
-        )
-        place = folder / "trials" / setting.text.replace("/", "-")
-        return _run(runner, place, warmup=_TRIAL_WARMUP).tokens_per_second
-
-    return fastest_setting(
-        rate, records_per_step=prepared.job.records_per_step, varies=prepared.data.varies
-    )
-
-
-def _measure(
-    options: BenchOptions,
-    prepared: Prepared,
-    ours: _Runner,
-    peer: _Runner | None,
-    folder: Path,
-    on_progress: OnProgress,
-) -> tuple[list[Pair], list[RunFigures], list[float]]:
-    pairs: list[Pair] = []
-    singles: list[RunFigures] = []
-    gemms: list[float] = []
-    for number in range(options.pairs):
-        on_progress("pairs", number, options.pairs)
-        place = folder / f"pair-{number}"
-        gemm, _ = run_child("gemm", prepared.job, folder=place / "gemm")
-        gemms.append(gemm["flops_per_second"])
-        if peer is None:
-            singles.append(_run(ours, place / "ours", warmup=WARMUP_STEPS))
-            continue
-        order = (peer, ours) if number % 2 == 0 else (ours, peer)
-        found = {
-            runner.name: _run(runner, place / runner.name, warmup=WARMUP_STEPS) for runner in order
-        }
-        pairs.append(Pair(ours=found[ours.name], peer=found[peer.name]))
-        singles.append(found[ours.name])
-    return pairs, singles, gemms
-
-
-def _run(runner: _Runner, folder: Path, *, warmup: int) -> RunFigures:
-    with memory_cap(runner.memory_limit) as cap:
-        job = replace(runner.job, cgroup=cap.cgroup, data_limit=cap.data_limit)
-        result, start = run_child(runner.program, job, folder=folder)
-    per_step: Sequence[int] = runner.tokens_per_step or result["tokens_per_step"]
-    if "tokens" in result and result["tokens"] != sum(per_step):
-        message = f"{runner.name} trained on {result['tokens']} tokens, not {sum(per_step)}"
-        raise TrainingError(Code.BENCH_FAILED, message)
-    tokens, seconds = steady(result["stamps"], per_step, warmup=warmup)
-    return RunFigures(
-        tokens=tokens,
-        seconds=seconds,
-        peak_memory_bytes=result["peak"],
-        time_to_first_step_seconds=result["stamps"][0] - start,
-        padding=_padding(result),
-    )
-
-
-def _padding(result: dict[str, Any]) -> float:
-    positions = sum(result.get("positions_per_step", ()))
-    return 1.0 - sum(result["tokens_per_step"]) / positions if positions else 0.0
-
-
-def _report(
-    options: BenchOptions,
-    prepared: Prepared,
-    peer: _Runner | None,
-    trials: tuple[Trial, ...],
-    pairs: list[Pair],
-    singles: list[RunFigures],
-    gemms: list[float],
-) -> BenchReport:
-    ours = side(singles)
-    theirs = side([pair.peer for pair in pairs]) if pairs else None
-    spread = ratios(pairs) if pairs else None
-    gemm = statistics.median(gemms)
-    return BenchReport(
-        model=options.model,
-        data=options.data,
-        compare=options.compare.value,
-        sealed=options.sealed,
-        insecure_simulated=options.sealed,
-        tokens_per_second=ours.tokens_per_second,
-        peer_tokens_per_second=theirs.tokens_per_second if theirs else None,
-        ratio=spread.median if spread else None,
-        ratio_min=spread.least if spread else None,
-        ratio_max=spread.most if spread else None,
-        peak_memory_bytes=ours.peak_memory_bytes,
-        peer_peak_memory_bytes=theirs.peak_memory_bytes if theirs else None,
-        peer_setting=_setting_name(peer),
-        peer_trials=trials,
-        peer_padding=theirs.padding if theirs else None,
-        time_to_first_step_seconds=ours.time_to_first_step_seconds,
-        peer_time_to_first_step_seconds=theirs.time_to_first_step_seconds if theirs else None,
-        pairs=options.pairs,
-        steps=prepared.job.steps - WARMUP_STEPS,
-        gemm_flops_per_second=gemm,
-        gemm_share=prepared.flop_per_token * ours.tokens_per_second / gemm,
-        settings=_settings(options, prepared),
-        machine=describe_machine(),
-        runs=tuple(pairs) or tuple(singles),
-    )
-
-
-def _setting_name(peer: _Runner | None) -> str | None:
-    if peer is None:
-        return None
-    return peer.job.peer or {"plaintext": "sealtune in plaintext"}.get(
-        peer.name, "sealtune without a memory limit"
-    )
-
-
-def _settings(options: BenchOptions, prepared: Prepared) -> dict[str, Any]:
-    recipe = dict(prepared.job.recipe)
-    return {
-        "recipe": recipe,
-        "records_per_step": prepared.job.records_per_step,
-        "warmup_steps": WARMUP_STEPS,
-        "checkpoint_every_steps": CHECKPOINT_EVERY if options.sealed else 0,
-        "memory_limit": options.memory_limit,
-        "threads": options.threads,
-        "flop_per_token": prepared.flop_per_token,
-        "supervised_share": prepared.supervised_share,
-        "mean_length": statistics.mean(prepared.lengths),
-        "median_length": statistics.median(prepared.lengths),
-    }

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from sealtune.errors import Code, ConfigError
 
+AUTO: Final = "auto"  # no setting, but the search for the fastest
 _MICRO_FIRST: Final = 4
 _GAIN: Final = 1.01  # less than 1 % faster is noise
 _REMEDY: Final = "use auto, or ARITHMETIC/micro-N/random or .../grouped as a report names it"
@@ -74,6 +75,18 @@ class PeerSetting:
             message = f"no setting of the peer is called {text[:80]!r}"
             raise ConfigError(Code.CONFIG_INVALID, message, remedy=_REMEDY)
         return cls(arithmetic=Arithmetic(arithmetic), micro=int(number), grouped=order == "grouped")
+
+    def fill(self, records_per_step: int) -> Self:
+        """Return this setting if its micro-batches fill a step exactly.
+
+        Raises:
+            ConfigError: they do not.
+        """
+        if records_per_step % self.micro:
+            message = f"micro-batches of {self.micro} do not fill {records_per_step} records"
+            sizes = ", ".join(map(str, micro_sizes(records_per_step)))
+            raise ConfigError(Code.CONFIG_INVALID, message, remedy=f"use one of {sizes}")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
