@@ -115,6 +115,12 @@ from sealtune.tee.select import collect as collect
 from sealtune.tee.sgx.run import SgxLaunch as SgxLaunch
 from sealtune.tee.sgx.size import enclave_size as enclave_size
 from sealtune.tee.sgx.size import job_peak as job_peak
+from sealtune.testing.bench.losses import check_losses as check_losses
+from sealtune.testing.bench.prepare import BenchOptions as BenchOptions
+from sealtune.testing.bench.prepare import Compare as Compare
+from sealtune.testing.bench.report import BenchReport as BenchReport
+from sealtune.testing.bench.report import LossReport as LossReport
+from sealtune.testing.bench.run import bench_train as bench_train
 from sealtune.testing.demo.encoder import find_encoder as find_encoder
 from sealtune.testing.demo.outcome import DemoStep as DemoStep
 from sealtune.testing.demo.outcome import DemoSummary as DemoSummary

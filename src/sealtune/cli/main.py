@@ -47,6 +47,7 @@ SECTIONS: Final = {
     },
     "Other": {
         "demo": "sealtune.cli.demo:demo",
+        "bench": "sealtune.cli.bench:bench",
         "completion": "sealtune.cli.completion:completion",
         "version": "sealtune.cli.version:version",
     },

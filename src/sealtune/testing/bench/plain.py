@@ -1,0 +1,70 @@
+"""`python -m sealtune.testing.bench.plain JOB`: the engine itself, in plaintext."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sealtune.testing.bench.cap import enter
+from sealtune.testing.bench.data import read_records
+from sealtune.testing.bench.job import Job, read_job
+
+
+class Stamps:
+    """Telemetry that keeps the time at which each optimizer step ended, and its loss."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.losses: list[float] = []
+
+    def progress(self, step: int, total: int) -> None:
+        """Note the time."""
+        del step, total
+        self.times.append(time.monotonic())
+
+    def loss(self, step: int, value: float) -> None:
+        """Note the loss."""
+        del step
+        self.losses.append(value)
+
+    def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Ignore it: nothing is evaluated."""
+
+
+def main(job: Job) -> dict[str, Any]:
+    """Train as the job says; leave the files of the result in its output folder."""
+    # Under the cap before anything large is loaded: what was counted elsewhere stays there.
+    enter(job)
+    from sealtune.testing.bench.weights import FolderWeights
+    from sealtune.training.recipe import recipe_from_dict
+    from sealtune.training.sources import NoCheckpoints
+    from sealtune.training.train import train
+
+    stamps = Stamps()
+    result = train(
+        recipe_from_dict(job.recipe),
+        weights=FolderWeights(Path(job.model)),
+        records=read_records(Path(job.records)),
+        checkpoints=NoCheckpoints(),
+        telemetry=stamps,
+    )
+    output = Path(job.output)
+    output.mkdir()
+    for name, data in result.files.items():
+        (output / name).write_bytes(data)
+    return {
+        "stamps": stamps.times,
+        "losses": stamps.losses,
+        "tokens": result.counts["tokens"],
+        "threads": result.counts["threads"],
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+if __name__ == "__main__":
+    this = read_job(sys.argv[1])
+    this.finish(main(this))
