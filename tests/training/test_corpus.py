@@ -260,7 +260,7 @@ def test_a_bad_record_is_found_in_the_first_pass_and_named(tokenizer: TextTokeni
             return {"text": "secret"} if number == 25 else super().record(number)
 
     for source, given, name in (
-        (Bad([10] * 4), None, "record 20 + 5"),
+        (Bad([10] * 4), None, "record 25"),
         (Bad([40]), None, "record 25"),
         (Shards([10]), Bad([40]), "evaluation record 25"),
     ):

@@ -117,6 +117,22 @@ def test_cut_and_counted_or_refused_and_counted(
     assert len(encode([short], recipe(task, "refuse"), tokenizer).examples) == 1
 
 
+def test_a_part_of_the_records_is_named_by_their_own_numbers(tokenizer: TextTokenizer) -> None:
+    for overflow, record, number in (
+        ("refuse", {"text": LONG}, "record 701 has "),
+        ("split", {"text": 5}, "record 701: "),
+    ):
+        with pytest.raises(FormatError) as caught:
+            encode_records(
+                [{"text": "fog"}, record],
+                recipe=recipe("causal-lm", overflow),
+                tokenizer=tokenizer,
+                what="record",
+                first=700,
+            )
+        assert caught.value.message.startswith(number)
+
+
 def test_a_text_that_just_fits_is_neither_cut_nor_refused(bare: TextTokenizer) -> None:
     size = len(bare.encode_one(LONG).ids)
     for overflow in Overflow:

@@ -73,14 +73,17 @@ def encode_records(
     tokenizer: TextTokenizer | None,
     what: str,
     images: ImageProcessor | None = None,
+    first: int = 0,
 ) -> Encoded:
     """Return `records` encoded for `recipe`; `what` ("record") names one in errors.
+
+    `first` is the number that the first of them has there; `origins` count from 0 all the same.
 
     Image classification needs `images`, every other task `tokenizer`.
 
     Raises:
         FormatError: `RECORD_FIELD`, `LABEL_OUT_OF_RANGE`, `RECORD_MALFORMED`, `RECORD_TOO_LONG` or
-            `RECORD_IMAGE` with the record's index from 0, or `TOKENIZER_MALFORMED`.
+            `RECORD_IMAGE` with the record's number, or `TOKENIZER_MALFORMED`.
     """
     encode = _encoder(recipe, tokenizer, images)
     examples: list[Example] = []
@@ -89,7 +92,7 @@ def encode_records(
     split = 0
     for start in range(0, len(records), _GROUP):
         group = [records[index] for index in range(start, min(start + _GROUP, len(records)))]
-        places = [f"{what} {start + offset}" for offset in range(len(group))]
+        places = [f"{what} {first + start + offset}" for offset in range(len(group))]
         for index, pieces in enumerate(encode(group, places), start=start):
             examples += pieces.examples
             origins += [index] * len(pieces.examples)
@@ -98,7 +101,7 @@ def encode_records(
                 truncated.append(index)
     if truncated and recipe.overflow is Overflow.REFUSE:
         more = f" and {len(truncated) - 1} more have" if len(truncated) > 1 else " has"
-        raise too_long(f"{what} {truncated[0]}{more}", recipe=recipe)
+        raise too_long(f"{what} {first + truncated[0]}{more}", recipe=recipe)
     return Encoded(
         examples=tuple(examples), truncated=len(truncated), split=split, origins=tuple(origins)
     )

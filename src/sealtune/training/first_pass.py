@@ -32,8 +32,8 @@ _IMAGES = 32  # images decoded at once: 150 KiB each at the usual 224 x 224
 class Encode(Protocol):
     """`encode_records` with recipe and tokenizer given: each record on its own, always alike."""
 
-    def __call__(self, records: Sequence[Record], *, what: str) -> Encoded:
-        """Return `records` encoded; `what` names one in errors, followed by its index."""
+    def __call__(self, records: Sequence[Record], *, what: str, first: int) -> Encoded:
+        """Return `records` encoded; errors name one by `what` and its number, counted from `first`."""
         ...
 
 
@@ -102,10 +102,8 @@ class RecordEncoder:
 
     def group(self, records: Sequence[Record], first: int) -> Encoded:
         """Return the examples of the records from number `first` on."""
-        # `encode_records` counts from 0.
-        what = f"{self._what} {first} +" if first else self._what
         with self._lock:
-            return self._encode_records(records, what=what)
+            return self._encode_records(records, what=self._what, first=first)
 
 
 class _Reading:
