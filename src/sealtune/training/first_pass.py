@@ -33,7 +33,7 @@ class Encode(Protocol):
     """`encode_records` with recipe and tokenizer given: each record on its own, always alike."""
 
     def __call__(self, records: Sequence[Record], *, what: str, first: int) -> Encoded:
-        """Return `records` encoded; errors name one by `what` and its number, counted from `first`."""
+        """Return `records` encoded; errors name one by `what` and its number, from `first` on."""
         ...
 
 
