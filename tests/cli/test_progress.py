@@ -27,7 +27,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
         # In the test's body: pytest puts its own streams back between set-up and call.
         drawn = Terminal()
         monkeypatch.setenv("TERM", "xterm")
-        monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.setenv("COLUMNS", "160")
         monkeypatch.setattr(sys, "stderr", drawn)
         return drawn
 
@@ -39,6 +39,8 @@ def play(progress: RunProgress) -> None:
     progress(WorkerEvent(event="phase", phase="train"))
     progress(WorkerEvent(event="progress", step=400, total=1000))
     progress(WorkerEvent(event="progress", step=401, total=1000))
+    progress(WorkerEvent(event="rates", tokens_per_second=12345, memory_bytes=3 * 2**29))
+    progress(WorkerEvent(event="loss", step=401, loss=0.25))
     progress(WorkerEvent(event="evaluation", step=401, metrics={"accuracy": 0.5}))
     progress(WorkerEvent(event="checkpoint-not-anchored"))
     if progress._progress is not None:
@@ -54,7 +56,8 @@ def test_a_run_shows_phases_steps_and_that_it_is_insecure(terminal: Callable[[],
     assert "✓ attest" in drawn
     assert "✓ train" in drawn
     assert "401/1000" in drawn
-    assert "accuracy 0.5000" in drawn
+    assert "12,345 tokens/s  1.5 GiB  loss 0.2500  accuracy 0.5000" in drawn
+    assert "ETA" in drawn
 
 
 def test_a_run_that_fails_marks_its_phase(terminal: Callable[[], Terminal]) -> None:

@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 
+from sealtune.contract.schema import TelemetryKind
 from sealtune.errors import Code, FormatError, ReleaseDenied, TrainingError
 from sealtune.worker.exits import Exits
 
@@ -30,20 +31,50 @@ def events(pipe: tuple[int, int]) -> list[dict[str, object]]:
 def test_no_telemetry_means_phases_only(pipe) -> None:
     exits = Exits(pipe[1], insecure=False)
     exits.phase("train")
-    exits.progress(1, 2)
+    exits.progress(1, 2, 100)
+    exits.progress(2, 2, 200)
     exits.loss(1, 0.5)
     exits.evaluation(1, {"accuracy": 0.5})
     assert events(pipe) == [{"event": "phase", "phase": "train"}]
 
 
-@pytest.mark.parametrize("allowed", ["progress", "loss", "evaluation"])
+@pytest.mark.parametrize("allowed", ["progress", "rates", "loss", "evaluation"])
 def test_only_the_agreed_telemetry_leaves(pipe, allowed: str) -> None:
-    exits = Exits(pipe[1], insecure=False)
+    times = iter([0.0, 2.0])
+    exits = Exits(pipe[1], insecure=False, seconds=lambda: next(times))
     exits.allow(frozenset({allowed}))
-    exits.progress(1, 2)
+    exits.progress(1, 2, 100)
+    if allowed == "rates":
+        exits.progress(2, 2, 200)
     exits.loss(1, 0.123456)
     exits.evaluation(1, {"accuracy": 0.123456})
     assert [event["event"] for event in events(pipe)] == [allowed]
+
+
+def test_every_kind_of_telemetry_that_a_contract_names_is_one_of_an_exit(pipe) -> None:
+    times = iter([0.0, 2.0])
+    exits = Exits(pipe[1], insecure=False, seconds=lambda: next(times))
+    exits.allow(frozenset(TelemetryKind))
+    exits.progress(1, 2, 100)
+    exits.progress(2, 2, 100)
+    exits.loss(1, 0.1)
+    exits.evaluation(1, {})
+    assert {event["event"] for event in events(pipe)} == set(TelemetryKind)
+
+
+def test_rates_are_means_of_at_least_a_second_in_round_figures(pipe) -> None:
+    times = iter([10.0, 10.5, 12.0, 12.9, 13.0])
+    exits = Exits(pipe[1], insecure=False, seconds=lambda: next(times))
+    exits.allow(frozenset({"rates"}))
+    # A resumed run: what was trained on before is no speed.
+    for step, tokens in enumerate([5000, 5100, 5301, 5400, 5500], start=7):
+        exits.progress(step, 20, tokens)
+    seen = events(pipe)
+    assert [event["tokens_per_second"] for event in seen] == [150, 199]
+    for event in seen:
+        assert event.keys() == {"event", "tokens_per_second", "memory_bytes"}
+        assert event["memory_bytes"] > 0
+        assert event["memory_bytes"] % 2**20 == 0
 
 
 def test_unclassified_phases_are_a_mistake(pipe) -> None:

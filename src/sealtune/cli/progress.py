@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from sealtune.cli.output import insecure
+from sealtune.core.limits import GIB
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -126,6 +127,7 @@ class RunProgress(EventProgress):
         super().__init__()
         self._simulated = simulated
         self._phase, self._since = "", 0.0
+        self._notes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         if self._simulated and sys.stderr.isatty():
@@ -142,11 +144,13 @@ class RunProgress(EventProgress):
         if event.event == "phase":
             self._end_phase("✓")
             self._phase, self._since = event.phase, time.monotonic()
+            self._notes.clear()
             self.begin(event.phase)
         elif event.event == "progress":
             self.count(self._phase, event.step, event.total)
         elif note := _note(event):
-            self.note(note)
+            self._notes[event.event] = note
+            self.note("  ".join(self._notes.values()))
 
     def _end_phase(self, mark: str) -> None:
         if self._progress is None or not self._phase:
@@ -188,6 +192,9 @@ def _columns(*, counted: bool) -> tuple[ProgressColumn, ...]:
 
 
 def _note(event: WorkerEvent) -> str:
+    if event.event == "rates":
+        used = f"{event.memory_bytes / GIB:.1f} GiB"
+        return f"{event.tokens_per_second:,} tokens/s  {used}"
     if event.event == "loss":
         return f"loss {event.loss:.4f}"
     if event.event == "evaluation":

@@ -79,6 +79,7 @@ class TelemetryKind(StrEnum):
     """What the operator may see of a run beyond its phase."""
 
     PROGRESS = "progress"
+    RATES = "rates"
     LOSS = "loss"
     EVALUATION = "evaluation"
 

@@ -53,7 +53,7 @@ class PageCipher:
             raise VerificationError(Code.SCRATCH_FORGED, message) from None
 
     def _next_nonce(self) -> bytes:
-        # A counter: under one key no nonce comes twice, and a random one might (NIST SP 800-38D §8).
+        # A counter: under one key no nonce comes twice, and a random one might (SP 800-38D §8).
         with self._lock:
             self._sealed += 1
             return self._sealed.to_bytes(_NONCE_BYTES, "big")

@@ -23,6 +23,8 @@ class WorkerEvent:
     phase: str = ""
     step: int = 0
     total: int = 0
+    tokens_per_second: int = 0
+    memory_bytes: int = 0
     loss: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     code: str = ""

@@ -15,20 +15,16 @@ from functools import cache
 from pathlib import Path
 
 import sealtune
+from sealtune.core.environment import Place, environment
 
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",  # noqa: S108 - private to the sandbox
-    "LANG": "C.UTF-8",
-    "TZ": "UTC",
-    # Measured: the allocator gives memory back and takes it again for each step otherwise.
-    "MALLOC_TRIM_THRESHOLD_": "-1",
-    "MALLOC_MMAP_MAX_": "0",
-    # Measured: threads that spin at a barrier while another process has the core made a run on a
-    # busy machine take three times as long; on an idle one they gain nothing that shows.
-    "OMP_WAIT_POLICY": "PASSIVE",
+    **environment(Place.PROCESS),
 }
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/alternatives")
+# The C library asks for it before it asks for huge pages.
+_HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage"
 
 
 def worker_environment() -> dict[str, str]:
@@ -71,7 +67,7 @@ def sandboxed(
     ]
     for name, value in worker_environment().items():
         arguments += ["--setenv", name, value]
-    for place in (*_SYSTEM, *_python_folders()):
+    for place in (*_SYSTEM, _HUGE_PAGES, *_python_folders()):
         arguments += ["--ro-bind-try", str(place), str(place)]
     for path in readable:
         arguments += ["--ro-bind", str(path), str(path)]

@@ -18,7 +18,7 @@ from sealtune.tee.simulated import InsecureSimulatedAttester
 from sealtune.worker.exits import Exits, close_standard_streams
 from sealtune.worker.job import Job, run_job
 from sealtune.worker.outbox import KeptInFolder
-from sealtune.worker.process import keep_memory_private
+from sealtune.worker.process import keep_memory_private, let_threads_take_turns
 
 _SIMULATED = "simulated"
 
@@ -28,6 +28,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     exits = Exits(close_standard_streams(), insecure=arguments.tee == _SIMULATED)
     keep_memory_private()
+    let_threads_take_turns()
     try:
         run_job(
             _job(arguments),

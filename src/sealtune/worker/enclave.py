@@ -22,7 +22,7 @@ from sealtune.tee.gramine import GramineAttester
 from sealtune.worker.exits import Exits, close_standard_streams
 from sealtune.worker.job import Job, run_job
 from sealtune.worker.outbox import KeptInFolder
-from sealtune.worker.process import keep_memory_private
+from sealtune.worker.process import keep_memory_private, let_threads_take_turns
 
 FOLDER: Final = Path("/job")
 JOB_FORMAT: Final = "sealtune-enclave-job/1"
@@ -36,6 +36,7 @@ def main() -> int:
     """Do the enclave's one job and return its exit status."""
     exits = Exits(close_standard_streams(), insecure=False)
     keep_memory_private()
+    let_threads_take_turns()
     return run_enclave(FOLDER, attester=GramineAttester(), exits=exits)
 
 

@@ -3,7 +3,7 @@
 Classes (docs/spec/protocol.md, "What leaves the enclave"):
 
 * `phase`, `finished`, `failed`: always; they say nothing that the operator does not see anyway.
-* `progress`, `loss`, `evaluation`: only when the contract's telemetry names them.
+* `progress`, `rates`, `loss`, `evaluation`: only when the contract's telemetry names them.
 
 Everything else that a library prints is thrown away: the standard streams are closed to it. After a
 key has been released an error leaves as its code alone, because its text may describe the data.
@@ -15,9 +15,12 @@ import contextlib
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from sealtune.core.limits import MIB
+from sealtune.core.memory import memory_in_use
 from sealtune.errors import (
     Code,
     ReleaseDenied,
@@ -38,8 +41,8 @@ PHASES = (
     "receipt",
     "report",
 )
-
-
+# A mean over less would tell the length of single batches, and people read no faster.
+_RATES_SECONDS: Final = 1.0
 # Their texts name brokers, rules, digests, sizes and the operator's own paths, never a record.
 _SPEAKS_OF_NO_DATA = (TransportError, StorageError, ReleaseDenied, VerificationError)
 
@@ -47,13 +50,20 @@ _SPEAKS_OF_NO_DATA = (TransportError, StorageError, ReleaseDenied, VerificationE
 class Exits:
     """Writes events as JSON lines to one place; threads may share it."""
 
-    def __init__(self, place: int | Callable[[bytes], None], *, insecure: bool) -> None:
-        """Take a descriptor, or what takes one line in a call."""
+    def __init__(
+        self,
+        place: int | Callable[[bytes], None],
+        *,
+        insecure: bool,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take a descriptor, or what takes one line in a call; `seconds` measures rates."""
         self._write_line = _to_descriptor(place) if isinstance(place, int) else place
         self._lock = threading.Lock()
         self._telemetry: frozenset[str] = frozenset()
         self._keys_present = False
         self._insecure = insecure
+        self._rates = _Rates(seconds)
         self.current_phase = ""
 
     def allow(self, telemetry: frozenset[str]) -> None:
@@ -71,9 +81,14 @@ class Exits:
         self.current_phase = name
         self._write({"event": "phase", "phase": name})
 
-    def progress(self, step: int, total: int) -> None:
-        """Say how far training is, if the contract lets that out."""
+    def progress(self, step: int, total: int, tokens: int) -> None:
+        """Say how far training is and how fast, each if the contract lets that out."""
         self._optional("progress", {"step": step, "total": total})
+        speed = self._rates.speed(tokens)
+        if speed is not None:
+            # In whole MiB: finer, it would follow the content of single batches.
+            used = -(-memory_in_use() // MIB) * MIB
+            self._optional("rates", {"tokens_per_second": speed, "memory_bytes": used})
 
     def loss(self, step: int, value: float) -> None:
         """Say the training loss, if the contract lets that out."""
@@ -116,6 +131,27 @@ class Exits:
         # A reader that went away must not stop a run whose state is sealed and resumable.
         with self._lock, contextlib.suppress(OSError):
             self._write_line(line)
+
+
+class _Rates:
+    """Tokens per second since the last time that it was worth saying."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        # At first, since a resumed run begins in the middle, there is nothing to compare with.
+        self._last: tuple[float, int] | None = None
+
+    def speed(self, tokens: int) -> int | None:
+        now = self._seconds()
+        if self._last is None:
+            self._last = now, tokens
+            return None
+        passed = now - self._last[0]
+        if passed < _RATES_SECONDS:
+            return None
+        speed = round((tokens - self._last[1]) / passed)
+        self._last = now, tokens
+        return speed
 
 
 def _to_descriptor(descriptor: int) -> Callable[[bytes], None]:

@@ -1,8 +1,8 @@
 """Encrypted room on the untrusted disk, for activations that the enclave's memory cannot hold.
 
-One file without a name in the run's folder, in pages of their own nonce each (`crypto.pages`). The
-key and the nonces are in memory only: what is left on the disk after a run opens to nobody, and what
-the host puts into the file during it, an older page of its own included, is refused.
+One file without a name in the run's folder, in pages of their own nonce each (`crypto.pages`). Key
+and nonces are in memory only: what is left on the disk after a run opens to nobody, and what the
+host puts into the file during it, an older page of its own included, is refused.
 
 What the host sees: which pages are written and read, and when (spec/worker §7).
 """

@@ -40,7 +40,16 @@ _SETTINGS = {
     "user/max_user_namespaces": "0",
 }
 _WORKER = ("/usr/bin/python3", "-I", "-B", "-m", "sealtune.worker.guest")
-_ENVIRONMENT = {"HOME": "/run", "LANG": "C.UTF-8", "PATH": "/nonexistent", "TMPDIR": "/tmp"}  # noqa: S108
+_ALLOCATOR = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=134217728:glibc.malloc.hugetlb=1"
+_ENVIRONMENT = {
+    "HOME": "/run",
+    "PATH": "/nonexistent",
+    "TMPDIR": "/tmp",  # noqa: S108
+    # As `sealtune.core.environment` has them, with reasons: nothing of ours is imported here.
+    "LANG": "C.UTF-8",
+    "GLIBC_TUNABLES": _ALLOCATOR,
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 
 def main() -> None:

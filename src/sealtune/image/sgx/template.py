@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sealtune.core.environment import Place, environment
 from sealtune.core.limits import GIB, MIB
 from sealtune.errors import Code, FormatError
 
@@ -92,25 +93,23 @@ def enclave_size_text(size: int) -> str:
 
 
 def _settings(enclave: Enclave) -> Iterable[str]:
-    environment = {
+    variables = {
+        **environment(Place.ENCLAVE),
         # Gramine's C library first: another one's system calls would trap one by one.
         "LD_LIBRARY_PATH": "/lib:/usr/lib/x86_64-linux-gnu",
         "HOME": "/tmp",  # noqa: S108 - the enclave's own memory
         "TMPDIR": "/tmp",  # noqa: S108
         # There is no /etc/passwd, and libraries ask for a user's name.
         "USER": "worker",
-        "LANG": "C.UTF-8",
         # numpy's BLAS would start a thread for each of the host's cores, some of which SGX lacks.
         "OMP_NUM_THREADS": str(enclave.threads),
-        # Each arena reserves addresses, and those of an enclave are as many as its bytes.
-        "MALLOC_ARENA_MAX": "1",
     }
     yield 'loader.entrypoint.uri = "file:{{ gramine.libos }}"'
     yield f"libos.entrypoint = {_text(_ARGUMENTS[0])}"
     # Arguments of the host's are discarded, and its environment too.
     yield f"loader.argv = [{', '.join(map(_text, _ARGUMENTS))}]"
     yield 'loader.log_level = "error"'
-    for name, value in environment.items():
+    for name, value in variables.items():
         yield f"loader.env.{name} = {_text(value)}"
     yield 'sys.stack.size = "8M"'
     # A signal that ends it: the host could do that anyway, and later.
