@@ -195,6 +195,9 @@ def _note(event: WorkerEvent) -> str:
     if event.event == "rates":
         used = f"{event.memory_bytes / GIB:.1f} GiB"
         return f"{event.tokens_per_second:,} tokens/s  {used}"
+    if event.event == "planned":
+        blocks = "streamed" if event.plan.get("streamed") else "in memory"
+        return f"{event.plan.get('precision')}, {event.plan.get('tokens'):,} tokens at a time, {blocks}"
     if event.event == "loss":
         return f"loss {event.loss:.4f}"
     if event.event == "evaluation":

@@ -27,6 +27,7 @@ class WorkerEvent:
     memory_bytes: int = 0
     loss: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
     code: str = ""
     message: str = ""
     remedy: str = ""

@@ -3,7 +3,8 @@
 Classes (docs/spec/protocol.md, "What leaves the enclave"):
 
 * `phase`, `finished`, `failed`: always; they say nothing that the operator does not see anyway.
-* `progress`, `rates`, `loss`, `evaluation`: only when the contract's telemetry names them.
+* `progress`, `rates`, `loss`, `evaluation`: only when the contract's telemetry names them; what
+  `planned` says of the arithmetic goes with `rates`.
 
 Everything else that a library prints is thrown away: the standard streams are closed to it. After a
 key has been released an error leaves as its code alone, because its text may describe the data.
@@ -43,6 +44,7 @@ PHASES = (
 )
 # A mean over less would tell the length of single batches, and people read no faster.
 _RATES_SECONDS: Final = 1.0
+_PLANNED: Final = ("precision", "lean", "tokens", "recompute", "streamed")
 # Their texts name brokers, rules, digests, sizes and the operator's own paths, never a record.
 _SPEAKS_OF_NO_DATA = (TransportError, StorageError, ReleaseDenied, VerificationError)
 
@@ -98,6 +100,12 @@ class Exits:
         """Say evaluation figures, if the contract lets those out."""
         rounded = {name: round(value, 4) for name, value in metrics.items()}
         self._optional("evaluation", {"step": step, "metrics": rounded})
+
+    def planned(self, plan: Mapping[str, Any]) -> None:
+        """Say how the run is computed, if the contract lets rates out; its reasons stay inside."""
+        if "rates" in self._telemetry:
+            shown = {name: plan["choices"][name] for name in _PLANNED}
+            self._write({"event": "planned", "plan": shown})
 
     def not_anchored(self) -> None:
         """Say that no broker confirmed the latest training checkpoint."""

@@ -25,7 +25,7 @@ from sealtune.worker.background import BackgroundCheckpoints
 from sealtune.worker.brokers import Brokers
 from sealtune.worker.checkpoints import SealedCheckpoints
 from sealtune.worker.exits import Exits
-from sealtune.worker.inputs import find_inputs, open_model, open_records
+from sealtune.worker.inputs import find_inputs, open_model, open_record_source
 from sealtune.worker.keys import RunKeys, gather_keys
 from sealtune.worker.outbox import Outbox
 from sealtune.worker.outputs import receipt_of, seal_result, software_versions
@@ -88,11 +88,8 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox:
     exits.phase("open")
     content_keys = keys.content_keys
     weights = open_model(bundles[terms.recipe.model], content_keys)
-    records = [
-        record
-        for name in terms.recipe.datasets
-        for record in open_records(bundles[name], content_keys)
-    ]
+    datasets = [bundles[name] for name in terms.recipe.datasets]
+    records = open_record_source(datasets, content_keys)
 
     exits.phase("train")
 
@@ -115,13 +112,14 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox:
     from sealtune.training.train import train
     from sealtune.worker.gate import pass_gate
 
-    with BackgroundCheckpoints(sealed) as checkpoints, open_scratch(job.scratch):
+    with BackgroundCheckpoints(sealed) as checkpoints, open_scratch(job.scratch) as scratch:
         trained = train(
             terms.recipe.training,
             weights=weights,
             records=records,
             checkpoints=checkpoints,
             telemetry=exits,
+            scratch=scratch,
         )
 
     exits.phase("gate")

@@ -21,9 +21,9 @@ class Stamps:
         self.times: list[float] = []
         self.losses: list[float] = []
 
-    def progress(self, step: int, total: int) -> None:
+    def progress(self, step: int, total: int, tokens: int) -> None:
         """Note the time."""
-        del step, total
+        del step, total, tokens
         self.times.append(time.monotonic())
 
     def loss(self, step: int, value: float) -> None:
@@ -33,6 +33,9 @@ class Stamps:
 
     def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
         """Ignore it: nothing is evaluated."""
+
+    def planned(self, plan: Mapping[str, Any]) -> None:
+        """Ignore it."""
 
 
 def main(job: Job) -> dict[str, Any]:
