@@ -1,55 +1,44 @@
 """`python -m sealtune.testing.bench.encode JOB`: the records as token ids, before any clock runs.
 
 Both sides train on these very ids: the peer reads them, the engine makes them again from the
-records. Also says how many tokens each of the engine's optimizer steps has, which no telemetry of
-an enclave tells.
+records. Also says which records each of the engine's optimizer steps has.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sealtune.testing.bench.data import read_records
 from sealtune.testing.bench.ids import save_rows
 from sealtune.testing.bench.job import Job, read_job
 from sealtune.testing.bench.weights import FolderWeights
-from sealtune.training.batches import BatchPlan
+from sealtune.training.corpus import build_corpus
 from sealtune.training.encode import encode_records
-from sealtune.training.recipe import Recipe, recipe_from_dict
+from sealtune.training.recipe import recipe_from_dict
+from sealtune.training.records import ListedRecords
 from sealtune.training.tokens import load_tokenizer
+
+_BUDGET: Final = 8_192  # of tokens in a micro-batch; the order of the records is the same for any
 
 
 def main(job: Job) -> dict[str, Any]:
-    """Write the job's encoded records; return the tokens of each step and who is supervised."""
+    """Write the job's encoded records; return the records of each step, and all lengths."""
     recipe = recipe_from_dict(job.recipe)
     tokenizer = load_tokenizer(FolderWeights(Path(job.model)).files)
     records = read_records(Path(job.records))
     encoded = encode_records(records, recipe=recipe, tokenizer=tokenizer, what="record")
-    lengths = [len(example.ids) for example in encoded.examples]
-    order = step_order(lengths, recipe)
     save_rows([(e.ids, e.targets) for e in encoded.examples], Path(job.encoded))
+    lengths = [len(example.ids) for example in encoded.examples]
+    corpus = build_corpus(ListedRecords(records), recipe=recipe, tokenizer=tokenizer)
+    with corpus.steps(after=0, budget=_BUDGET) as steps:
+        order = [[index for batch in batches for index in batch.records] for _, batches in steps]
     return {
-        "tokens_per_step": [sum(lengths[index] for index in step) for step in order],
         "order": order,
         "supervised_share": sum(e.supervised for e in encoded.examples) / sum(lengths),
-        "truncated": encoded.truncated,
         "lengths": lengths,
     }
-
-
-def step_order(lengths: Sequence[int], recipe: Recipe) -> list[list[int]]:
-    """Return the records of each optimizer step, in the order in which the engine takes them."""
-    plan = BatchPlan(
-        lengths=tuple(lengths),
-        batch_size=recipe.batch_size,
-        accumulation=recipe.gradient_accumulation,
-        epochs=recipe.epochs,
-        seed=recipe.seed,
-    )
-    return [[i for batch in batches for i in batch] for _, batches in plan.steps(after=0)]
 
 
 if __name__ == "__main__":

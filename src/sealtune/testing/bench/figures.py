@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +13,8 @@ class RunFigures:
     """One run of one program: the steps after the warm-up, and the whole process's peak.
 
     `tokens` are those that are not padding; `padding` is the share of all positions that were
-    computed which padding took, 0 where that is unknown; `memory_cap` how memory was limited.
+    computed which padding took, 0 where that is unknown; `memory_cap` says how
+    memory was limited, `plan` what the engine tells about how it computes, where it can.
     """
 
     tokens: int
@@ -21,6 +23,7 @@ class RunFigures:
     time_to_first_step_seconds: float
     padding: float = 0.0
     memory_cap: str = "none"
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tokens_per_second(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,19 @@ from sealtune.testing.bench.job import Job, read_job
 
 
 class Stamps:
-    """Telemetry that keeps the time at which each optimizer step ended, and its loss."""
+    """Telemetry that keeps when each optimizer step ended, the tokens so far, and its loss."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.tokens: list[int] = []
         self.losses: list[float] = []
+        self.plan: dict[str, Any] = {}
 
     def progress(self, step: int, total: int, tokens: int) -> None:
-        """Note the time."""
-        del step, total, tokens
+        """Note time and tokens."""
+        del step, total
         self.times.append(time.monotonic())
+        self.tokens.append(tokens)
 
     def loss(self, step: int, value: float) -> None:
         """Note the loss."""
@@ -35,7 +38,13 @@ class Stamps:
         """Ignore it: nothing is evaluated."""
 
     def planned(self, plan: Mapping[str, Any]) -> None:
-        """Ignore it."""
+        """Note how the run is computed."""
+        self.plan = dict(plan)
+
+
+def by_step(so_far: Sequence[int]) -> list[int]:
+    """Return the tokens of each step, from those that were trained on after each."""
+    return [after - before for before, after in zip((0, *so_far), so_far, strict=False)]
 
 
 def main(job: Job) -> dict[str, Any]:
@@ -61,8 +70,9 @@ def main(job: Job) -> dict[str, Any]:
         (output / name).write_bytes(data)
     return {
         "stamps": stamps.times,
+        "tokens_per_step": by_step(stamps.tokens),
         "losses": stamps.losses,
-        "tokens": result.counts["tokens"],
+        "plan": stamps.plan,
         "threads": result.counts["threads"],
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }

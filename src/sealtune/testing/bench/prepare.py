@@ -80,7 +80,6 @@ class Prepared:
     job: Job
     data: DataSpec
     labels: tuple[str, ...]
-    tokens_per_step: tuple[int, ...]
     order: tuple[tuple[int, ...], ...]
     lengths: tuple[int, ...]
     supervised_share: float
@@ -130,7 +129,6 @@ def prepare(
         job=job,
         data=data,
         labels=labels,
-        tokens_per_step=tuple(encoded["tokens_per_step"]),
         order=tuple(map(tuple, encoded["order"])),
         lengths=tuple(encoded["lengths"]),
         supervised_share=encoded["supervised_share"],

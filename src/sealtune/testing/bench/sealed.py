@@ -21,16 +21,19 @@ from sealtune.tee.events import WorkerEvent
 from sealtune.tee.launcher import LaunchSpec, RunOutcome, Tee, run_contract
 from sealtune.testing.bench.cap import enter
 from sealtune.testing.bench.job import Job, read_job
+from sealtune.testing.bench.plain import by_step
 
 
 def main(job: Job) -> dict[str, Any]:
     """Run the job's contract to its receipt."""
     enter(job)
     stamps: list[float] = []
+    tokens: list[int] = []
 
     def hear(event: WorkerEvent) -> None:
         if event.event == "progress":
             stamps.append(time.monotonic())
+            tokens.append(event.tokens)
 
     spec = LaunchSpec(
         contract=Path(job.contract),
@@ -44,7 +47,7 @@ def main(job: Job) -> dict[str, Any]:
     counts = _counts(outcome)
     return {
         "stamps": stamps,
-        "tokens": counts["tokens"],
+        "tokens_per_step": by_step(tokens),
         "threads": counts["threads"],
         "seconds_by_phase": dict(outcome.seconds_by_phase),
         "sandboxed": outcome.sandboxed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -23,14 +23,14 @@ CHECKPOINT_EVERY: Final = 2  # optimizer steps; far more often than anybody woul
 class Side:
     """How one side is run: `program` on `job`, under a hard limit unless `memory_limit` is 0.
 
-    `tokens_per_step` is None where the run itself tells.
+    It is to train on `tokens` tokens.
     """
 
     name: str
     label: str
     program: str
     job: Job
-    tokens_per_step: tuple[int, ...] | None
+    tokens: int
     memory_limit: int = 0
 
     @classmethod
@@ -42,7 +42,7 @@ class Side:
             label="sealtune in plaintext",
             program="plain",
             job=replace(prepared.job, recipe=recipe),
-            tokens_per_step=prepared.tokens_per_step,
+            tokens=sum(prepared.lengths),
             memory_limit=memory_limit,
         )
 
@@ -59,7 +59,7 @@ class Side:
             label="sealtune sealed",
             program="sealed",
             job=replace(prepared.job, recipe=recipe, **agreed),
-            tokens_per_step=prepared.tokens_per_step,
+            tokens=sum(prepared.lengths),
             memory_limit=memory_limit,
         )
 
@@ -71,7 +71,7 @@ class Side:
             label=setting.text,
             program="peer",
             job=replace(prepared.job, peer=setting.text, steps=steps),
-            tokens_per_step=None,
+            tokens=sum(prepared.lengths[: steps * prepared.job.records_per_step]),
         )
 
     def run(self, folder: Path, *, warmup: int) -> RunFigures:
@@ -83,9 +83,9 @@ class Side:
         with memory_cap(self.memory_limit) as cap:
             job = replace(self.job, cgroup=cap.cgroup, data_limit=cap.data_limit)
             result, start = run_child(self.program, job, folder=folder)
-        per_step: Sequence[int] = self.tokens_per_step or result["tokens_per_step"]
-        if "tokens" in result and result["tokens"] != sum(per_step):
-            message = f"{self.name} trained on {result['tokens']} tokens, not {sum(per_step)}"
+        per_step: list[int] = result["tokens_per_step"]
+        if sum(per_step) != self.tokens:
+            message = f"{self.name} trained on {sum(per_step)} tokens, not on {self.tokens}"
             raise TrainingError(Code.BENCH_FAILED, message)
         tokens, seconds = steady(result["stamps"], per_step, warmup=warmup)
         return RunFigures(
@@ -95,6 +95,7 @@ class Side:
             time_to_first_step_seconds=result["stamps"][0] - start,
             padding=_padding(result),
             memory_cap=cap.kind,
+            plan=result.get("plan", {}),
         )
 
 

@@ -25,6 +25,7 @@ _SPREAD: Final = 0.02  # the initialization of these models
 _SHARD_BYTES: Final = 4 * GIB
 _PIECE: Final = 2**22  # values drawn at once: 16 MiB
 _BF16_BYTES: Final = 2
+_WIDTHS: Final = {"BF16": 2, "F16": 2, "F32": 4, "I64": 8}
 _ONE: Final = 0x3F80  # 1.0 in bfloat16
 Sizes = dict[str, tuple[int, ...]]
 Progress = Callable[[int, int], None]
@@ -77,13 +78,18 @@ class FolderWeights:
     def read_into(self, name: str, destination: memoryview) -> None:
         """Read the bytes of tensor `name` into `destination`."""
         descriptor, start = self._places[name]
-        target = destination.cast("B")
-        done = 0
-        while done < len(target):
-            count = os.preadv(descriptor, [target[done:]], start + done)
-            if not count:
-                raise EOFError(f"{name}: the file ends before the tensor does")
-            done += count
+        _read_exactly(descriptor, destination.cast("B"), start)
+
+    def read_pieces(self, name: str, buffer: memoryview, *, multiple: int) -> Iterator[memoryview]:
+        """Read tensor `name` piece by piece into `buffer`."""
+        descriptor, start = self._places[name]
+        info = self.tensors[name]
+        length = _bytes(info.shape) * _WIDTHS[info.dtype] // _BF16_BYTES
+        step = len(buffer) - len(buffer) % multiple
+        for done in range(0, length, step):
+            piece = buffer.cast("B")[: min(step, length - done)]
+            _read_exactly(descriptor, piece, start + done)
+            yield piece
 
     def _add(self, path: Path) -> None:
         # Open as long as the process lives, which ends with its run.
@@ -160,6 +166,15 @@ def _to_bf16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
     bits = values.view(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
     return (rounded >> np.uint32(16)).astype(np.uint16)
+
+
+def _read_exactly(descriptor: int, target: memoryview, offset: int) -> None:
+    done = 0
+    while done < len(target):
+        count = os.preadv(descriptor, [target[done:]], offset + done)
+        if not count:
+            raise EOFError("the file ends before the tensor does")
+        done += count
 
 
 def _bytes(size: tuple[int, ...]) -> int:
