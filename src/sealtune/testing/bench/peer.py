@@ -108,12 +108,17 @@ def main(job: Job) -> dict[str, Any]:
     each = job.records_per_step // setting.micro
     return {
         "stamps": times.times,
-        "tokens_per_step": _by_step(padder.tokens, each),
-        "positions_per_step": _by_step(padder.positions, each),
+        "tokens_per_step": by_optimizer_step(padder.tokens, each),
+        "positions_per_step": by_optimizer_step(padder.positions, each),
         "losses": [float(loss) for loss in trainer.kept],
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+
+
+def by_optimizer_step(values: Sequence[int], each: int) -> list[int]:
+    """Return the sums of `each` micro-batches, which make up an optimizer step."""
+    return [sum(values[start : start + each]) for start in range(0, len(values), each)]
 
 
 def _load(job: Job, setting: PeerSetting) -> Any:
@@ -175,10 +180,6 @@ def _padding(config: Any) -> int:
         if isinstance(value, int):
             return value
     return 0
-
-
-def _by_step(values: Sequence[int], each: int) -> list[int]:
-    return [sum(values[start : start + each]) for start in range(0, len(values), each)]
 
 
 if __name__ == "__main__":
