@@ -31,10 +31,13 @@ docs: $(VENV)/.dev
 package: $(VENV)/.dev
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 
+# The last takes hours; TRAINING=--quick only shows that it works.
+TRAINING ?=
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bundle.py
 	$(BIN)/python benchmarks/broker.py
 	$(BIN)/python benchmarks/attestation.py
+	$(BIN)/python benchmarks/training.py $(TRAINING)
 
 # Each parser for so long, two at a time; docs/fuzzing.md.
 SECONDS ?= 600

@@ -194,8 +194,9 @@ def _loss_lines(report: LossReport) -> Iterator[str]:
         [
             ("measured", f"{report.model} on {report.data}, {report.steps} optimizer steps, fp32"),
             (
-                "final loss",
-                f"{report.final_loss:.4f}, Trainer and PEFT {report.peer_final_loss:.4f}",
+                "loss",
+                f"{report.losses[0]:.4f} to {report.final_loss:.4f}; Trainer and PEFT "
+                f"{report.peer_losses[0]:.4f} to {report.peer_final_loss:.4f}",
             ),
             ("apart at most", f"{report.largest_relative_difference:.4%}"),
             ("on average", f"{report.mean_relative_difference:.4%}"),
