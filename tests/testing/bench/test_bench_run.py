@@ -98,6 +98,7 @@ def test_a_run_that_fails_says_what_it_said_and_keeps_its_log(tmp_path: Path) ->
         {"model": "tiny-er"},
         {"data": "chatter"},
         {"data": "medical"},
+        {"data": "fixed:4096", "records_per_step": 64},
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_runs(

@@ -1,7 +1,8 @@
 """`python -m sealtune.testing.bench.encode JOB`: the records as token ids, before any clock runs.
 
 Both sides train on these very ids: the peer reads them, the engine makes them again from the
-records. Also says which records each of the engine's optimizer steps has.
+records. Also says which records, and so how many tokens, each of the engine's optimizer steps has:
+a worker tells that nobody.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _BUDGET: Final = 8_192  # of tokens in a micro-batch; the order of the records i
 
 
 def main(job: Job) -> dict[str, Any]:
-    """Write the job's encoded records; return the records of each step, and all lengths."""
+    """Write the job's encoded records; return each step's records and tokens, and all lengths."""
     recipe = recipe_from_dict(job.recipe)
     tokenizer = load_tokenizer(FolderWeights(Path(job.model)).files)
     records = read_records(Path(job.records))
@@ -36,6 +37,7 @@ def main(job: Job) -> dict[str, Any]:
         order = [[index for batch in batches for index in batch.records] for _, batches in steps]
     return {
         "order": order,
+        "tokens_per_step": [sum(lengths[index] for index in step) for step in order],
         "supervised_share": sum(e.supervised for e in encoded.examples) / sum(lengths),
         "lengths": lengths,
     }

@@ -16,9 +16,11 @@ LORA_ALPHA: Final = 32
 class Job:
     """One run. Paths are texts; `recipe` is what `Recipe.to_dict` gives.
 
-    `cgroup` is the control group that the program joins, "" for none, and `data_limit` the bytes of
-    data that it may have where there is none (0: any number). `contract`, `inputs`, `brokers` and
-    `hardware` are for a sealed run, `peer` (a setting's text) and `adapter` for the peer's.
+    `tokens_per_step` are those that the engine is to train on in each optimizer step (None: another
+    program's business). `cgroup` is the control group that the program joins, "" for none, and
+    `data_limit` the bytes of data that it may have where there is none (0: any number). `contract`,
+    `inputs`, `brokers` and `hardware` are for a sealed run, `peer` (a setting's text) and `adapter`
+    for the peer's.
     """
 
     result: str
@@ -29,6 +31,7 @@ class Job:
     recipe: dict[str, Any]
     records_per_step: int
     steps: int
+    tokens_per_step: list[int] | None = None
     cgroup: str = ""
     data_limit: int = 0
     contract: str = ""

@@ -130,7 +130,7 @@ ucode = 72
 recipients = ["recipient"]
 max_bytes = {_RESULT_BYTES_MAX}
 [telemetry]
-allowed = ["progress"]
+allowed = ["progress", "rates"]
 [receipt]
 counts = ["tokens", "threads", "optimizer_steps"]
 [validity]

@@ -71,6 +71,7 @@ def main(job: Job) -> dict[str, Any]:
     return {
         "stamps": stamps.times,
         "tokens_per_step": by_step(stamps.tokens),
+        "tokens": result.counts["tokens"],
         "losses": stamps.losses,
         "plan": stamps.plan,
         "threads": result.counts["threads"],

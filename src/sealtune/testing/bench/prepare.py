@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from sealtune.core.limits import SHARD_BYTES
 from sealtune.errors import Code, ConfigError
 from sealtune.testing.bench.children import run_child
 from sealtune.testing.bench.data import (
@@ -111,13 +112,15 @@ def prepare(
     per_step = options.records_per_step or data.records_per_step
     steps = warmup + (options.steps or data.steps)
     records, labels = _records(options, data, shape, count=per_step * steps)
+    written = write_records(records, folder / "records.jsonl")
+    _check_one_shard(written)
     model = _model(options, shape, progress)
     recipe = _recipe(options, data, labels, batch_size=per_step, precision=precision)
     job = Job(
         result="",
         output="",
         model=str(model.resolve()),
-        records=str(write_records(records, folder / "records.jsonl").resolve()),
+        records=str(written.resolve()),
         encoded=str(folder.resolve() / "encoded.npz"),
         recipe=recipe.to_dict(),
         records_per_step=per_step,
@@ -126,7 +129,7 @@ def prepare(
     encoded, _ = run_child("encode", job, folder=folder / "encode")
     linear, head = _multiplied(model, shape)
     return Prepared(
-        job=job,
+        job=replace(job, tokens_per_step=encoded["tokens_per_step"]),
         data=data,
         labels=labels,
         order=tuple(map(tuple, encoded["order"])),
@@ -135,6 +138,15 @@ def prepare(
         linear_parameters=linear,
         head_parameters=head,
     )
+
+
+def _check_one_shard(records: Path) -> None:
+    # Shards are shuffled before records are: with several, the sealed dataset's order would be
+    # another than the one that is known here.
+    if records.stat().st_size >= SHARD_BYTES:
+        message = f"the records take more than the {SHARD_BYTES >> 20} MiB of one shard"
+        remedy = "ask for fewer --steps or --records-per-step"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy=remedy)
 
 
 def _model(options: BenchOptions, shape: Shape | None, progress: Progress) -> Path:

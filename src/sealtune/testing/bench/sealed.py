@@ -21,19 +21,18 @@ from sealtune.tee.events import WorkerEvent
 from sealtune.tee.launcher import LaunchSpec, RunOutcome, Tee, run_contract
 from sealtune.testing.bench.cap import enter
 from sealtune.testing.bench.job import Job, read_job
-from sealtune.testing.bench.plain import by_step
 
 
 def main(job: Job) -> dict[str, Any]:
     """Run the job's contract to its receipt."""
     enter(job)
     stamps: list[float] = []
-    tokens: list[int] = []
+    plan: dict[str, Any] = {}
 
     def hear(event: WorkerEvent) -> None:
         if event.event == "progress":
             stamps.append(time.monotonic())
-            tokens.append(event.tokens)
+        plan.update(event.plan)
 
     spec = LaunchSpec(
         contract=Path(job.contract),
@@ -47,7 +46,10 @@ def main(job: Job) -> dict[str, Any]:
     counts = _counts(outcome)
     return {
         "stamps": stamps,
-        "tokens_per_step": by_step(tokens),
+        # A worker says how many there were in all, in the receipt, and never how many in a step.
+        "tokens_per_step": job.tokens_per_step,
+        "tokens": counts["tokens"],
+        "plan": plan,
         "threads": counts["threads"],
         "seconds_by_phase": dict(outcome.seconds_by_phase),
         "sandboxed": outcome.sandboxed,

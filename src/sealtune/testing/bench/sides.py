@@ -70,7 +70,7 @@ class Side:
             name="hf-peft",
             label=setting.text,
             program="peer",
-            job=replace(prepared.job, peer=setting.text, steps=steps),
+            job=replace(prepared.job, peer=setting.text, steps=steps, tokens_per_step=None),
             tokens=sum(prepared.lengths[: steps * prepared.job.records_per_step]),
         )
 
@@ -84,8 +84,9 @@ class Side:
             job = replace(self.job, cgroup=cap.cgroup, data_limit=cap.data_limit)
             result, start = run_child(self.program, job, folder=folder)
         per_step: list[int] = result["tokens_per_step"]
-        if sum(per_step) != self.tokens:
-            message = f"{self.name} trained on {sum(per_step)} tokens, not on {self.tokens}"
+        trained_on = result.get("tokens", sum(per_step))
+        if trained_on != self.tokens or per_step != (job.tokens_per_step or per_step):
+            message = f"{self.name} did not train on the tokens that it was given, in their order"
             raise TrainingError(Code.BENCH_FAILED, message)
         tokens, seconds = steady(result["stamps"], per_step, warmup=warmup)
         return RunFigures(
