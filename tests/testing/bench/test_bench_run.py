@@ -109,3 +109,12 @@ def test_what_makes_no_sense_is_refused_before_anything_runs(
     assert refused.value.code is Code.CONFIG_INVALID
     assert refused.value.remedy
     assert not list(tmp_path.rglob("job.json"))
+
+
+def test_a_run_under_a_limit_is_measured_beside_one_without(tmp_path: Path) -> None:
+    options = _options(tmp_path, compare=sealtune.Compare.RESIDENT, memory_limit=4 * 2**30, pairs=1)
+    report = sealtune.bench_train(options, on_progress=_quiet)
+    (pair,) = report.runs
+    assert report.settings["memory_cap"] == pair.ours.memory_cap != "none"
+    assert pair.peer.memory_cap == "none"
+    assert report.peer_setting == "sealtune in plaintext, no memory limit"

@@ -12,7 +12,7 @@ import os
 import shutil
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,7 +118,8 @@ class _Bench:
         if self.options.compare is Compare.PLAINTEXT:
             return Side.plain(self.prepared, name="plaintext", memory_limit=limit), ()
         if self.options.compare is Compare.RESIDENT:
-            return self.engine("resident", memory_limit=0), ()
+            side = self.engine("resident", memory_limit=0)
+            return replace(side, label=f"{side.label}, no memory limit"), ()
         if self.options.compare is Compare.NONE:
             return None, ()
         setting, trials = self._setting()
