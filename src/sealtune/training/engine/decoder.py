@@ -29,6 +29,11 @@ class DecoderEnds:
     rotations: tuple[str, ...]
     head_of: Callable[..., list[Outcome]]
     dtype: torch.dtype
+    width: int
+
+    def length(self, batch: PackedBatch) -> int:
+        """As the protocol says."""
+        return len(batch.ids)
 
     def context(self, batch: PackedBatch) -> Context:
         """As the protocol says."""

@@ -126,6 +126,7 @@ class LeanLearner:
             seed=recipe.seed,
             recompute=choices.recompute,
             streamed=choices.streamed,
+            room=torch.empty(0, dtype=choices.dtype),
             spill=self._spill,
         )
 
@@ -258,6 +259,7 @@ class LeanLearner:
             rotations=tuple(dict.fromkeys(rotations_of(self._config))),
             head_of=head,
             dtype=self._choices.dtype,
+            width=self._config.hidden_size,
         )
 
     def _make_table(self, name: str) -> Table:

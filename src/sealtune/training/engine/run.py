@@ -12,11 +12,13 @@ Each order adds up its gradients in an order of its own: bits differ between the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from torch.autograd.graph import get_gradient_edge
 
 from sealtune.training.engine.blocks import Block, Context
 from sealtune.training.engine.dropout import Dropout
@@ -38,7 +40,16 @@ class Outcome:
 
 
 class Ends(Protocol):
-    """What comes before the first block and after the last."""
+    """What comes before the first block and after the last; `width` is that between blocks."""
+
+    @property
+    def width(self) -> int:
+        """The number of values per token between blocks."""
+        ...
+
+    def length(self, batch: PackedBatch) -> int:
+        """Return how many tokens of `batch` go through the blocks."""
+        ...
 
     def context(self, batch: PackedBatch) -> Context:
         """Return what all blocks need of `batch`."""
@@ -70,6 +81,7 @@ class Runner:
     seed: int
     recompute: bool
     streamed: bool
+    room: torch.Tensor
     spill: Spill | None = None
 
     def gradients(
@@ -124,50 +136,62 @@ class Runner:
     ) -> list[Outcome]:
         contexts = [self.ends.context(batch) for batch in batches]
         last = len(self.blocks) - 1
-        inputs: list[list[torch.Tensor]] = []
+        visit = self.store.visit([*range(last + 1), *range(last, -1, -1)])
+        inputs = self._boundaries(batches)
         kept: dict[tuple[int, int], Any] = {}
-        hidden = self.ends.embed(batches)
-        order = [*range(last + 1), *range(last, -1, -1)]
-        visit = self.store.visit(order)
+        _put(inputs[0], self.ends.embed(batches))
         for index in range(last + 1):
             next(visit)
-            inputs.append(list(hidden))
             for number, context in enumerate(contexts):
                 self._begin(step, number, index)()
+                leaf, into = inputs[index][number], inputs[index + 1][number]
                 if self.spill is not None and self.spill.takes(index):
-                    leaf = hidden[number].detach().requires_grad_()
+                    leaf = leaf.detach().requires_grad_()
                     with self.spill.recording((index, number), leaf):
                         out = self.blocks[index](leaf, context)
-                    kept[index, number] = (leaf, out)
-                    hidden[number] = out.detach()
+                    # The graph alone: the values lie in `inputs`.
+                    kept[index, number] = (leaf, get_gradient_edge(out))
+                    into.copy_(out.detach())
+                    del out
                 else:
                     with torch.no_grad():
-                        hidden[number] = self.blocks[index](hidden[number], context)
-        results = self.ends.head(hidden, batches, scale=scale)
+                        into.copy_(self.blocks[index](leaf, context))
+        results = self.ends.head(inputs[last + 1], batches, scale=scale)
         gradients = [_gradient(result) for result in results]
-        del hidden
         if self.spill is not None:
             self.spill.turn()
         for index in range(last, -1, -1):
             next(visit)
-            boundary = inputs.pop()
             # From the last to the first, as tapes come back.
             for number in range(len(batches) - 1, -1, -1):
-                leaf, out = kept.pop((index, number), (None, None))
-                spilled = leaf is not None
+                leaf, edge = kept.pop((index, number), (None, None))
                 if leaf is None:
-                    leaf = boundary[number].detach().requires_grad_()
+                    leaf = inputs[index][number].detach().requires_grad_()
                     self._begin(step, number, index)()
-                    out = self.blocks[index](leaf, contexts[number])
-                out.backward(gradients[number])
+                    self.blocks[index](leaf, contexts[number]).backward(gradients[number])
+                else:
+                    torch.autograd.backward(edge, gradients[number])
                 gradients[number] = _of(leaf)
-                del leaf, out
-                if spilled and self.spill is not None:
+                if edge is not None and self.spill is not None:
+                    del edge
                     self.spill.done()
         # Past the last, so that the store closes.
         next(visit, None)
         self.ends.embed_backward(batches, gradients)
         return results
+
+    def _boundaries(self, batches: Sequence[PackedBatch]) -> list[list[torch.Tensor]]:
+        """Return room for what goes into each block and comes out of the last, of each batch.
+
+        One allocation that stays: many, made between others that go, would leave holes in the heap
+        that nothing fits into.
+        """
+        sizes = [self.ends.length(batch) for batch in batches]
+        shape = (len(self.blocks) + 1, sum(sizes), self.ends.width)
+        if self.room.numel() < math.prod(shape):
+            self.room.resize_(math.prod(shape))
+        whole = self.room[: math.prod(shape)].view(shape)
+        return [list(whole[index].split(sizes)) for index in range(shape[0])]
 
     def _begin(self, step: int, number: int, index: int) -> Callable[[], None]:
         return lambda: self.dropout.begin(self.seed, step, number, index)
@@ -198,6 +222,11 @@ def _gradient(result: Outcome) -> torch.Tensor:
     if result.gradient is None:
         raise RuntimeError("the head was asked for a gradient")
     return result.gradient
+
+
+def _put(into: list[torch.Tensor], values: list[torch.Tensor]) -> None:
+    for place, value in zip(into, values, strict=True):
+        place.copy_(value)
 
 
 def _of(leaf: torch.Tensor) -> torch.Tensor:
