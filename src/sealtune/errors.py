@@ -172,6 +172,7 @@ class Code(StrEnum):
     CHECKPOINT_FOREIGN = "checkpoint-foreign"
     OUTPUT_REFUSED = "output-refused"
     WORKER_FAILED = "worker-failed"
+    MEMORY_EXCEEDED = "memory-exceeded"
     BENCH_FAILED = "bench-failed"
     INTERNAL = "internal"
     # receipt

@@ -19,6 +19,7 @@ from sealtune.bundle.open import open_to_folder
 from sealtune.bundle.reader import registration
 from sealtune.bundle.seal import seal_data, seal_model
 from sealtune.contract.contract import verify_contract_signatures_ignoring_validity
+from sealtune.core.limits import GIB, MIB
 from sealtune.crypto.dsse import parse_envelope
 from sealtune.errors import Code, SealtuneError
 from sealtune.protocol.client import BrokerClient
@@ -177,6 +178,16 @@ def test_without_a_sandbox_it_runs_and_says_so(world: World, tmp_path: Path) -> 
     outcome = world.run(world.agree("bare-host"), tmp_path / "run", sandbox=Sandbox.OFF)
     assert outcome.reported
     assert not outcome.sandboxed
+
+
+def test_a_memory_limit_holds_and_says_how(world: World, tmp_path: Path) -> None:
+    contract = world.agree("limited")
+    with pytest.raises(SealtuneError) as stopped:
+        # torch alone needs more.
+        world.run(contract, tmp_path / "run", memory_limit=48 * MIB)
+    assert stopped.value.code in (Code.MEMORY_EXCEEDED, Code.WORKER_FAILED)
+    outcome = world.run(contract, tmp_path / "run", memory_limit=8 * GIB)
+    assert outcome.memory_cap.startswith("8.00 GiB by ")
 
 
 def test_a_sandbox_that_is_required_and_absent_stops_the_launch(

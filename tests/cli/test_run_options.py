@@ -93,6 +93,8 @@ def test_a_tdx_guest_asks_the_hosts_quote_service(
         pytest.param(("--tee", "vm", "--tee-files", "tee"), "simulated", id="files-of-a-vm"),
         pytest.param(("--tee", "simulated"), "not for --tee simulated", id="image-simulated"),
         pytest.param(("--tee", "qemu"), "'qemu'", id="unknown"),
+        pytest.param(("--tee", "vm", "--memory-limit", "2G"), "--memory", id="limit-of-a-vm"),
+        pytest.param(("--tee", "vm", "--memory-limit", "2e9"), "1536M", id="odd-limit"),
         pytest.param(("--tee", "vm", "--no-acpi"), "sev-snp", id="a-tpm-is-found-by-acpi"),
         pytest.param(
             ("--tee", "sev-snp", "--vcpu-type", "EPYC", "--no-acpi", "--processors", "2"),

@@ -37,7 +37,7 @@ def test_the_launcher_follows_the_table() -> None:
     settings = environment(Place.PROCESS)
     assert worker_environment().keys() - settings.keys() == {"PATH", "HOME"}
     assert settings.items() <= worker_environment().items()
-    command = sandboxed(["true"], bubblewrap="bwrap", readable=[], writable=[])
+    command = sandboxed(["true"], bubblewrap="bwrap", readable=[], writable=[], group=None)
     set_ = {
         command[at + 1]: command[at + 2] for at, word in enumerate(command) if word == "--setenv"
     }

@@ -143,13 +143,14 @@ except OSError:
     pass
 else:
     raise SystemExit("there is a network")
-assert [name for name in os.listdir("/sys/class/net")] == ["lo"] if os.path.exists("/sys") else True
+assert not os.path.exists("/sys/class/net") or os.listdir("/sys/class/net") == ["lo"]
 """
     command = sandboxed(
         [sys.executable, "-I", "-c", script],
         bubblewrap=bubblewrap,
         readable=[shown],
         writable=[out],
+        group=None,
     )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

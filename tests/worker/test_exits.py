@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+import torch
 
 from sealtune.contract.schema import TelemetryKind
 from sealtune.errors import Code, FormatError, ReleaseDenied, TrainingError
@@ -103,6 +104,15 @@ def test_errors_that_may_describe_data_leave_as_codes_once_keys_are_here(pipe) -
         "denied-runs",
     ]
     assert seen[-1]["message"] == "no run is left"
+
+
+def test_want_of_memory_has_a_code_of_its_own(pipe) -> None:
+    exits = Exits(pipe[1], insecure=False)
+    exits.failed(MemoryError())
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(2**50)
+    exits.failed(refused.value)
+    assert [event["code"] for event in events(pipe)] == ["memory-exceeded"] * 2
 
 
 def test_a_simulated_run_says_so_on_every_line(pipe) -> None:

@@ -27,14 +27,14 @@ def spec(folder: Path, **changes: object) -> LaunchSpec:
 
 
 def test_the_worker_is_told_which_attester_and_no_files(tmp_path: Path) -> None:
-    command = _command(spec(tmp_path, attester="azure"), "00" * 16, tmp_path, "")
+    command = _command(spec(tmp_path, attester="azure"), "00" * 16, tmp_path, "", None)
     assert command[command.index("--tee") + 1] == "azure"
     assert not [word for word in command if word.startswith("--tee-files")]
 
 
 def test_a_simulated_worker_is_told_its_files(tmp_path: Path) -> None:
     given = spec(tmp_path, tee=Tee.SIMULATED, tee_files=tmp_path / "tee", attester="")
-    command = _command(given, "00" * 16, tmp_path, "")
+    command = _command(given, "00" * 16, tmp_path, "", None)
     assert command[command.index("--tee") + 1] == "simulated"
     assert f"--tee-files={tmp_path / 'tee'}" in command
 

@@ -689,6 +689,11 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "The worker stopped without saying why (killed, or out of memory).",
         "run the same command again: it resumes from the last sealed training checkpoint",
     ),
+    Code.MEMORY_EXCEEDED: Guidance(
+        "failure",
+        "The worker needed more memory than it may use.",
+        "raise the limit, or agree on a smaller batch or a shorter length",
+    ),
     Code.BENCH_FAILED: Guidance(
         "training",
         "A run of a benchmark stopped, or did not train on what it was given.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 import sealtune
+from sealtune.core.limits import GIB, MIB
 
 if TYPE_CHECKING:
     from sealtune import PublicIdentity
 
+_UNITS: Final = {"M": MIB, "G": GIB, "T": 1024 * GIB}
+_SIZE: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([MGT])", re.ASCII)
 F = TypeVar("F", bound=Callable[..., Any])
 # No `exists=True`: the functions below report a missing file with its code and exit status.
 PATH: Final = click.Path(path_type=Path)
@@ -64,6 +68,21 @@ class Named(click.ParamType[tuple[str, str]]):
         if not (name and separator and rest):
             self.fail(f"{value!r} does not read NAME=VALUE", param, ctx)
         return name, rest
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes, as `1536M` or `1.5G`: units of 1,024."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes."""
+        if isinstance(value, int):
+            return value
+        found = _SIZE.fullmatch(str(value))
+        if found is None:
+            self.fail(f"{value!r} does not read like 1536M or 1.5G", param, ctx)
+        return int(float(found[1]) * _UNITS[found[2]])
 
 
 def unique(pairs: Sequence[tuple[str, str]], *, option: str) -> Mapping[str, str]:

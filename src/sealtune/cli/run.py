@@ -11,7 +11,7 @@ import click
 import sealtune
 from sealtune.cli.framework import Command
 from sealtune.cli.output import done, emit, hint, insecure, rows
-from sealtune.cli.parameters import PATH, job_parameters, unique
+from sealtune.cli.parameters import PATH, Size, job_parameters, unique
 from sealtune.cli.progress import RunProgress
 from sealtune.cli.run_sgx import sgx_launch
 from sealtune.cli.run_vm import QuoteService, VmOptions, vm_launch
@@ -92,6 +92,12 @@ if TYPE_CHECKING:
     help="Confine the worker with bubblewrap: where it works, always, or never.",
 )
 @click.option(
+    "--memory-limit",
+    type=Size(),
+    metavar="SIZE",
+    help="A hard limit on the worker's memory, as 1536M or 1.5G; for --tee simulated.",
+)
+@click.option(
     "--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Stop it after this time."
 )
 def run(
@@ -103,6 +109,7 @@ def run(
     tee_files: Path | None,
     image: Path | None,
     sandbox: str,
+    memory_limit: int | None,
     timeout: float | None,
     **vm: Any,
 ) -> None:
@@ -117,6 +124,8 @@ def run(
         raise click.UsageError("--tee-files is for --tee simulated")
     if chosen is sealtune.Tee.SIMULATED and (image is not None or options.given):
         raise click.UsageError("--image and what describes a VM are not for --tee simulated")
+    if memory_limit is not None and chosen is not sealtune.Tee.SIMULATED:
+        raise click.UsageError("--memory-limit is for --tee simulated: a VM has --memory")
     spec = sealtune.LaunchSpec(
         contract=contract,
         inputs={name: Path(place) for name, place in unique(inputs, option="--input").items()},
@@ -128,6 +137,7 @@ def run(
         sgx=_sgx(chosen, image, options=options),
         sandbox=sealtune.Sandbox(sandbox),
         timeout_seconds=timeout,
+        memory_limit=memory_limit,
     )
     with RunProgress(simulated=spec.tee is sealtune.Tee.SIMULATED) as progress:
         outcome = sealtune.run_contract(spec, clock=SystemClock(), on_event=progress)
@@ -174,6 +184,7 @@ def _lines(outcome: RunOutcome) -> Iterator[str]:
             ("run", outcome.run_id),
             ("TEE", outcome.tee),
             ("confined", _confinement(outcome)),
+            *([("memory", f"at most {outcome.memory_cap}")] if outcome.memory_cap else []),
             ("phases", ", ".join(phases)),
         ]
     )

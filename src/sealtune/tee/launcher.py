@@ -26,10 +26,12 @@ from sealtune.core.clock import Clock
 from sealtune.core.digest import Digest
 from sealtune.core.files import read_bounded, storage_errors, write_atomic
 from sealtune.core.limits import ENVELOPE_BYTES_MAX
+from sealtune.core.memory import size_text
 from sealtune.crypto.dsse import parse_envelope
 from sealtune.errors import Code, ConfigError, FormatError, SealtuneError, StorageError
 from sealtune.tee.events import WorkerEvent
 from sealtune.tee.forwarder import Forwarder
+from sealtune.tee.memory_cap import MemoryCap, group_shown, memory_cap
 from sealtune.tee.qemu.machine import Limits
 from sealtune.tee.qemu.run import Host, VmImage, VmJob, VmSize, run_in_vm
 from sealtune.tee.sandbox import sandbox_available, sandboxed, worker_environment
@@ -81,7 +83,8 @@ class LaunchSpec:
     """Everything that a launch needs: the contract's file and where things are.
 
     A simulated TEE needs `tee_files`; `Tee.HERE` the `attester`, as `make_attester` takes it;
-    a virtual machine its `vm`, an SGX enclave its `sgx`.
+    a virtual machine its `vm`, an SGX enclave its `sgx`. `memory_limit`, in bytes, is for a worker
+    that is a process of this machine.
     """
 
     contract: Path
@@ -95,11 +98,12 @@ class LaunchSpec:
     sgx: SgxLaunch | None = None
     sandbox: Sandbox = Sandbox.AUTO
     timeout_seconds: float | None = None
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """A finished run, as the operator sees it."""
+    """A finished run, as the operator sees it; `memory_cap` says what limited it, if anything."""
 
     tee: Tee
     run_id: str
@@ -110,6 +114,7 @@ class RunOutcome:
     reported: bool
     insecure: bool
     sandboxed: bool
+    memory_cap: str
     seconds_by_phase: Mapping[str, float]
 
 
@@ -137,12 +142,15 @@ def run_contract(
             unfinished.unlink(missing_ok=True)
         run_id = _run_id(spec.output, contract.digest)
         bubblewrap = "" if spec.vm or spec.sgx else _bubblewrap(spec.sandbox)
+        limited = ""
         if spec.sgx:
             finish, seconds = _in_enclave(spec, spec.sgx, contract, run_id, on_event)
         elif spec.vm:
             finish, seconds = _in_vm(spec, spec.vm, contract, run_id, on_event)
         else:
-            finish, seconds = _supervise(spec, run_id, bubblewrap, on_event)
+            with memory_cap(spec.memory_limit) as cap:
+                limited = "" if cap is None else f"{size_text(cap.bytes)} by {cap.kind}"
+                finish, seconds = _supervise(spec, run_id, bubblewrap, cap, on_event)
         _check_left(spec.output)
     return RunOutcome(
         tee=spec.tee,
@@ -154,6 +162,7 @@ def run_contract(
         reported=finish.reported,
         insecure=finish.insecure,
         sandboxed=bool(bubblewrap),
+        memory_cap=limited,
         seconds_by_phase=seconds,
     )
 
@@ -185,16 +194,21 @@ def _in_vm(
 
 
 def _supervise(
-    spec: LaunchSpec, run_id: str, bubblewrap: str, on_event: Callable[[WorkerEvent], None]
+    spec: LaunchSpec,
+    run_id: str,
+    bubblewrap: str,
+    cap: MemoryCap | None,
+    on_event: Callable[[WorkerEvent], None],
 ) -> tuple[WorkerEvent, dict[str, float]]:
     with contextlib.ExitStack() as stack:
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealtune-")))
         for name, address in spec.brokers.items():
             stack.enter_context(Forwarder(sockets / f"{name}.sock", address))
         process = WorkerProcess(
-            command=_command(spec, run_id, sockets, bubblewrap),
+            command=_command(spec, run_id, sockets, bubblewrap, cap),
             folder=Path("/"),
             environment=worker_environment(),
+            cap=cap,
         )
         return supervise(process, timeout_seconds=spec.timeout_seconds, on_event=on_event)
 
@@ -217,7 +231,9 @@ def _in_enclave(
     return run_in_enclave(job, launch=sgx, timeout_seconds=spec.timeout_seconds, on_event=on_event)
 
 
-def _command(spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str) -> list[str]:
+def _command(
+    spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str, cap: MemoryCap | None
+) -> list[str]:
     output, contract = spec.output.resolve(), spec.contract.resolve()
     tee_files = [] if spec.tee_files is None else [spec.tee_files.resolve()]
     inputs = {name: path.resolve() for name, path in spec.inputs.items()}
@@ -233,7 +249,13 @@ def _command(spec: LaunchSpec, run_id: str, sockets: Path, bubblewrap: str) -> l
     if not bubblewrap:
         return command
     readable = [contract, *tee_files, *inputs.values()]
-    return sandboxed(command, bubblewrap=bubblewrap, readable=readable, writable=[output, sockets])
+    return sandboxed(
+        command,
+        bubblewrap=bubblewrap,
+        readable=readable,
+        writable=[output, sockets],
+        group=group_shown(cap),
+    )
 
 
 def _check_names(spec: LaunchSpec, contract: VerifiedContract) -> None:
@@ -269,6 +291,9 @@ def _check_tee(spec: LaunchSpec) -> None:
     if spec.tee is Tee.SGX and spec.sgx is None:
         message = "a run in an SGX enclave needs a signed image"
         raise ConfigError(Code.CONFIG_INVALID, message, remedy="add --image DIR")
+    if spec.memory_limit is not None and (spec.vm or spec.sgx):
+        message = "a virtual machine and an enclave are as large as they are: no limit beside that"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy="leave the memory limit out")
     if spec.tee is not Tee.HERE:
         return
     # What is wrong with this machine is said here, where a person reads it, and not in the worker.

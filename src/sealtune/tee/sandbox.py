@@ -47,9 +47,17 @@ def sandbox_available() -> str:
 
 
 def sandboxed(
-    command: Sequence[str], *, bubblewrap: str, readable: Sequence[Path], writable: Sequence[Path]
+    command: Sequence[str],
+    *,
+    bubblewrap: str,
+    readable: Sequence[Path],
+    writable: Sequence[Path],
+    group: tuple[Path, Path] | None,
 ) -> list[str]:
-    """Return `command` wrapped so that it sees Python, `readable`, `writable` and no more."""
+    """Return `command` wrapped so that it sees Python, `readable`, `writable` and no more.
+
+    `group` is a control group's folder, and where it is shown.
+    """
     arguments = [
         bubblewrap,
         "--unshare-all",
@@ -71,6 +79,8 @@ def sandboxed(
         arguments += ["--ro-bind-try", str(place), str(place)]
     for path in readable:
         arguments += ["--ro-bind", str(path), str(path)]
+    if group is not None:
+        arguments += ["--ro-bind-try", *map(str, group)]
     for path in writable:
         arguments += ["--bind", str(path), str(path)]
     return [*arguments, "--chdir", "/", "--", *command]

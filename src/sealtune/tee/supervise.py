@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from sealtune.core.memory import size_text
 from sealtune.errors import Code, SealtuneError
 from sealtune.tee.events import LINE_BYTES_MAX, WorkerError, WorkerEvent, parse_event
+from sealtune.tee.memory_cap import MemoryCap
 
 RESUMES = "run the same command again: the run resumes from its last sealed training checkpoint"
 _STOP_SECONDS = 5.0
@@ -28,13 +30,14 @@ _STOP_SECONDS = 5.0
 class WorkerProcess:
     """What is started, where, and with which environment.
 
-    `log` is where its standard error goes; None means nowhere.
+    `log` is where its standard error goes; None means nowhere. `cap` limits its memory.
     """
 
     command: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
     log: Path | None = None
+    cap: MemoryCap | None = None
 
 
 def supervise(
@@ -48,7 +51,7 @@ def supervise(
     Raises:
         FormatError: it says something else than events.
         WorkerError: it stopped; its code says why.
-        SealtuneError: it ended without saying why.
+        SealtuneError: it ended without saying why, or for want of memory.
     """
     seconds: dict[str, float] = {}
     phase, since = "", time.monotonic()
@@ -67,6 +70,8 @@ def supervise(
         return last, seconds
     if last.event == "failed":
         raise WorkerError(last, status if status > 0 else 1)
+    if process.cap is not None and process.cap.was_hit():
+        raise _exceeded(process.cap, phase)
     raise _unexplained(status, phase, process.log)
 
 
@@ -79,11 +84,17 @@ def _unexplained(status: int, phase: str, log: Path | None) -> SealtuneError:
     return SealtuneError(Code.WORKER_FAILED, message, remedy=remedy)
 
 
+def _exceeded(cap: MemoryCap, phase: str) -> SealtuneError:
+    message = f"the worker was killed in phase {phase or 'none'}: it needed more memory than its"
+    message += f" limit of {size_text(cap.bytes)} ({cap.kind})"
+    return SealtuneError(Code.MEMORY_EXCEEDED, message, remedy="raise --memory-limit")
+
+
 @contextlib.contextmanager
 def _started(process: WorkerProcess, *, timeout: float | None) -> Iterator[subprocess.Popen[bytes]]:
     with _error_stream(process.log) as errors:
         worker = subprocess.Popen(
-            process.command,
+            process.command if process.cap is None else process.cap.wrap(process.command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

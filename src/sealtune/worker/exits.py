@@ -118,10 +118,10 @@ class Exits:
     def failed(self, error: BaseException) -> int:
         """Say what stopped the job and return the exit status of its family."""
         if not isinstance(error, SealtuneError):
-            self._write({"event": "failed", "code": Code.INTERNAL, "phase": self.current_phase})
+            # Its text is unknown, so it stays inside.
+            code = Code.MEMORY_EXCEEDED if _lacks_memory(error) else Code.INTERNAL
+            self._write({"event": "failed", "code": code, "phase": self.current_phase})
             return 1
-            # Its text is unknown, so it stays inside; the name of a class is our code's or a
-            # library's.
         event = {"event": "failed", "code": error.code, "phase": self.current_phase}
         if not self._keys_present or isinstance(error, _SPEAKS_OF_NO_DATA):
             event |= {"message": error.message, "remedy": error.remedy}
@@ -139,6 +139,11 @@ class Exits:
         # A reader that went away must not stop a run whose state is sealed and resumable.
         with self._lock, contextlib.suppress(OSError):
             self._write_line(line)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    # torch has no class of its own for it on a processor.
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in str(error)
 
 
 class _Rates:
