@@ -35,7 +35,7 @@ ATTACKS = {
     "own-contract-used": "contract-unknown",
     "impersonated-broker": "broker-identity",
     "swapped-bundle": "bundle-digest",
-    "tampered-bundle": "stream-forged",
+    "tampered-bundle": "bundle-body-digest",
     "old-training-checkpoint": "checkpoint-rollback",
     "replayed-key-request": "challenge-unknown",
     "relayed-evidence": "freshness",
