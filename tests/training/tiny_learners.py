@@ -97,3 +97,10 @@ class MemoryScratch:
 
     def close(self) -> None:
         self.kept.clear()
+
+
+def assert_near(actual: torch.Tensor, expected: torch.Tensor, *, within: float = 2e-5) -> None:
+    """Equal but for `within` of the largest value that is expected."""
+    assert actual.shape == expected.shape
+    difference = (actual.double() - expected.double()).abs().max()
+    assert difference <= within * expected.double().abs().max(), float(difference)
