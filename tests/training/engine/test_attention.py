@@ -191,9 +191,7 @@ def test_nothing_crosses_a_segments_border(reach: str) -> None:
 def test_dropout_of_probabilities(keep: bool) -> None:
     """The masks are drawn tile by tile; dense attention with the same ones gives the same."""
     rate, dropout = 0.25, Dropout()
-    a = attention(
-        REACHES["causal"], dropout_rate=rate, dropout=dropout, keep_probabilities=keep
-    )
+    a = attention(REACHES["causal"], dropout_rate=rate, dropout=dropout, keep_probabilities=keep)
     segments = segments_of([300, 6])
     factor = drawn(a, segments, rate)
     qkv, dout = numbers(a, 306)

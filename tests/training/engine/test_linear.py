@@ -118,9 +118,7 @@ class Given:
         thin = dropped(inputs, mask, RATE) @ v["down"].t()
         for i, rows in enumerate(self.rows):
             product = thin[:, i * RANK : (i + 1) * RANK] @ v[f"up{i}"].t()
-            out = out + functional.pad(
-                self.scale * product, (rows.start, OUTPUTS - rows.stop)
-            )
+            out = out + functional.pad(self.scale * product, (rows.start, OUTPUTS - rows.stop))
         if out_mask is not None:
             out = dropped(out, out_mask, RATE)
         if residual:
