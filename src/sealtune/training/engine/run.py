@@ -12,7 +12,8 @@ Each order adds up its gradients in an order of its own: bits differ between the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,7 +79,10 @@ class Runner:
         """Add the gradients of `scale` times the loss of `batches` to the flat buffer."""
         self.dropout.enabled = True
         if self.streamed:
-            return self._layer_by_layer(batches, scale=scale, step=step)
+            there = range(len(self.blocks))
+            # Closed after an error too, whoever holds on to it: a thread reads ahead.
+            with contextlib.closing(self.store.visit([*there, *reversed(there)])) as visit:
+                return self._layer_by_layer(batches, visit, scale=scale, step=step)
         results = []
         for number, batch in enumerate(batches):
             results += self._one_batch(batch, scale=scale, step=step, number=number)
@@ -93,9 +97,10 @@ class Runner:
             for group in groups:
                 hidden = self.ends.embed(group)
                 contexts = [self.ends.context(batch) for batch in group]
-                for index in self.store.visit(range(len(self.blocks))):
-                    for number, context in enumerate(contexts):
-                        hidden[number] = self.blocks[index](hidden[number], context)
+                with contextlib.closing(self.store.visit(range(len(self.blocks)))) as visit:
+                    for index in visit:
+                        for number, context in enumerate(contexts):
+                            hidden[number] = self.blocks[index](hidden[number], context)
                 results += self.ends.head(hidden, group, scale=None)
         return results
 
@@ -120,15 +125,13 @@ class Runner:
         return results
 
     def _layer_by_layer(
-        self, batches: Sequence[PackedBatch], *, scale: float, step: int
+        self, batches: Sequence[PackedBatch], visit: Iterator[int], *, scale: float, step: int
     ) -> list[Outcome]:
         contexts = [self.ends.context(batch) for batch in batches]
         last = len(self.blocks) - 1
         inputs: list[list[torch.Tensor]] = []
         kept: dict[tuple[int, int], Any] = {}
         hidden = self.ends.embed(batches)
-        order = [*range(last + 1), *range(last, -1, -1)]
-        visit = self.store.visit(order)
         for index in range(last + 1):
             next(visit)
             inputs.append(list(hidden))
@@ -164,8 +167,6 @@ class Runner:
                 del leaf, out
                 if spilled and self.spill is not None:
                     self.spill.done()
-        # Past the last, so that the store closes.
-        next(visit, None)
         self.ends.embed_backward(batches, gradients)
         return results
 
