@@ -180,9 +180,6 @@ class Recorder:
             raise KeyboardInterrupt
         self.losses.append(value)
 
-    def planned(self, plan: dict[str, object]) -> None:
-        pass
-
     def evaluation(self, step: int, metrics: dict[str, float]) -> None:
         self.evaluations.append((step, dict(metrics)))
 
