@@ -9,7 +9,7 @@ import pytest
 from tiny_models import LABELS, make_tokenizer_files
 
 from sealtune.errors import Code, FormatError, SealtuneError, TrainingError
-from sealtune.training.encode import Encoded, check_vocabulary, encode_records
+from sealtune.training.encode import Encoded, encode_records
 from sealtune.training.recipe import Recipe
 from sealtune.training.tokens import TextTokenizer, load_tokenizer
 
@@ -156,12 +156,3 @@ def test_bad_tokenizer(change: dict[str, bytes | None], code: Code) -> None:
         load_tokenizer({name: data for name, data in files.items() if data is not None})
     assert caught.value.code is code
     assert isinstance(caught.value, FormatError | TrainingError)
-
-
-def test_id_without_embedding(tokenizer: TextTokenizer) -> None:
-    encoded = encode([{"text": "the wind"}], LANGUAGE, tokenizer)
-    largest = max(encoded.examples[0].ids.tolist())
-    check_vocabulary(encoded, size=largest + 1)
-    with pytest.raises(FormatError) as caught:
-        check_vocabulary(encoded, size=largest)
-    assert caught.value.code is Code.TOKENIZER_MALFORMED

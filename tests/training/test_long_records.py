@@ -76,16 +76,6 @@ def test_windows_of_a_split_text_have_the_tokenizers_special_tokens(
     assert all(ids[0] == START and len(ids) <= LENGTH for ids in tokens(split))
 
 
-def test_records_stay_together_when_some_are_set_apart(bare: TextTokenizer) -> None:
-    records = [{"text": "fog"}, {"text": LONG}, {"text": "calm"}]
-    split = encode(records, recipe("causal-lm", "split"), bare)
-    apart, kept = split.of_records([1]), split.of_records([2, 0])
-    assert len(apart) + len(kept) == len(split.examples)
-    assert len(kept) == 2
-    assert kept[0] is split.examples[0]
-    assert Encoded(examples=kept, truncated=0).of_records([1]) == kept[1:]
-
-
 @pytest.mark.parametrize(
     ("task", "record"),
     [

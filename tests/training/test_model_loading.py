@@ -11,16 +11,22 @@ import transformers
 from tiny_models import LABELS, FolderWeights, make_model
 
 from sealtune.errors import Code, FormatError, SealtuneError, TrainingError
-from sealtune.training.model import LoadedModel, load_model
+from sealtune.training.model import LoadedModel, fill_model, load_skeleton
 from sealtune.training.recipe import Recipe
 
 CLASSIFY = Recipe(task="text-classification", method="lora", labels=LABELS)
 LANGUAGE = Recipe(task="causal-lm", method="lora")
 
 
+def load(weights: FolderWeights, *, recipe: Recipe, half: bool = False) -> LoadedModel:
+    model = load_skeleton(weights, recipe=recipe)
+    fill_model(model, weights=weights, half=half)
+    return model
+
+
 def refused(weights: FolderWeights, recipe: Recipe) -> SealtuneError:
     with pytest.raises(SealtuneError) as caught:
-        load_model(weights, recipe=recipe)
+        load(weights, recipe=recipe)
     return caught.value
 
 
@@ -32,13 +38,13 @@ def same_outputs(model: LoadedModel, folder: Path) -> bool:
 
 
 def test_language_model_equals_from_pretrained(llama: Path) -> None:
-    assert same_outputs(load_model(FolderWeights(llama), recipe=LANGUAGE), llama)
+    assert same_outputs(load(FolderWeights(llama), recipe=LANGUAGE), llama)
 
 
 def test_stored_without_the_base_models_prefix(bert: Path) -> None:
     weights = FolderWeights(bert)
     assert "embeddings.word_embeddings.weight" in weights.tensors
-    model = load_model(weights, recipe=CLASSIFY)
+    model = load(weights, recipe=CLASSIFY)
     assert model.new_modules == ("classifier",)
     plain = transformers.AutoModel.from_pretrained(bert).eval()
     ids = torch.arange(3, 20).unsqueeze(0)
@@ -53,7 +59,7 @@ def test_stored_with_the_prefix_and_another_tasks_head(bert: Path) -> None:
         weights.rename(name, f"bert.{name}")
     weights.put("cls.predictions.bias", torch.zeros(320))
     weights.put("bert.embeddings.position_ids", torch.zeros(1, 130))
-    assert load_model(weights, recipe=CLASSIFY).new_modules == ("classifier",)
+    assert load(weights, recipe=CLASSIFY).new_modules == ("classifier",)
 
 
 def test_old_names_of_layer_normalization(bert: Path) -> None:
@@ -62,7 +68,7 @@ def test_old_names_of_layer_normalization(bert: Path) -> None:
     weights.put("embeddings.LayerNorm.weight", marked)
     weights.rename("embeddings.LayerNorm.weight", "embeddings.LayerNorm.gamma")
     weights.rename("embeddings.LayerNorm.bias", "embeddings.LayerNorm.beta")
-    model = load_model(weights, recipe=CLASSIFY)
+    model = load(weights, recipe=CLASSIFY)
     assert torch.equal(model.module.bert.embeddings.LayerNorm.weight, marked)
 
 
@@ -71,7 +77,7 @@ def test_stored_head_is_kept(bert: Path) -> None:
     head = torch.randn(3, 32)
     weights.put("classifier.weight", head)
     weights.put("classifier.bias", torch.zeros(3))
-    model = load_model(weights, recipe=CLASSIFY)
+    model = load(weights, recipe=CLASSIFY)
     assert model.new_modules == ()
     assert torch.equal(model.module.classifier.weight, head)
 
@@ -127,11 +133,11 @@ def test_tied_weights_may_be_stored_once_or_twice_alike(tmp_path: Path) -> None:
     )
     weights = FolderWeights(folder)
     assert "lm_head.weight" not in weights.tensors
-    model = load_model(weights, recipe=LANGUAGE)
+    model = load(weights, recipe=LANGUAGE)
     assert model.module.lm_head.weight is model.module.model.embed_tokens.weight
     assert same_outputs(model, folder)
     weights.put("lm_head.weight", weights.get("model.embed_tokens.weight"))
-    assert same_outputs(load_model(weights, recipe=LANGUAGE), folder)
+    assert same_outputs(load(weights, recipe=LANGUAGE), folder)
     weights.put("lm_head.weight", torch.zeros(320, 32))
     assert refused(weights, LANGUAGE).code is Code.MODEL_MALFORMED
 
@@ -141,15 +147,14 @@ def test_half_precision_weights_become_32_bits(llama: Path) -> None:
     name = "model.layers.0.mlp.up_proj.weight"
     half = weights.get(name).to(torch.bfloat16)
     weights.put(name, half)
-    model = load_model(weights, recipe=LANGUAGE)
+    model = load(weights, recipe=LANGUAGE)
     loaded = model.module.model.layers[0].mlp.up_proj.weight
     assert loaded.dtype is torch.float32
     assert torch.equal(loaded, half.float())
 
 
-def test_frozen_matrices_live_in_bfloat16_with_that_precision(llama: Path) -> None:
-    recipe = Recipe(task="causal-lm", method="lora", precision="bf16")
-    module = load_model(FolderWeights(llama), recipe=recipe).module
+def test_frozen_matrices_live_in_bfloat16_if_asked_to(llama: Path) -> None:
+    module = load(FolderWeights(llama), recipe=LANGUAGE, half=True).module
     assert module.model.layers[0].mlp.up_proj.weight.dtype is torch.bfloat16
     assert module.model.embed_tokens.weight.dtype is torch.float32
     assert module.model.norm.weight.dtype is torch.float32
@@ -199,5 +204,5 @@ def test_configuration_cannot_name_a_kernel_to_fetch(llama: Path) -> None:
     weights = FolderWeights(llama)
     weights.config["attn_implementation"] = "someone/evil-kernel"
     weights.config["_attn_implementation"] = "someone/evil-kernel"
-    model = load_model(weights, recipe=LANGUAGE)
+    model = load(weights, recipe=LANGUAGE)
     assert model.config._attn_implementation == "sdpa"

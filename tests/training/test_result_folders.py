@@ -25,7 +25,6 @@ from tiny_models import (
 )
 
 from sealtune.training.architectures import ARCHITECTURES
-from sealtune.training.batches import collate
 from sealtune.training.encode import encode_records
 from sealtune.training.recipe import Method, Recipe, Task
 from sealtune.training.sources import TrainResult
@@ -67,20 +66,19 @@ def run(folder: Path, recipe: Recipe) -> tuple[TrainResult, list[dict[str, objec
     return result, held_out
 
 
-def plain_loss(
-    model: Any, folder: Path, recipe: Recipe, records: list[dict[str, object]], padding: int
-) -> float:
+def plain_loss(model: Any, folder: Path, recipe: Recipe, records: list[dict[str, object]]) -> float:
     """The mean loss by the model's own forward pass, one record at a time, without padding."""
     tokenizer = load_tokenizer(FolderWeights(folder).files)
     encoded = encode_records(records, recipe=recipe, tokenizer=tokenizer, what="record")
     model.eval()
     total = count = 0.0
     for example in encoded.examples:
-        batch = collate([example], padding=padding)
+        ids, labels = torch.from_numpy(example.ids), torch.from_numpy(example.targets)
+        labels = labels if recipe.labels else labels.unsqueeze(0)
         with torch.no_grad():
-            loss = model(input_ids=batch.ids, attention_mask=batch.mask, labels=batch.targets).loss
-        total += float(loss) * batch.supervised
-        count += batch.supervised
+            loss = model(input_ids=ids.unsqueeze(0), labels=labels).loss
+        total += float(loss) * example.supervised
+        count += example.supervised
     return total / count
 
 
@@ -93,8 +91,7 @@ def test_adapter_of_a_classifier_loads_in_peft(
     result, held_out = run(folder, recipe)
     base = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
     model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
-    padding = base.config.pad_token_id
-    loss = plain_loss(model, folder, recipe, held_out, padding)
+    loss = plain_loss(model, folder, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
     assert result.metrics["loss_after"] != result.metrics["loss_before"]
 
@@ -107,10 +104,10 @@ def test_adapter_of_a_language_model_loads_in_peft(
     recipe = small_recipe(Task.CAUSAL_LM)
     result, held_out = run(folder, recipe)
     base = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    before = plain_loss(base, folder, recipe, held_out, 0)
+    before = plain_loss(base, folder, recipe, held_out)
     assert before == pytest.approx(result.metrics["loss_before"], rel=1e-4)
     model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
-    loss = plain_loss(model, folder, recipe, held_out, 0)
+    loss = plain_loss(model, folder, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
     assert loss < before
 
@@ -140,7 +137,7 @@ def test_full_model_loads_in_transformers(
     model, report = auto.from_pretrained(out, output_loading_info=True)
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
-    loss = plain_loss(model, folder, recipe, held_out, model.config.pad_token_id)
+    loss = plain_loss(model, folder, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
     assert tokenizer("the wind").input_ids[0] == 1
@@ -160,7 +157,7 @@ def test_tied_embeddings_are_stored_once(tmp_path: Path) -> None:
     model = transformers.AutoModelForCausalLM.from_pretrained(
         write_files(tmp_path / "out", result.files)
     )
-    loss = plain_loss(model, folder, recipe, held_out, 0)
+    loss = plain_loss(model, folder, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
 
 
@@ -185,7 +182,7 @@ def test_new_pooler_is_trained_and_travels_with_the_adapter(bert: Path, tmp_path
     ]
     base = transformers.AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3)
     model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
-    loss = plain_loss(model, bert, recipe, held_out, 0)
+    loss = plain_loss(model, bert, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
 
 
@@ -202,7 +199,7 @@ def test_early_stopping_returns_the_best_weights(bert: Path, tmp_path: Path) -> 
     assert result.counts["optimizer_steps"] < 30
     base = transformers.AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3)
     model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
-    loss = plain_loss(model, bert, recipe, held_out, 0)
+    loss = plain_loss(model, bert, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
 
 

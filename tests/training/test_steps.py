@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,27 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load as load_safetensors
-from tiny_models import LABELS, FolderWeights, Recorder, labelled_records, text_records
+from tiny_learners import make_learner
+from tiny_models import (
+    LABELS,
+    FolderWeights,
+    Recorder,
+    labelled_records,
+    text_records,
+    write_files,
+)
 from torch.nn import functional
 
 from sealtune.errors import Code, TrainingError
-from sealtune.training.arithmetic import fixed_arithmetic
-from sealtune.training.batches import BatchPlan, collate
+from sealtune.training.corpus import build_corpus
 from sealtune.training.encode import encode_records
-from sealtune.training.lora import LoraLinear, add_adapters, merge_adapters, short_targets
-from sealtune.training.model import load_model
-from sealtune.training.optimizer import build_optimizer, learning_rate, trainable_parameters
+from sealtune.training.model import LoadedModel, load_skeleton
+from sealtune.training.optimizer import Optimizer, learning_rate
 from sealtune.training.recipe import Recipe
+from sealtune.training.records import ListedRecords
 from sealtune.training.tokens import load_tokenizer
 from sealtune.training.train import train
+from sealtune.training.trained import find_trained, short_targets
 
 RECIPE = Recipe(
     task="causal-lm",
@@ -45,12 +54,8 @@ RECIPE = Recipe(
 )
 
 
-def initial_adapters(recipe: Recipe, folder: Path) -> dict[str, LoraLinear]:
-    """The adapters as train() initializes them."""
-    with fixed_arithmetic(seed=recipe.seed, threads=1):
-        model = load_model(FolderWeights(folder), recipe=recipe)
-        add_adapters(model, recipe=recipe)
-    return {n: p for n, p in model.module.named_modules() if isinstance(p, LoraLinear)}
+def skeleton(folder: Path, recipe: Recipe) -> LoadedModel:
+    return load_skeleton(FolderWeights(folder), recipe=recipe)
 
 
 def peft_model(recipe: Recipe, folder: Path) -> Any:
@@ -63,7 +68,7 @@ def peft_model(recipe: Recipe, folder: Path) -> Any:
         target_modules="all-linear",
     )
     model = peft.get_peft_model(base, config)
-    ours = initial_adapters(recipe, folder)
+    ours = make_learner(folder, recipe).adapters()
     theirs = {
         name.removeprefix("base_model.model."): part
         for name, part in model.named_modules()
@@ -72,7 +77,7 @@ def peft_model(recipe: Recipe, folder: Path) -> Any:
     assert set(ours) == set(theirs)
     with torch.no_grad():
         for name, part in theirs.items():
-            part.lora_A["default"].weight.copy_(ours[name].lora_A)
+            part.lora_A["default"].weight.copy_(ours[name][0])
     return model
 
 
@@ -81,38 +86,29 @@ def peft_losses(recipe: Recipe, folder: Path, records: list[dict[str, object]]) 
     model = peft_model(recipe, folder).train()
     tokenizer = load_tokenizer(FolderWeights(folder).files)
     encoded = encode_records(records, recipe=recipe, tokenizer=tokenizer, what="record")
-    examples = encoded.examples
-    plan = BatchPlan(
-        lengths=tuple(len(e.ids) for e in examples),
-        batch_size=recipe.batch_size,
-        accumulation=recipe.gradient_accumulation,
-        epochs=recipe.epochs,
-        seed=recipe.seed,
-    )
+    corpus = build_corpus(ListedRecords(records), recipe=recipe, tokenizer=tokenizer)
+    with corpus.steps(after=0, budget=10**6) as steps:
+        order = [[number for batch in batches for number in batch.records] for _, batches in steps]
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=recipe.weight_decay)
-    warmup = math.ceil(recipe.warmup_ratio * plan.total_steps)
+    warmup = math.ceil(recipe.warmup_ratio * len(order))
     losses = []
-    for step, micro_batches in plan.steps(after=0):
+    for done, numbers in enumerate(order):
         optimizer.zero_grad()
-        batches = [collate([examples[i] for i in b], padding=0) for b in micro_batches]
-        count = sum(int((b.targets[:, 1:] != -100).sum()) for b in batches)
+        examples = [encoded.examples[number] for number in numbers]
+        count = sum(int((example.targets[1:] != -100).sum()) for example in examples)
         value = 0.0
-        for batch in batches:
-            logits = model(input_ids=batch.ids, attention_mask=batch.mask).logits
-            loss = functional.cross_entropy(
-                logits[:, :-1].reshape(-1, logits.shape[-1]),
-                batch.targets[:, 1:].reshape(-1),
-                reduction="sum",
-            )
+        for example in examples:
+            logits = model(input_ids=torch.from_numpy(example.ids).unsqueeze(0)).logits[0]
+            targets = torch.from_numpy(example.targets)
+            loss = functional.cross_entropy(logits[:-1], targets[1:], reduction="sum")
             (loss / count).backward()
             value += float(loss.detach()) / count
         torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
-        done = step - 1
         if done < warmup:
             factor = (done + 1) / (warmup + 1)
         else:
-            factor = 0.5 + 0.5 * math.cos(math.pi * (done - warmup) / (plan.total_steps - warmup))
+            factor = 0.5 + 0.5 * math.cos(math.pi * (done - warmup) / (len(order) - warmup))
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * factor
         optimizer.step()
         losses.append(value)
@@ -157,27 +153,39 @@ def test_bf16_follows_fp32(llama: Path) -> None:
     np.testing.assert_allclose(runs[0], runs[1], rtol=0.03)
 
 
-def test_merged_adapter_equals_unmerged(llama: Path) -> None:
-    model = load_model(FolderWeights(llama), recipe=RECIPE)
-    targets = add_adapters(model, recipe=RECIPE)
-    assert len(targets) == 14
-    for name in targets:
-        torch.nn.init.normal_(model.module.get_submodule(name).lora_B, std=0.1)
-    module = model.module.eval()
+def test_merged_adapter_equals_unmerged(llama: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
+    result = train(
+        RECIPE,
+        weights=FolderWeights(llama),
+        records=text_records(30),
+        checkpoints=recorder,
+        telemetry=recorder,
+    )
+    base = transformers.AutoModelForCausalLM.from_pretrained(llama)
     ids = torch.arange(3, 30).unsqueeze(0)
     with torch.no_grad():
-        before = module(ids).logits
-        merge_adapters(module)
-        after = module(ids).logits
-    assert not any(isinstance(part, LoraLinear) for part in module.modules())
+        untrained = base.eval()(ids).logits
+        model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
+        before = model.eval()(ids).logits
+        merged = model.merge_and_unload()
+        after = merged(ids).logits
+    assert len(find_trained(skeleton(llama, RECIPE), recipe=RECIPE).targets) == 14
+    assert not any("lora" in name for name, _ in merged.named_parameters())
+    assert (before - untrained).abs().max() > 0.1
     torch.testing.assert_close(before, after, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_only_adapters_are_trained_in_a_language_model(lean: bool, llama: Path) -> None:
+    learner = make_learner(llama, RECIPE, lean=lean)
+    assert len(learner.parameters.slots) == 2 * 14
+    assert all(name.endswith(("lora_A", "lora_B")) for name in learner.parameters.slots)
 
 
 def test_only_adapters_and_head_are_trained(bert: Path) -> None:
     recipe = Recipe(task="text-classification", method="lora", labels=LABELS)
-    model = load_model(FolderWeights(bert), recipe=recipe)
-    add_adapters(model, recipe=recipe)
-    names = trainable_parameters(model.module)
+    names = make_learner(bert, recipe, lean=False).parameters.slots
     assert all("lora_" in name or name.startswith("classifier.") for name in names)
     assert "bert.pooler.dense.lora_A" in names
     assert "classifier.weight" in names
@@ -187,8 +195,8 @@ def test_chosen_targets(bert: Path) -> None:
     recipe = Recipe(
         task="text-classification", method="lora", labels=LABELS, lora_targets=("query", "value")
     )
-    model = load_model(FolderWeights(bert), recipe=recipe)
-    targets = add_adapters(model, recipe=recipe)
+    model = skeleton(bert, recipe)
+    targets = find_trained(model, recipe=recipe).targets
     assert len(targets) == 4
     assert short_targets(model.module, targets) == ["query", "value"]
     # `dense` alone would also name the layers in attention and in the pooler.
@@ -201,25 +209,26 @@ def test_unknown_target_is_refused(bert: Path, target: str) -> None:
     recipe = Recipe(
         task="text-classification", method="lora", labels=LABELS, lora_targets=("query", target)
     )
-    model = load_model(FolderWeights(bert), recipe=recipe)
     with pytest.raises(TrainingError) as caught:
-        add_adapters(model, recipe=recipe)
+        find_trained(skeleton(bert, recipe), recipe=recipe)
     assert caught.value.code is Code.RECIPE_UNSUPPORTED
     assert "query" in caught.value.remedy
 
 
-def test_biases_and_normalization_do_not_decay(bert: Path) -> None:
+@pytest.mark.parametrize("model", ["bert", "llama"])
+def test_biases_and_normalization_do_not_decay(
+    model: str, model_folder: Callable[..., Path]
+) -> None:
     recipe = Recipe(task="text-classification", method="full", labels=LABELS, weight_decay=0.1)
-    module = load_model(FolderWeights(bert), recipe=recipe).module
-    parameters = trainable_parameters(module)
-    decay = {
-        id(p): group["weight_decay"]
-        for group in build_optimizer(parameters, recipe=recipe).param_groups
-        for p in group["params"]
-    }
-    for name, parameter in parameters.items():
-        spared = name.endswith(".bias") or "LayerNorm" in name
-        assert decay[id(parameter)] == (0.0 if spared else 0.1), name
+    learner = make_learner(model_folder(model, "AutoModel"), recipe, lean=model == "llama")
+    before = {name: learner.parameters.value(name).clone() for name in learner.parameters.slots}
+    # Without a gradient, decay is all that a step does.
+    Optimizer(learner.parameters, recipe=recipe).step(rate=0.5)
+    assert sum("norm" in name.lower() for name in before) >= 5
+    for name, value in before.items():
+        spared = name.endswith(".bias") or "norm" in name.lower()
+        factor = 1.0 if spared else 1 - 0.5 * 0.1
+        assert torch.equal(learner.parameters.value(name), value * factor), name
 
 
 def test_learning_rate() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -168,6 +169,7 @@ class Recorder:
         self.evaluations: list[tuple[int, dict[str, float]]] = []
         self.steps: list[tuple[int, int]] = []
         self.saved: dict[int, bytes] = {}
+        self.plan: Mapping[str, Any] = {}
         self.die_after = die_after
 
     def progress(self, step: int, total: int, tokens: int) -> None:
@@ -178,11 +180,11 @@ class Recorder:
             raise KeyboardInterrupt
         self.losses.append(value)
 
-    def planned(self, plan: dict[str, object]) -> None:
-        pass
-
     def evaluation(self, step: int, metrics: dict[str, float]) -> None:
         self.evaluations.append((step, dict(metrics)))
+
+    def planned(self, plan: Mapping[str, Any]) -> None:
+        self.plan = plan
 
     def save(self, step: int, blob: bytes) -> None:
         self.saved[step] = blob

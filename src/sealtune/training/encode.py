@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from sealtune.errors import Code, FormatError
 from sealtune.training.examples import (
     IGNORED,
     Example,
@@ -33,7 +32,6 @@ __all__ = [
     "Example",
     "Pixels",
     "Tokens",
-    "check_vocabulary",
     "encode_records",
 ]
 
@@ -53,17 +51,6 @@ class Encoded:
     truncated: int
     split: int = 0
     origins: tuple[int, ...] = ()
-
-    def of_records(self, indices: Iterable[int]) -> tuple[Example, ...]:
-        """Return the examples of the records `indices`, in the examples' own order.
-
-        A record's pieces stay together: a piece to evaluate on must not be of a record that is
-        trained on.
-        """
-        wanted = set(indices)
-        origins = self.origins or range(len(self.examples))
-        pairs = zip(self.examples, origins, strict=True)
-        return tuple(example for example, origin in pairs if origin in wanted)
 
 
 def encode_records(
@@ -105,21 +92,6 @@ def encode_records(
     return Encoded(
         examples=tuple(examples), truncated=len(truncated), split=split, origins=tuple(origins)
     )
-
-
-def check_vocabulary(encoded: Encoded, *, size: int) -> None:
-    """Refuse ids that the model has no embedding for.
-
-    Raises:
-        FormatError: `TOKENIZER_MALFORMED`.
-    """
-    largest = max((int(e.ids.max()) for e in encoded.examples if len(e.ids)), default=0)
-    if largest >= size:
-        raise FormatError(
-            Code.TOKENIZER_MALFORMED,
-            f"the tokenizer gives id {largest}, the model knows {size} tokens",
-            remedy="seal the model with the tokenizer that belongs to it",
-        )
 
 
 def _encoder(

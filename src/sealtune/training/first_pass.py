@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from sealtune.core.limits import MIB
 from sealtune.errors import Code, FormatError
-from sealtune.training.batches import evaluation_mask
 from sealtune.training.encode import Encoded, Example
 from sealtune.training.example_sets import ExampleSet, ExampleSetBuilder
 from sealtune.training.examples import Record, count_labels
@@ -83,6 +83,19 @@ def read_through(
         for each, apart, what in passes
     )
     return given, evaluation
+
+
+def evaluation_mask(count: int, *, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Return which of `count` records are set apart to evaluate on: `fraction` of them.
+
+    At least one stays on each side unless `fraction` is 0 or there is one record only.
+    """
+    mask = np.zeros(count, dtype=np.bool_)
+    if fraction and count >= 2:
+        generator = torch.Generator().manual_seed(seed)
+        apart = min(max(1, round(count * fraction)), count - 1)
+        mask[torch.randperm(count, generator=generator)[:apart].numpy()] = True
+    return mask
 
 
 class RecordEncoder:

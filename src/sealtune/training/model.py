@@ -91,17 +91,6 @@ def fill_model(model: LoadedModel, *, weights: WeightSource, half: bool) -> None
         raise FormatError(Code.MODEL_MALFORMED, f"the model has no values for {_some(left)}")
 
 
-def load_model(weights: WeightSource, *, recipe: Recipe) -> LoadedModel:
-    """Return the model that `weights` store, whole and in 32 bits.
-
-    Raises:
-        TrainingError, FormatError: as `load_skeleton` and `fill_model`.
-    """
-    model = load_skeleton(weights, recipe=recipe)
-    fill_model(model, weights=weights, half=False)
-    return model
-
-
 def _build(model_class: Any, stored: Mapping[str, Any], *, recipe: Recipe) -> Any:
     values = {k: v for k, v in stored.items() if k not in ("dtype", "torch_dtype")}
     if recipe.task is not Task.CAUSAL_LM:
@@ -252,9 +241,7 @@ def _digest(name: str, weights: WeightSource) -> bytes:
     return state.digest()
 
 
-def _fill(
-    module: Any, placement: Mapping[str, str], *, weights: WeightSource, half: bool
-) -> None:
+def _fill(module: Any, placement: Mapping[str, str], *, weights: WeightSource, half: bool) -> None:
     expected = module.state_dict()
     tied = _tied_names(module)
     for target, stored in placement.items():

@@ -156,10 +156,12 @@ def _read(blob: bytes) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             _header(blob), limit=64 * MIB, marks=OWNED_JSON_MARKS_MAX, what="training checkpoint"
         )
         text = header["__metadata__"][_METADATA]
-        metadata: dict[str, Any] = parse_json(text.encode(), limit=MIB, what="training checkpoint")
-        return tensors, metadata
+        metadata = parse_json(text.encode(), limit=MIB, what="training checkpoint")
+        if isinstance(metadata, dict):
+            return tensors, metadata
     except (safetensors.SafetensorError, SealtuneError, KeyError, TypeError, AttributeError):
-        raise _foreign("not readable") from None
+        pass
+    raise _foreign("not readable")
 
 
 def _header(blob: bytes) -> bytes:

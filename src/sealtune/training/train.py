@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from sealtune.errors import Code, FormatError, TrainingError
@@ -59,7 +60,7 @@ def train(
         TrainingError: `MODEL_UNSUPPORTED`, `RECIPE_UNSUPPORTED`, `NOTHING_TO_TRAIN`,
             `LOSS_NOT_FINITE`, `CHECKPOINT_FOREIGN` or `MEMORY_TOO_SMALL`.
     """
-    with fixed_arithmetic(seed=recipe.seed, threads=recipe.threads) as threads:
+    with fixed_arithmetic(seed=recipe.seed, threads=recipe.threads) as threads, ExitStack() as held:
         # Read all records first: a bad one is found before the weights are read.
         tokenizer = load_tokenizer(weights.files)
         corpus = build_corpus(
@@ -97,6 +98,7 @@ def train(
             padding=padding,
             scratch=scratch,
         )
+        held.callback(learner.close)
         optimizer = Optimizer(learner.parameters, recipe=recipe)
         budget = plan.choices.tokens
 
@@ -155,7 +157,6 @@ def train(
             files = export_model(
                 model, learner, recipe=recipe, weights=weights, padding=missing_padding
             )
-        learner.close()
         return TrainResult(
             files=files,
             metrics=_metrics(state),

@@ -12,8 +12,9 @@ Each order adds up its gradients in an order of its own: bits differ between the
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,7 +91,10 @@ class Runner:
         """Add the gradients of `scale` times the loss of `batches` to the flat buffer."""
         self.dropout.enabled = True
         if self.streamed:
-            return self._layer_by_layer(batches, scale=scale, step=step)
+            there = range(len(self.blocks))
+            # Closed after an error too, whoever holds on to it: a thread reads ahead.
+            with contextlib.closing(self.store.visit([*there, *reversed(there)])) as visit:
+                return self._layer_by_layer(batches, visit, scale=scale, step=step)
         results = []
         for number, batch in enumerate(batches):
             results += self._one_batch(batch, scale=scale, step=step, number=number)
@@ -105,9 +109,10 @@ class Runner:
             for group in groups:
                 hidden = self.ends.embed(group)
                 contexts = [self.ends.context(batch) for batch in group]
-                for index in self.store.visit(range(len(self.blocks))):
-                    for number, context in enumerate(contexts):
-                        hidden[number] = self.blocks[index](hidden[number], context)
+                with contextlib.closing(self.store.visit(range(len(self.blocks)))) as visit:
+                    for index in visit:
+                        for number, context in enumerate(contexts):
+                            hidden[number] = self.blocks[index](hidden[number], context)
                 results += self.ends.head(hidden, group, scale=None)
         return results
 
@@ -132,11 +137,10 @@ class Runner:
         return results
 
     def _layer_by_layer(
-        self, batches: Sequence[PackedBatch], *, scale: float, step: int
+        self, batches: Sequence[PackedBatch], visit: Iterator[int], *, scale: float, step: int
     ) -> list[Outcome]:
         contexts = [self.ends.context(batch) for batch in batches]
         last = len(self.blocks) - 1
-        visit = self.store.visit([*range(last + 1), *range(last, -1, -1)])
         inputs = self._boundaries(batches)
         kept: dict[tuple[int, int], Any] = {}
         _put(inputs[0], self.ends.embed(batches))
@@ -175,8 +179,6 @@ class Runner:
                 if edge is not None and self.spill is not None:
                     del edge
                     self.spill.done()
-        # Past the last, so that the store closes.
-        next(visit, None)
         self.ends.embed_backward(batches, gradients)
         return results
 

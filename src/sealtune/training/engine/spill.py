@@ -62,11 +62,13 @@ class Spill:
         def pack(tensor: torch.Tensor) -> Any:
             if tensor.data_ptr() == leaf.data_ptr():
                 return tensor
-            place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+            # Not by the tensor's own address: once it is copied, that memory is soon another's.
+            kept = tensor.detach().contiguous()
+            place = (kept.data_ptr(), kept.shape, kept.dtype)
             if place not in tape.places:
                 tape.places[place] = len(tape.tensors)
-                tape.tensors.append(tensor.detach().contiguous())
-                tape.shapes.append((tensor.shape, tensor.dtype))
+                tape.tensors.append(kept)
+                tape.shapes.append((kept.shape, kept.dtype))
             return tape, tape.places[place]
 
         with torch.autograd.graph.saved_tensors_hooks(pack, self._unpack):

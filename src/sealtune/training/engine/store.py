@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar
 
 import torch
@@ -28,8 +28,11 @@ class Store(Protocol):
         """Return a part of `block`, which must be open."""
         ...
 
-    def visit(self, order: Sequence[int]) -> Iterator[int]:
-        """Yield the blocks in `order`, each open until the next is asked for."""
+    def visit(self, order: Sequence[int]) -> Generator[int, None, None]:
+        """Yield the blocks in `order`, each open until the next is asked for.
+
+        Close it, or come to its end: a thread may be at work.
+        """
         ...
 
 
@@ -50,9 +53,9 @@ class ResidentStore:
         """As the protocol says."""
         return self._views[block][name]
 
-    def visit(self, order: Sequence[int]) -> Iterator[int]:
+    def visit(self, order: Sequence[int]) -> Generator[int, None, None]:
         """As the protocol says."""
-        return iter(order)
+        yield from order
 
 
 class StreamedStore:
@@ -76,7 +79,7 @@ class StreamedStore:
             raise RuntimeError(f"block {block} is not open")
         return self._open[1][name]
 
-    def visit(self, order: Sequence[int]) -> Iterator[int]:
+    def visit(self, order: Sequence[int]) -> Generator[int, None, None]:
         """As the protocol says."""
 
         def load(block: int, buffer: torch.Tensor) -> Views:

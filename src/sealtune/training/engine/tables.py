@@ -101,9 +101,8 @@ class StreamedTable:
             rows = buffer[: len(piece)].view(self._stored).view(-1, self._width)
             return begin, rows.to(self._dtype)
 
-        # More turns than pieces: the last ones find none.
-        turns = range(-(-self._words * self._row_bytes // MIB) + 1)
-        loaded = prefetched(turns, load, self._ring)
+        # A piece is a row at least, and then one turn finds none: only that shows the table whole.
+        loaded = prefetched(range(self._words + 1), load, self._ring)
         try:
             for piece in loaded:
                 if piece is None:
