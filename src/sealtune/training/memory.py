@@ -24,7 +24,8 @@ FLOOR_BYTES = 390 * MIB
 # A tokenizer of byte pairs with its merges, measured at 49,152 and 128,256 words.
 _TOKENIZER_COPIES = 6
 # What comes and goes leaves gaps of a wrong size in the allocator's hands.
-_GAPS = 1.12
+_GAPS_PART = 8
+_GAPS_BYTES = 40 * MIB
 _FLOAT = 4
 _TAPES = 3  # on their way to scratch or back, and the one at work
 
@@ -49,14 +50,14 @@ def predict(
     """
     lean = Activations(shape, choices)
     passing = {
-        "activations": int(_GAPS * _computed(lean, workload)),
-        "evaluation": int(_GAPS * _evaluated(lean, workload)),
+        "activations": _with_gaps(_computed(lean, workload)),
+        "evaluation": _with_gaps(_evaluated(lean, workload)),
         "result": 2 * _FLOAT * shape.exported,
         "conversion of a tensor": shape.conversion,
     }
     if recipe.checkpoint_every_steps:
-        # Moments joined, the bytes of each tensor, and then of all.
-        passing["packing of a training checkpoint"] = 32 * shape.trained
+        # Moments joined, then all in one.
+        passing["packing of a training checkpoint"] = 20 * shape.trained
     largest = max(passing, key=lambda name: passing[name])
     parts = {**_staying(shape, workload, choices, recipe), largest: passing[largest]}
     return Prediction(parts={name: size for name, size in parts.items() if size})
@@ -89,6 +90,10 @@ def _staying(
     if recipe.early_stopping_patience:
         parts["best values so far"] = _FLOAT * shape.trained
     return parts
+
+
+def _with_gaps(size: int) -> int:
+    return size + min(size, size // _GAPS_PART + _GAPS_BYTES)
 
 
 def _computed(lean: Activations, workload: Workload) -> int:
