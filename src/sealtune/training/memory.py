@@ -22,7 +22,7 @@ from sealtune.training.workload import BatchShape, Workload
 # Python, torch, transformers and a worker with what it loads, and what oneDNN keeps for itself.
 FLOOR_BYTES = 390 * MIB
 # A tokenizer of byte pairs with its merges, measured at 49,152 and 128,256 words.
-_TOKENIZER_COPIES = 6
+TOKENIZER_COPIES = 6
 # What comes and goes leaves gaps of a wrong size in the allocator's hands.
 _GAPS_PART = 8
 _GAPS_BYTES = 40 * MIB
@@ -45,51 +45,83 @@ class Prediction:
 def predict(
     shape: ModelShape, workload: Workload, choices: Choices, *, recipe: Recipe
 ) -> Prediction:
-    """Return the peak of a run that is computed as `choices` say: what stays, and the largest of
-    what comes and goes.
-    """
+    """Return the peak of a run of lean blocks that is computed as `choices` say."""
     lean = Activations(shape, choices)
-    passing = {
-        "activations": _with_gaps(_computed(lean, workload)),
-        "evaluation": _with_gaps(_evaluated(lean, workload)),
-        "result": 2 * _FLOAT * shape.exported,
-        "conversion of a tensor": shape.conversion,
-    }
-    if recipe.checkpoint_every_steps:
-        # Moments joined, then all in one.
-        passing["packing of a training checkpoint"] = 20 * shape.trained
-    largest = max(passing, key=lambda name: passing[name])
-    parts = {**_staying(shape, workload, choices, recipe), largest: passing[largest]}
-    return Prediction(parts={name: size for name, size in parts.items() if size})
-
-
-def _staying(
-    shape: ModelShape, workload: Workload, choices: Choices, recipe: Recipe
-) -> dict[str, int]:
     size = choices.dtype.itemsize
     frozen = [block.frozen_bytes for block in shape.blocks]
     tables = [table for table in shape.tables if not table.trained]
-    shared = size == _FLOAT and not shape.scaled
-    # Values, gradients, two moments; and what is computed with, if that is another type.
-    flat = shape.trained * (4 * _FLOAT + (0 if shared else size))
-    parts = {
-        "interpreter and libraries": FLOOR_BYTES,
-        "tokenizer": _TOKENIZER_COPIES * shape.tokenizer_bytes,
+    others = shape.others * size
+    staying = {
+        "tokenizer": TOKENIZER_COPIES * shape.tokenizer_bytes,
         "examples": workload.nbytes,
-        "frozen weights": sum(frozen) + shape.others * size,
+        "frozen weights": others + (0 if choices.streamed else sum(frozen)),
         "embeddings": sum(table.numel for table in tables) * size,
-        "trained values, gradients and moments": flat,
     }
     if choices.streamed:
-        parts["frozen weights"] = shape.others * size
-        parts["buffers of streamed weights"] = choices.ring * max(frozen)
+        staying["buffers of streamed weights"] = choices.ring * max(frozen)
     if choices.tables_streamed:
-        parts["embeddings"] = len(tables) * STREAMED_TABLE_BYTES
+        staying["embeddings"] = len(tables) * STREAMED_TABLE_BYTES
+    return peak_of(
+        staying,
+        trained=TrainedValues(
+            count=shape.trained,
+            copies=0 if size == _FLOAT and not shape.scaled else size,
+            exported=shape.exported,
+        ),
+        computed=_computed(lean, workload),
+        evaluated=_evaluated(lean, workload),
+        conversion=shape.conversion,
+        recipe=recipe,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedValues:
+    """How many values are trained, the bytes of each one's compute copy, and how many the result
+    has.
+    """
+
+    count: int
+    copies: int
+    exported: int
+
+
+def peak_of(
+    staying: Mapping[str, int],
+    *,
+    trained: TrainedValues,
+    computed: int,
+    evaluated: int,
+    conversion: int,
+    recipe: Recipe,
+) -> Prediction:
+    """Return what stays, with everything that goes with trained values, and the largest of what
+    comes and goes.
+    """
+    count = trained.count
+    parts = {
+        "interpreter and libraries": FLOOR_BYTES,
+        **staying,
+        # Beside each value its gradient and two moments.
+        "trained values, gradients and moments": count * (4 * _FLOAT + trained.copies),
+    }
+    passing = {
+        "activations": _with_gaps(computed),
+        "evaluation": _with_gaps(evaluated),
+        "conversion of a tensor": conversion,
+    }
+    # What a step leaves behind in pieces is of no use for buffers that are larger.
+    left = passing["activations"] // 2
+    passing["result"] = 2 * _FLOAT * trained.exported + left
     if recipe.checkpoint_every_steps:
-        parts["training checkpoint being sealed"] = 3 * _FLOAT * shape.trained
+        parts["training checkpoint being sealed"] = 3 * _FLOAT * count
+        # Moments joined, then all in one.
+        passing["packing of a training checkpoint"] = 5 * _FLOAT * count + left
     if recipe.early_stopping_patience:
-        parts["best values so far"] = _FLOAT * shape.trained
-    return parts
+        parts["best values so far"] = _FLOAT * count
+    largest = max(passing, key=lambda name: passing[name])
+    parts[largest] = passing[largest]
+    return Prediction(parts={name: size for name, size in parts.items() if size})
 
 
 def _with_gaps(size: int) -> int:

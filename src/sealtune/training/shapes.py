@@ -126,7 +126,7 @@ def shape_of(
         predicts_words=model.module.get_output_embeddings() is not None,
         lora_dropout=0.0 if trained.lora is None else trained.lora.dropout,
         hidden_dropout=getattr(config, "hidden_dropout_prob", None) or 0.0,
-        attention_dropout=_attention_dropout(config),
+        attention_dropout=attention_dropout(config),
         tokenizer_bytes=len(weights.files.get("tokenizer.json", b"")),
     )
 
@@ -136,6 +136,12 @@ def visible_pairs(length: int, reach: Reach) -> int:
     segments = Segments(bounds=(0, length), positions=torch.empty(0))
     tiles = segments.tiles(length, reach)
     return sum((tile.last - tile.first) * (tile.end - tile.start) for tile in tiles)
+
+
+def attention_dropout(config: Any) -> float:
+    """Return the rate at which `config` drops attention's probabilities in training."""
+    names = ("attention_dropout", "attention_probs_dropout_prob")
+    return next((float(rate) for name in names if (rate := getattr(config, name, 0.0))), 0.0)
 
 
 def _block(model: LoadedModel, anatomy: Anatomy, index: int, frozen_bytes: int) -> BlockShape:
@@ -212,8 +218,3 @@ def _conversion(
 def _values(model: LoadedModel) -> int:
     tied = set(getattr(model.module, "all_tied_weights_keys", {}))
     return sum(p.numel() for name, p in model.module.named_parameters() if name not in tied)
-
-
-def _attention_dropout(config: Any) -> float:
-    names = ("attention_dropout", "attention_probs_dropout_prob")
-    return next((float(rate) for name in names if (rate := getattr(config, name, 0.0))), 0.0)
