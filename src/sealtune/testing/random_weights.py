@@ -90,7 +90,7 @@ def _shapes(config: Mapping[str, Any], task: Task) -> list[tuple[str, tuple[int,
 
 def _tokenizer_files(size: int) -> dict[str, bytes]:
     words = {_END: 0, _UNKNOWN: 1, **{f"w{number}": number for number in range(2, size)}}
-    document = {
+    document: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

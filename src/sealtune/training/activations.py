@@ -28,7 +28,7 @@ class Activations:
     @property
     def size(self) -> int:
         """Bytes of a value."""
-        return self.choices.dtype.itemsize
+        return int(self.choices.dtype.itemsize)
 
     def boundary(self, tokens: int) -> int:
         """Return the bytes of what goes from one block to the next."""

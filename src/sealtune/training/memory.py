@@ -1,9 +1,9 @@
-"""Predicts the most memory that a run of lean blocks takes, part by part, before anything is loaded.
+"""Predicts the most memory that a run of lean blocks takes, part by part, before it begins.
 
 What blocks keep is counted from shapes (`activations`). What cannot be counted (interpreter,
-libraries, the allocator's gaps) is measured by `benchmarks/memory.py`, which also compares the whole
-with real runs. All numbers are bytes of resident memory; pages of libraries, which the system may
-take back, are among them.
+libraries, the allocator's gaps) is measured by `benchmarks/memory.py`, which also compares the
+whole with real runs. All numbers are bytes of resident memory; pages of libraries, which the
+system may take back, are among them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Chooses how a run is computed, before its weights are read: the fastest way that memory has room for.
+"""Chooses how a run is computed, before its weights are read: the fastest way that fits memory.
 
 Ways are tried in a fixed order, from everything in memory to almost nothing, and the first whose
 predicted peak fits is taken. What the recipe fixes is not tried otherwise. The choice is a function
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from sealtune.core.limits import MIB
 from sealtune.core.memory import size_text
 from sealtune.errors import Code, TrainingError
 from sealtune.training.engine.choices import Choices
@@ -27,9 +28,11 @@ from sealtune.training.trained import Trained
 from sealtune.training.ways import Way, ways
 from sealtune.training.workload import Workload
 
-# Of the limit, this part stays free: predictions were up to 6 % below what `benchmarks/memory.py`
-# measured, and what else runs in the enclave takes some.
-MARGIN_PART = 12
+# Of a limit this part stays free: predictions were up to 6 % below what `benchmarks/memory.py`
+# measured. The libraries' pages, about so many bytes, are in the prediction too; the system takes
+# them back before it kills.
+MARGIN_PART = 16
+LIBRARY_BYTES = 96 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +101,16 @@ def plan_run(
         has_scratch=has_scratch,
     ):
         found = memory(way.choices)
-        if not limit or found.total <= limit - limit // MARGIN_PART:
+        if not limit or found.total <= room_in(limit):
             reasons += [*_passed_over(tried), f"{way.words}: {size_text(found.total)} predicted"]
-            return Plan(
-                choices=way.choices, reasons=tuple(reasons), limit=limit, parts=found.parts
-            )
+            return Plan(choices=way.choices, reasons=tuple(reasons), limit=limit, parts=found.parts)
         tried.append((way, found))
     raise _too_small(tried, limit, recipe)
+
+
+def room_in(limit: int) -> int:
+    """Return the largest predicted peak that is let into `limit` bytes."""
+    return min(limit, limit - limit // MARGIN_PART + LIBRARY_BYTES)
 
 
 def resolve_precision(precision: Precision) -> Precision:
@@ -168,8 +174,9 @@ def _beginning(recipe: Recipe, precision: Precision, why_stock: str, limit: int)
     if why_stock:
         reasons.append(f"as transformers computes it, which is slower: {why_stock}")
     if limit:
-        free = size_text(limit // MARGIN_PART)
-        reasons.append(f"{size_text(limit)} of memory, of which {free} stay free")
+        reasons.append(
+            f"{size_text(limit)} of memory, room for a predicted peak of {size_text(room_in(limit))}"
+        )
     else:
         reasons.append("no limit of memory is known")
     return reasons
@@ -188,7 +195,9 @@ def _too_small(
     tried: Sequence[tuple[Way, Prediction]], limit: int, recipe: Recipe
 ) -> TrainingError:
     way, found = min(tried, key=lambda pair: pair[1].total)
-    needed = -(-found.total * MARGIN_PART // (MARGIN_PART - 1))
+    needed = found.total
+    while room_in(needed) < found.total:
+        needed += MIB
     parts = sorted(found.parts.items(), key=lambda part: part[1], reverse=True)
     figures = ", ".join(f"{name} {size_text(size)}" for name, size in parts[:_NAMED])
     changes = ["lower batch_size, gradient_accumulation or max_length"]

@@ -183,9 +183,7 @@ def _reach(model: LoadedModel, index: int) -> Reach:
     return Reach(causal=False)
 
 
-def _tables(
-    model: LoadedModel, trained: Trained, weights: WeightSource
-) -> dict[str, TableShape]:
+def _tables(model: LoadedModel, trained: Trained, weights: WeightSource) -> dict[str, TableShape]:
     names = {id(value): name for name, value in model.module.named_parameters()}
     ends = (model.module.get_input_embeddings(), model.module.get_output_embeddings())
     weighed = [end.weight for end in ends if getattr(end, "weight", None) is not None]

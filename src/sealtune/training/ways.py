@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sealtune.training.engine.choices import Choices
 from sealtune.training.recipe import Precision, Recipe, Streaming
 
-# Of tokens that go through a block at once. Beyond 2,048 nothing gets faster; below, matrix products
-# have too few rows for the processor, at 256 by about a third.
+# How many tokens go through a block at once. More than 2,048 gain nothing; with few, matrix
+# products have too few rows for the processor.
 _TOKENS = (2_048, 1_024, 512, 256)
 _EVERY_BLOCK = 10_000  # more than any model has
 
