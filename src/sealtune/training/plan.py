@@ -174,9 +174,8 @@ def _beginning(recipe: Recipe, precision: Precision, why_stock: str, limit: int)
     if why_stock:
         reasons.append(f"as transformers computes it, which is slower: {why_stock}")
     if limit:
-        reasons.append(
-            f"{size_text(limit)} of memory, room for a predicted peak of {size_text(room_in(limit))}"
-        )
+        room = size_text(room_in(limit))
+        reasons.append(f"{size_text(limit)} of memory, room for a predicted peak of {room}")
     else:
         reasons.append("no limit of memory is known")
     return reasons
