@@ -1,4 +1,4 @@
-"""What the planner chooses, obeys and refuses; how near its predictions are, test_memory_cap says."""
+"""What the planner chooses, obeys and refuses; test_memory_cap says how near its predictions are."""
 
 from __future__ import annotations
 

@@ -87,6 +87,7 @@ def main(work: Work, group: str) -> dict[str, Any]:
         blob = b""
 
         def save(self, step: int, blob: bytes) -> None:
+            del step
             self.blob = blob
 
     class Listener(NoTelemetry):
