@@ -66,16 +66,29 @@ class Activations:
         return batch.tokens * each + 3 * scores + trained
 
     def head(self, tokens: int, supervised: int) -> int:
-        """Return the most that the head makes for `supervised` of `tokens` together."""
-        if supervised > tokens or not self.shape.predicts_words:
+        """Return the most that the head makes for `supervised` of `tokens` together, with the
+        gradient of its input.
+        """
+        if not self.shape.predicts_words:
             return 0
         d, w = self.size, self.shape.width
-        states = supervised * w * (3 * d + max(2 * _FLOAT + d, 3 * _FLOAT + d))
-        tile = min(ROWS, supervised) * min(WIDTH, self.shape.vocabulary)
+        # Copies of the states, and in 32 bits their normalization's derivative.
+        states = supervised * w * (4 * d + 3 * _FLOAT)
+        tile = self._tile(supervised)
         logits = 2 * tile * d
         if self.shape.tables[-1].trained:
             logits = tile * (2 * d + _FLOAT) + WIDTH * w * d
         return states + logits + tokens * w * d
+
+    def head_forward(self, supervised: int) -> int:
+        """Return the most that the head makes for losses alone."""
+        if not self.shape.predicts_words:
+            return 0
+        states = supervised * self.shape.width * (3 * self.size + 2 * _FLOAT)
+        return states + 2 * self._tile(supervised) * self.size
+
+    def _tile(self, supervised: int) -> int:
+        return min(ROWS, supervised) * min(WIDTH, self.shape.vocabulary)
 
     def _visible(self, block: BlockShape, batch: BatchShape) -> int:
         total = 0

@@ -59,6 +59,11 @@ def predict(
     }
     if choices.streamed:
         staying["buffers of streamed weights"] = choices.ring * max(frozen)
+        # One room, made once: it leaves no gaps.
+        staying["inputs of all blocks"] = max(
+            (len(frozen) + 1) * lean.boundary(sum(batch.tokens for batch in step))
+            for step in workload.batches(choices.tokens)
+        )
     if choices.tables_streamed:
         staying["embeddings"] = len(tables) * STREAMED_TABLE_BYTES
     return peak_of(
@@ -148,16 +153,17 @@ def _one_batch(lean: Activations, batch: BatchShape) -> int:
 
 
 def _layer_by_layer(lean: Activations, step: Sequence[BatchShape]) -> int:
-    """Return what the micro-batches of a step make when they go through a block together."""
+    """Return what the micro-batches of a step make when they go through a block together, beside
+    the blocks' inputs.
+    """
     blocks, tokens = lean.shape.blocks, sum(batch.tokens for batch in step)
-    inputs = (len(blocks) + 1) * lean.boundary(tokens)
     kept = max(lean.kept(block, batch) for block in blocks for batch in step)
     passing = max(lean.passing(block, batch) for block in blocks for batch in step)
     gradients = lean.boundary(tokens)
     tapes = _TAPES if lean.choices.spilled else 1
     head = lean.head(tokens, sum(batch.supervised for batch in step))
     in_flight = 2 * kept if lean.choices.spilled else 0
-    return inputs + max(gradients + tapes * kept + passing, in_flight + head)
+    return max(gradients + tapes * kept + passing, in_flight + head)
 
 
 def _evaluated(lean: Activations, workload: Workload) -> int:
@@ -173,4 +179,4 @@ def _forward(lean: Activations, batches: Sequence[BatchShape]) -> int:
     tokens, supervised = (sum(b.tokens for b in batches), sum(b.supervised for b in batches))
     block = lean.shape.blocks[0]
     passing = max(lean.kept(block, batch) + lean.passing(block, batch) for batch in batches)
-    return 2 * lean.boundary(tokens) + max(passing, lean.head(tokens, supervised))
+    return 2 * lean.boundary(tokens) + max(passing, lean.head_forward(supervised))
