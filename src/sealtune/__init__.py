@@ -95,6 +95,7 @@ _PLACES = {
     "sealtune.tee.sgx.run": ("SgxLaunch",),
     "sealtune.tee.sgx.size": ("enclave_size", "job_peak"),
     "sealtune.translog.chain": ("LogEntry",),
+    "sealtune.worker.planning": ("JobPlan", "Known", "plan_job"),
     "sealtune.broker.endorsements.files": (
         "EndorsementListing",
         "EndorsementRow",

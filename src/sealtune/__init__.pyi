@@ -129,5 +129,8 @@ from sealtune.testing.demo.run import run_demo as run_demo
 from sealtune.testing.demo.terms import DemoSize as DemoSize
 from sealtune.testing.mock_amd import make_mock_amd as make_mock_amd
 from sealtune.translog.chain import LogEntry as LogEntry
+from sealtune.worker.planning import JobPlan as JobPlan
+from sealtune.worker.planning import Known as Known
+from sealtune.worker.planning import plan_job as plan_job
 
 __version__: str

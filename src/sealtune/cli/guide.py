@@ -668,6 +668,11 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "No record or no parameter is left to train on.",
         "check the data, the evaluation fraction and the LoRA targets",
     ),
+    Code.MEMORY_TOO_SMALL: Guidance(
+        "training",
+        "The run needs more memory than there is, however it is computed.",
+        "give the enclave more memory (sealtune plan says how much)",
+    ),
     Code.CHECKPOINT_ROLLBACK: Guidance(
         "verification", "An older training checkpoint than the newest one was put back.", _RESTORE
     ),

@@ -39,6 +39,7 @@ SECTIONS: Final = {
     },
     "Operators": {
         "doctor": "sealtune.cli.doctor:doctor",
+        "plan": "sealtune.cli.plan:plan",
         "run": "sealtune.cli.run:run",
         "worker": "sealtune.cli.worker:worker",
         "tee": "sealtune.cli.tee:tee",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -103,6 +104,12 @@ class Corpus:
         return np.concatenate([np.zeros(0, dtype=np.int32), *tables])
 
     @property
+    def evaluation_supervised(self) -> npt.NDArray[np.int32]:
+        """The number of predictions of each that enter the loss."""
+        tables = [part.table.supervised for part in self._evaluation]
+        return np.concatenate([np.zeros(0, dtype=np.int32), *tables])
+
+    @property
     def streamed(self) -> bool:
         """Whether the training records are read again in each epoch."""
         return self._training.resident is None
@@ -123,6 +130,11 @@ class Corpus:
     def total_steps(self) -> int:
         """Optimizer steps in the whole run."""
         return self._order.total_steps
+
+    def examples_of_steps(self, count: int) -> Iterator[npt.NDArray[np.int64]]:
+        """Yield which examples each optimizer step has, for the first `count` steps of the run."""
+        for _, pieces in islice(self._order.steps(after=0), count):
+            yield np.concatenate([piece.examples for piece in pieces])
 
     def steps(self, *, after: int, budget: int) -> Prefetched[Step]:
         """Yield number and micro-batches, of at most `budget` tokens, of each step after `after`.

@@ -1,31 +1,63 @@
-"""Chooses how a run is computed, before its weights are read."""
+"""Chooses how a run is computed, before its weights are read: the fastest way that fits memory.
+
+Ways are tried in a fixed order, from everything in memory to almost nothing, and the first whose
+predicted peak fits is taken. What the recipe fixes is not tried otherwise. The choice is a function
+of recipe, model, data and limit: the same on every machine.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from sealtune.training.corpus import Corpus
+from sealtune.core.limits import MIB
+from sealtune.core.memory import size_text
+from sealtune.errors import Code, TrainingError
 from sealtune.training.engine.choices import Choices
 from sealtune.training.engine.lean import why_not_lean
+from sealtune.training.memory import Prediction, predict
 from sealtune.training.model import LoadedModel
 from sealtune.training.recipe import Precision, Recipe, Streaming
+from sealtune.training.shapes import ModelShape, shape_of
 from sealtune.training.sources import WeightSource
+from sealtune.training.stock_memory import predict_stock
 from sealtune.training.trained import Trained
+from sealtune.training.ways import Way, ways
+from sealtune.training.workload import Workload
+
+# Of a limit this part stays free: predictions were up to 6 % below what `benchmarks/memory.py`
+# measured. The libraries' pages, about so many bytes, are in the prediction too; the system takes
+# them back before it kills.
+MARGIN_PART = 16
+LIBRARY_BYTES = 96 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What was chosen and why."""
+    """What was chosen and why; `limit` is in bytes, 0 for none, `parts` is the predicted peak."""
 
     choices: Choices
     reasons: tuple[str, ...]
+    limit: int = 0
+    parts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def peak(self) -> int:
+        """The predicted peak in bytes."""
+        return sum(self.parts.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"choices": self.choices.to_dict(), "reasons": list(self.reasons)}
+        return {
+            "choices": self.choices.to_dict(),
+            "reasons": list(self.reasons),
+            "memory_limit_bytes": self.limit,
+            "predicted_peak_bytes": self.peak,
+            "predicted_parts": dict(self.parts),
+        }
 
 
 def plan_run(
@@ -34,25 +66,51 @@ def plan_run(
     *,
     weights: WeightSource,
     recipe: Recipe,
-    corpus: Corpus,
+    workload: Workload,
     has_scratch: bool,
-    fixed: Choices | None,
+    memory_limit: int,
+    fixed: Choices | None = None,
 ) -> Plan:
-    """Return the plan of a run; `fixed` are the choices of the run that it resumes."""
+    """Return the plan of a run in `memory_limit` bytes, 0 for no limit beside the recipe's own;
+    `fixed` are the choices of the run that it resumes.
+
+    Raises:
+        TrainingError: `MEMORY_TOO_SMALL`: no way fits; says what the least would take.
+            `RECIPE_UNSUPPORTED`: streaming of a model that has no lean blocks, or `frozen_int8`.
+    """
+    _check(recipe)
+    limit = min((size for size in (recipe.memory_limit_bytes, memory_limit) if size), default=0)
+    memory = _memory_of(model, trained, weights=weights, recipe=recipe, workload=workload)
     if fixed is not None:
-        return Plan(choices=fixed, reasons=("as the run that it resumes",))
-    reason = why_not_lean(model, trained)
-    streamed = recipe.streaming is Streaming.ALWAYS and not reason
-    choices = Choices(
-        precision=resolve_precision(recipe.precision),
-        tokens=recipe.micro_batch_tokens or 2048,
-        lean=not reason,
-        streamed=streamed,
-        tables_streamed=streamed,
-        keep_probabilities=not streamed,
-        spilled=10_000 if streamed and has_scratch else 0,
-    )
-    return Plan(choices=choices, reasons=(reason,) if reason else ())
+        return _resumed(fixed, memory(fixed), limit)
+    why_stock = why_not_lean(model, trained)
+    if why_stock and recipe.streaming is Streaming.ALWAYS:
+        raise TrainingError(
+            Code.RECIPE_UNSUPPORTED,
+            f"streaming is always, and this model cannot be streamed: {why_stock}",
+            remedy="leave streaming to auto",
+        )
+    precision = resolve_precision(recipe.precision)
+    reasons = _beginning(recipe, precision, why_stock, limit)
+    tried: list[tuple[Way, Prediction]] = []
+    for way in ways(
+        recipe,
+        precision=precision,
+        lean=not why_stock,
+        longest=workload.longest,
+        has_scratch=has_scratch,
+    ):
+        found = memory(way.choices)
+        if not limit or found.total <= room_in(limit):
+            reasons += [*_passed_over(tried), f"{way.words}: {size_text(found.total)} predicted"]
+            return Plan(choices=way.choices, reasons=tuple(reasons), limit=limit, parts=found.parts)
+        tried.append((way, found))
+    raise _too_small(tried, limit, recipe)
+
+
+def room_in(limit: int) -> int:
+    """Return the largest predicted peak that is let into `limit` bytes."""
+    return min(limit, limit - limit // MARGIN_PART + LIBRARY_BYTES)
 
 
 def resolve_precision(precision: Precision) -> Precision:
@@ -61,3 +119,97 @@ def resolve_precision(precision: Precision) -> Precision:
         return precision
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return Precision.BF16 if has_bf16 else Precision.FP32
+
+
+def _check(recipe: Recipe) -> None:
+    if recipe.frozen_int8:
+        raise TrainingError(
+            Code.RECIPE_UNSUPPORTED,
+            "frozen_int8: frozen matrices in 8 bits are not computed yet",
+            remedy="set frozen_int8 to false; streaming needs less memory than 8 bits would",
+        )
+
+
+def _memory_of(
+    model: LoadedModel,
+    trained: Trained,
+    *,
+    weights: WeightSource,
+    recipe: Recipe,
+    workload: Workload,
+) -> Callable[[Choices], Prediction]:
+    shapes: dict[torch.dtype, ModelShape] = {}
+
+    def memory(choices: Choices) -> Prediction:
+        if not choices.lean:
+            return predict_stock(
+                model, trained, weights=weights, workload=workload, choices=choices, recipe=recipe
+            )
+        dtype = choices.dtype
+        if dtype not in shapes:
+            shapes[dtype] = shape_of(model, trained, weights=weights, dtype=dtype)
+        return predict(shapes[dtype], workload, choices, recipe=recipe)
+
+    return memory
+
+
+def _resumed(choices: Choices, found: Prediction, limit: int) -> Plan:
+    # Other choices would give other bits; so it goes on as it began, or not here.
+    if limit and found.total > limit:
+        raise TrainingError(
+            Code.MEMORY_TOO_SMALL,
+            f"the run that this one resumes takes {size_text(found.total)}, there is "
+            f"{size_text(limit)}",
+            remedy=f"resume it where there is {size_text(found.total)}, or begin it again",
+        )
+    reason = f"as the run that it resumes: {size_text(found.total)} predicted"
+    return Plan(choices=choices, reasons=(reason,), limit=limit, parts=found.parts)
+
+
+def _beginning(recipe: Recipe, precision: Precision, why_stock: str, limit: int) -> list[str]:
+    reasons = []
+    if recipe.precision is Precision.AUTO:
+        has = "has" if precision is Precision.BF16 else "has no"
+        reasons.append(f"{precision}: this processor {has} instructions for bfloat16")
+    if why_stock:
+        reasons.append(f"as transformers computes it, which is slower: {why_stock}")
+    if limit:
+        room = size_text(room_in(limit))
+        reasons.append(f"{size_text(limit)} of memory, room for a predicted peak of {room}")
+    else:
+        reasons.append("no limit of memory is known")
+    return reasons
+
+
+def _passed_over(tried: Sequence[tuple[Way, Prediction]]) -> list[str]:
+    """Return a sentence for each kind of way that did not fit: what it would take at least."""
+    least: dict[str, tuple[Way, Prediction]] = {}
+    for way, found in tried:
+        if way.kind not in least or found.total < least[way.kind][1].total:
+            least[way.kind] = (way, found)
+    return [f"{way.words}: {size_text(found.total)}, too much" for way, found in least.values()]
+
+
+def _too_small(
+    tried: Sequence[tuple[Way, Prediction]], limit: int, recipe: Recipe
+) -> TrainingError:
+    way, found = min(tried, key=lambda pair: pair[1].total)
+    needed = found.total
+    while room_in(needed) < found.total:
+        needed += MIB
+    parts = sorted(found.parts.items(), key=lambda part: part[1], reverse=True)
+    figures = ", ".join(f"{name} {size_text(size)}" for name, size in parts[:_NAMED])
+    changes = ["lower batch_size, gradient_accumulation or max_length"]
+    if recipe.streaming is Streaming.NEVER:
+        changes.insert(0, "let streaming be auto")
+    if recipe.micro_batch_tokens:
+        changes.insert(0, "let micro_batch_tokens be 0")
+    return TrainingError(
+        Code.MEMORY_TOO_SMALL,
+        f"the run needs {size_text(needed)} of memory at least, there is {size_text(limit)} "
+        f"({way.words}: {figures})",
+        remedy=f"give it {size_text(needed)}, or {', or '.join(changes)}",
+    )
+
+
+_NAMED = 5  # parts that an error names, the largest first

@@ -118,7 +118,7 @@ class Recipe:
 
     Memory. `memory_limit_bytes` 0 means what the enclave has; `micro_batch_tokens` 0 lets the
     planner choose how many tokens go through a block at once, which changes no result beyond
-    rounding. `frozen_int8` keeps the frozen matrices in 8 bits, which costs accuracy.
+    rounding. `frozen_int8` asks for frozen matrices in 8 bits, which the engine refuses so far.
     """
 
     task: Task

@@ -22,6 +22,7 @@ from sealtune.core.limits import MIB, OWNED_JSON_MARKS_MAX
 from sealtune.errors import Code, SealtuneError, TrainingError
 from sealtune.training.engine.choices import Choices, choices_from_dict
 from sealtune.training.engine.flat import FlatParameters
+from sealtune.training.engine.layout import bytes_of
 from sealtune.training.optimizer import MOMENTS, Optimizer
 from sealtune.training.recipe import Recipe
 
@@ -101,9 +102,27 @@ def pack_state(
         "choices": choices.to_dict(),
         "state": numbers,
     }
-    text = canonical_json(metadata).decode()
-    blob: bytes = safetensors.torch.save(tensors, metadata={_METADATA: text})
-    return blob
+    return _safetensors(tensors, metadata={_METADATA: canonical_json(metadata).decode()})
+
+
+def _safetensors(tensors: Mapping[str, torch.Tensor], *, metadata: Mapping[str, str]) -> bytes:
+    """Return a safetensors file; the library's own writer copies every tensor once more."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in tensors.items():
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    text = canonical_json(header)
+    text += b" " * (-len(text) % 8)
+    parts = [bytes_of(tensor) for tensor in tensors.values()]
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+_DTYPES = {torch.float32: "F32", torch.uint8: "U8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from sealtune.training.sources import (
 from sealtune.training.state import TrainingState, pack_state, run_fingerprint, unpack_state
 from sealtune.training.tokens import TextTokenizer, load_tokenizer
 from sealtune.training.trained import find_trained
+from sealtune.training.workload import workload_of
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -47,12 +48,14 @@ def train(
     telemetry: Telemetry,
     evaluation_records: Records | RecordSource = (),
     scratch: Scratch | None = None,
+    memory_limit: int = 0,
 ) -> TrainResult:
     """Fine-tune the model in `weights` on `records` as `recipe` says and return the result.
 
     `evaluation_records` are evaluated on beside the recipe's fraction of `records`. Where
     `checkpoints` holds a state of the same run, the run goes on from there and ends with the same
     bytes as if it had never stopped. `scratch` is room for activations that memory has none for.
+    `memory_limit` is what the process may take in bytes, 0 for no limit beside the recipe's own.
 
     Raises:
         FormatError: a record, tensor, configuration or tokenizer is not what it should be; the
@@ -82,8 +85,9 @@ def train(
             trained,
             weights=weights,
             recipe=recipe,
-            corpus=corpus,
+            workload=workload_of(corpus),
             has_scratch=scratch is not None,
+            memory_limit=memory_limit,
             fixed=None if saved is None else saved.choices,
         )
         telemetry.planned(plan.to_dict())

@@ -15,6 +15,7 @@ from sealtune.contract.contract import VerifiedContract, verify_contract
 from sealtune.core.clock import Clock
 from sealtune.core.files import read_bounded, write_atomic
 from sealtune.core.limits import ENVELOPE_BYTES_MAX, RECEIPT_BYTES_MAX
+from sealtune.core.memory import memory_available
 from sealtune.crypto.dsse import parse_envelope
 from sealtune.protocol.client import BrokerClient
 from sealtune.protocol.session import Anchor, WorkerSecrets
@@ -120,6 +121,7 @@ def run_job(job: Job, *, attester: Attester, clock: Clock, exits: Exits, outbox:
             checkpoints=checkpoints,
             telemetry=exits,
             scratch=scratch,
+            memory_limit=memory_available(),
         )
 
     exits.phase("gate")

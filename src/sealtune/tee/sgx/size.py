@@ -29,11 +29,13 @@ def job_peak(contract: Contract, inputs: Mapping[str, Path]) -> int:
         with storage_errors(path):
             sizes[name] = path.stat().st_size
     recipe = contract.recipe
-    return peak_bytes(
+    estimate = peak_bytes(
         recipe.training,
         model_bytes=sizes[recipe.model],
         records_bytes=sum(sizes[name] for name in recipe.datasets),
     )
+    # The training's planner stays within the recipe's limit, or refuses.
+    return min(estimate, recipe.memory_limit_bytes or estimate)
 
 
 def needed_bytes(peak: int, *, threads: int) -> int:

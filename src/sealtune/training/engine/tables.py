@@ -20,6 +20,8 @@ from sealtune.training.sources import WeightSource
 
 _PIECE_BYTES = 16 * MIB
 _SLACK_BYTES = 32 * 1024  # what `read_pieces` wants beyond a piece
+# Of one table: a buffer, two in the ring, and a piece in the compute type.
+STREAMED_TABLE_BYTES = 4 * (_PIECE_BYTES + _SLACK_BYTES)
 
 
 class Table(Protocol):
@@ -70,11 +72,6 @@ class StreamedTable:
         self._buffer = torch.empty(size, dtype=torch.uint8)
         # A piece is copied out of the one buffer that is decrypted into, so that the next can come.
         self._ring = [torch.empty(size, dtype=torch.uint8) for _ in range(2)]
-
-    @property
-    def nbytes(self) -> int:
-        """The memory that it takes."""
-        return 3 * self._buffer.numel()
 
     def rows(self, ids: torch.Tensor) -> torch.Tensor:
         """As the protocol says: one pass over the table for all of `ids`."""

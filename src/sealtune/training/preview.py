@@ -1,0 +1,44 @@
+"""The plan that a training would make, without the training."""
+
+from __future__ import annotations
+
+from sealtune.training.corpus import build_corpus
+from sealtune.training.model import load_skeleton
+from sealtune.training.plan import Plan, plan_run
+from sealtune.training.recipe import Recipe
+from sealtune.training.records import RecordSource
+from sealtune.training.sources import WeightSource
+from sealtune.training.tokens import load_tokenizer
+from sealtune.training.trained import find_trained
+from sealtune.training.workload import workload_of, workload_of_recipe
+
+
+def preview(
+    recipe: Recipe,
+    *,
+    weights: WeightSource,
+    records: RecordSource | None,
+    memory_limit: int,
+    has_scratch: bool,
+) -> Plan:
+    """Return the plan of a training on `records`, or, without any, on records as long and as many
+    in a step as the recipe lets them be. No tensor is read.
+
+    Raises:
+        FormatError, TrainingError: as `train`, as far as it gets before it reads the weights.
+    """
+    model = load_skeleton(weights, recipe=recipe)
+    if records is None:
+        workload = workload_of_recipe(recipe)
+    else:
+        tokenizer = load_tokenizer(weights.files)
+        workload = workload_of(build_corpus(records, recipe=recipe, tokenizer=tokenizer))
+    return plan_run(
+        model,
+        find_trained(model, recipe=recipe),
+        weights=weights,
+        recipe=recipe,
+        workload=workload,
+        has_scratch=has_scratch,
+        memory_limit=memory_limit,
+    )

@@ -1,0 +1,84 @@
+"""The ways in which a run can be computed, the fastest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sealtune.training.engine.choices import Choices
+from sealtune.training.recipe import Precision, Recipe, Streaming
+
+# How many tokens go through a block at once. More than 2,048 gain nothing; with few, matrix
+# products have too few rows for the processor.
+_TOKENS = (2_048, 1_024, 512, 256)
+_EVERY_BLOCK = 10_000  # more than any model has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Choices; `words` say them, `kind` what they have in common with others."""
+
+    choices: Choices
+    kind: str
+    words: str
+
+
+def ways(
+    recipe: Recipe, *, precision: Precision, lean: bool, longest: int, has_scratch: bool
+) -> Iterator[Way]:
+    """Yield what `recipe` leaves to choose from; each needs less memory than some before it.
+
+    `longest` is the length of the longest example: smaller micro-batches cannot be.
+    """
+    ladder = _ladder(recipe, longest)
+    if recipe.streaming is not Streaming.ALWAYS:
+        yield from _resident(ladder, precision=precision, lean=lean)
+    if lean and recipe.streaming is not Streaming.NEVER:
+        yield from _streamed(ladder, precision=precision, has_scratch=has_scratch)
+
+
+def _ladder(recipe: Recipe, longest: int) -> list[int]:
+    if recipe.micro_batch_tokens:
+        return [recipe.micro_batch_tokens]
+    sizes = (max(size, min(longest, _TOKENS[0])) for size in _TOKENS)
+    return list(dict.fromkeys(sizes))
+
+
+def _resident(ladder: list[int], *, precision: Precision, lean: bool) -> Iterator[Way]:
+    for tokens in ladder:
+        base = Choices(precision=precision, tokens=tokens, lean=lean)
+        yield _way(base, "weights in memory, activations kept")
+        if lean:
+            less = Choices(precision=precision, tokens=tokens, keep_probabilities=False)
+            yield _way(less, "weights in memory, activations kept save attention's probabilities")
+    for tokens in ladder:
+        again = Choices(
+            precision=precision, tokens=tokens, lean=lean, recompute=True, keep_probabilities=False
+        )
+        yield _way(again, "weights in memory, activations computed again")
+
+
+def _streamed(ladder: list[int], *, precision: Precision, has_scratch: bool) -> Iterator[Way]:
+    for spilled in (_EVERY_BLOCK, 0) if has_scratch else (0,):
+        for tokens in ladder:
+            for tables in (False, True):
+                choices = Choices(
+                    precision=precision,
+                    tokens=tokens,
+                    keep_probabilities=False,
+                    streamed=True,
+                    tables_streamed=tables,
+                    spilled=spilled,
+                )
+                yield _way(choices, _streamed_words(choices))
+
+
+def _streamed_words(choices: Choices) -> str:
+    what = "weights and embeddings" if choices.tables_streamed else "weights"
+    how = "kept in encrypted scratch" if choices.spilled else "computed again"
+    return f"{what} streamed, activations {how}"
+
+
+def _way(choices: Choices, kind: str) -> Way:
+    words = f"{kind}, {choices.tokens:,} tokens at once"
+    return Way(choices=choices, kind=kind, words=words)

@@ -1,0 +1,246 @@
+"""What the planner chooses, obeys and refuses; test_memory_cap says how near its predictions are."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from typing import Any
+
+import pytest
+
+from sealtune.core.limits import GIB, MIB
+from sealtune.errors import Code, TrainingError
+from sealtune.testing.random_weights import RandomWeights
+from sealtune.training.engine.choices import Choices
+from sealtune.training.model import LoadedModel, load_skeleton
+from sealtune.training.plan import Plan, plan_run, room_in
+from sealtune.training.recipe import Precision, Recipe, Task
+from sealtune.training.trained import find_trained
+from sealtune.training.ways import ways
+from sealtune.training.workload import workload_of_recipe
+
+# 1.1 billion parameters; nothing of it is ever made.
+LARGE = {
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 32000,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": False,
+}
+ENCODER = {
+    "model_type": "electra",
+    "hidden_size": 256,
+    "embedding_size": 128,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "vocab_size": 1000,
+    "max_position_embeddings": 512,
+}
+LIMITS = [int(size * GIB) for size in (16, 8, 6, 5, 4, 3.5, 3, 2.5, 2, 1.75, 1.5, 1.4, 1.3)]
+
+
+def plan(
+    limit: int = 0,
+    *,
+    config: dict[str, Any] = LARGE,
+    scratch: bool = True,
+    fixed: Choices | None = None,
+    **changes: Any,
+) -> Plan:
+    values = {"task": "causal-lm", "method": "lora", "max_length": 512, "precision": "bf16"}
+    recipe = Recipe(**{**values, "evaluation_fraction": 0.0, **changes})
+    weights, model = skeleton(config["model_type"], recipe.task)
+    return plan_run(
+        model,
+        find_trained(model, recipe=recipe),
+        weights=weights,
+        recipe=recipe,
+        workload=workload_of_recipe(recipe),
+        has_scratch=scratch,
+        memory_limit=limit,
+        fixed=fixed,
+    )
+
+
+@functools.cache
+def skeleton(model_type: str, task: Task) -> tuple[RandomWeights, LoadedModel]:
+    config = LARGE if model_type == "llama" else ENCODER
+    labels = () if task is Task.CAUSAL_LM else ("a", "b")
+    weights = RandomWeights(config, task=task)
+    recipe = Recipe(task=task, method="lora", labels=labels)
+    return weights, load_skeleton(weights, recipe=recipe)
+
+
+def refusal(**changes: Any) -> TrainingError:
+    with pytest.raises(TrainingError) as caught:
+        plan(**changes)
+    return caught.value
+
+
+def test_without_a_limit_everything_stays_in_memory() -> None:
+    found = plan()
+    choices = found.choices
+    assert (choices.tokens, choices.streamed, choices.recompute) == (2048, False, False)
+    assert choices.keep_probabilities
+    assert found.peak == sum(found.parts.values()) > 2 * GIB
+    assert "no limit" in " ".join(found.reasons)
+
+
+def test_what_is_chosen_fits_and_less_memory_never_takes_more() -> None:
+    peaks = []
+    for limit in LIMITS:
+        try:
+            found = plan(limit)
+        except TrainingError:
+            break
+        assert found.peak <= room_in(limit)
+        peaks.append(found.peak)
+    assert len(peaks) > 6
+    assert peaks == sorted(peaks, reverse=True)
+
+
+def test_weights_are_streamed_only_if_they_do_not_fit() -> None:
+    streamed = [plan(limit).choices.streamed for limit in (16 * GIB, 4 * GIB, 2 * GIB)]
+    assert streamed == [False, False, True]
+
+
+def test_scratch_is_used_where_there_is_some() -> None:
+    assert plan(2 * GIB).choices.spilled
+    assert not plan(2 * GIB, scratch=False).choices.spilled
+
+
+def test_a_limit_in_the_recipe_counts_if_it_is_smaller() -> None:
+    assert plan(16 * GIB, memory_limit_bytes=2 * GIB).limit == 2 * GIB
+    assert plan(2 * GIB, memory_limit_bytes=16 * GIB).limit == 2 * GIB
+    assert plan(0, memory_limit_bytes=2 * GIB) == plan(2 * GIB)
+
+
+def test_the_recipe_is_obeyed() -> None:
+    always = plan(streaming="always").choices
+    assert always.streamed
+    assert plan(16 * GIB, streaming="always").choices == always
+    fixed = plan(16 * GIB, micro_batch_tokens=777).choices
+    assert fixed.tokens == 777
+    with pytest.raises(TrainingError):
+        plan(2 * GIB, streaming="never")
+
+
+@pytest.mark.parametrize("longest", [100, 700, 1500, 5000])
+def test_micro_batches_are_not_cut_below_the_longest_record(longest: int) -> None:
+    recipe = Recipe(task="causal-lm", method="lora")
+    found = [
+        way.choices.tokens
+        for way in ways(
+            recipe, precision=Precision.BF16, lean=True, longest=longest, has_scratch=True
+        )
+    ]
+    # What is longer than that goes through alone, whatever is chosen.
+    assert min(found) == max(256, min(longest, 2048))
+    assert found[0] == 2048
+
+
+def test_what_does_not_fit_is_refused_with_figures() -> None:
+    error = refusal(limit=700 * MIB)
+    assert error.code is Code.MEMORY_TOO_SMALL
+    needed, there = (float(f) for f in re.findall(r"([0-9.]+) GiB", error.message)[:2])
+    assert there == pytest.approx(0.68, abs=0.01)
+    assert needed > 1.0
+    assert "activations" in error.message
+    assert "max_length" in error.remedy
+    # What it says is enough is enough, and not much less would be.
+    plan(int((needed + 0.01) * GIB))
+    assert refusal(limit=int((needed - 0.06) * GIB)).code is Code.MEMORY_TOO_SMALL
+
+
+def test_a_refusal_says_what_the_recipe_forbids() -> None:
+    error = refusal(limit=2 * GIB, streaming="never", micro_batch_tokens=512)
+    assert "streaming" in error.remedy
+    assert "micro_batch_tokens" in error.remedy
+
+
+def test_each_reason_has_figures() -> None:
+    reasons = plan(2 * GIB).reasons
+    assert any("weights in memory" in reason and "too much" in reason for reason in reasons)
+    assert "streamed" in reasons[-1]
+    assert all(re.search(r"\d", reason) for reason in reasons)
+
+
+def test_more_work_takes_more() -> None:
+    base = plan(micro_batch_tokens=2048).peak
+    assert plan(micro_batch_tokens=1024).peak < base
+    assert plan(micro_batch_tokens=2048, lora_rank=128).peak > base
+    assert plan(micro_batch_tokens=2048, precision="fp32").peak > base
+    assert plan(micro_batch_tokens=2048, checkpoint_every_steps=1).peak > base
+    assert plan(micro_batch_tokens=2048, lora_dropout=0.1).peak > base
+    assert plan(method="full", micro_batch_tokens=2048).peak > base + 8 * GIB
+    more = {"batch_size": 32, "streaming": "always"}
+    assert plan(**more).peak > plan(streaming="always").peak
+
+
+def test_layer_major_order_keeps_a_whole_step_of_boundaries() -> None:
+    one, two = (plan(streaming="always", gradient_accumulation=n, scratch=False) for n in (1, 2))
+    tokens = 8 * 512
+    boundaries = 17 * tokens * 2048 * 2
+    assert two.peak - one.peak > boundaries
+
+
+def test_a_run_that_is_resumed_goes_on_as_it_began() -> None:
+    began = plan(2 * GIB).choices
+    found = plan(16 * GIB, fixed=began)
+    assert found.choices == began
+    assert "resumes" in found.reasons[0]
+    error = refusal(limit=2 * GIB, fixed=plan().choices)
+    assert error.code is Code.MEMORY_TOO_SMALL
+    assert "begin it again" in error.remedy
+
+
+def test_frozen_matrices_in_8_bits_are_refused() -> None:
+    error = refusal(frozen_int8=True)
+    assert error.code is Code.RECIPE_UNSUPPORTED
+    assert "frozen_int8" in error.message
+
+
+STOCK = {"config": ENCODER, "task": "text-classification", "labels": ("a", "b")}
+
+
+def test_a_stock_module_is_recomputed_before_it_is_refused() -> None:
+    whole = plan(**STOCK)
+    assert not whole.choices.lean
+    assert "slower" in " ".join(whole.reasons)
+    less = plan(560 * MIB, **STOCK)
+    assert less.peak <= room_in(560 * MIB) < whole.peak
+    assert refusal(limit=400 * MIB, **STOCK).code is Code.MEMORY_TOO_SMALL
+
+
+def test_a_stock_module_is_never_streamed() -> None:
+    error = refusal(streaming="always", **STOCK)
+    assert error.code is Code.RECIPE_UNSUPPORTED
+    assert "electra" in error.message
+
+
+def test_a_plan_is_json_values() -> None:
+    found = plan(2 * GIB)
+    values = found.to_dict()
+    assert values["predicted_peak_bytes"] == found.peak
+    assert values["memory_limit_bytes"] == 2 * GIB
+    assert values["choices"]["precision"] == "bf16"
+    assert set(values["choices"]) == {field.name for field in dataclasses.fields(Choices)}
+    assert found.choices.precision is Precision.BF16
+
+
+def test_random_weights_hold_what_a_model_needs() -> None:
+    weights = RandomWeights(LARGE, task=Task.CAUSAL_LM)
+    info = weights.tensors["model.layers.3.mlp.up_proj.weight"]
+    assert info.shape == (8192, 2048)
+    first, second = bytearray(4096), bytearray(4096)
+    weights.read_into("model.norm.weight", memoryview(first))
+    assert not any(first)
+    weights.read_into("model.embed_tokens.weight", memoryview(first))
+    piece = next(weights.read_pieces("model.embed_tokens.weight", memoryview(second), multiple=2))
+    assert bytes(piece) == bytes(first)
