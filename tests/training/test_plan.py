@@ -1,4 +1,4 @@
-"""What the planner chooses, obeys and refuses; test_memory_cap says how near its predictions are."""
+"""What the planner chooses, obeys and refuses. How near it is to real runs: test_memory_cap."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import pytest
 
 from sealtune.core.limits import GIB, MIB
 from sealtune.errors import Code, TrainingError
-from sealtune.testing.random_weights import RandomWeights
+from sealtune.testing.random_weights import RandomWeights, random_texts
+from sealtune.training.corpus import build_corpus
 from sealtune.training.engine.choices import Choices
 from sealtune.training.model import LoadedModel, load_skeleton
-from sealtune.training.plan import Plan, plan_run, room_in
+from sealtune.training.plan import Plan, examples_room, plan_run, room_in
 from sealtune.training.recipe import Precision, Recipe, Task
+from sealtune.training.records import ListedRecords
+from sealtune.training.tokens import load_tokenizer
 from sealtune.training.trained import find_trained
 from sealtune.training.ways import ways
-from sealtune.training.workload import workload_of_recipe
+from sealtune.training.workload import workload_of, workload_of_recipe
 
 # 1.1 billion parameters; nothing of it is ever made.
 LARGE = {
@@ -244,3 +247,30 @@ def test_random_weights_hold_what_a_model_needs() -> None:
     weights.read_into("model.embed_tokens.weight", memoryview(first))
     piece = next(weights.read_pieces("model.embed_tokens.weight", memoryview(second), multiple=2))
     assert bytes(piece) == bytes(first)
+
+
+def test_a_small_limit_leaves_less_room_for_examples() -> None:
+    recipe = Recipe(task="causal-lm", method="lora")
+    assert examples_room(recipe, 0) == 256 * MIB
+    assert examples_room(recipe, GIB) == 64 * MIB
+    assert examples_room(dataclasses.replace(recipe, memory_limit_bytes=GIB), 4 * GIB) == 64 * MIB
+
+
+def test_the_workload_is_that_of_the_largest_steps() -> None:
+    lengths = [10, 400, 30, 30, 200, 200, 20, 20]
+    recipe = Recipe(
+        task="causal-lm", method="lora", batch_size=2, epochs=2, evaluation_fraction=0.0
+    )
+    files = RandomWeights({**LARGE, "vocab_size": 512}, task=Task.CAUSAL_LM).files
+    tokenizer = load_tokenizer(files)
+    texts = random_texts(lengths, vocabulary=512)
+    records = ListedRecords([{"text": text} for text in texts])
+    corpus = build_corpus(records, recipe=recipe, tokenizer=tokenizer)
+    found = workload_of(corpus)
+    assert found.longest == 400
+    with corpus.steps(after=0, budget=300) as steps:
+        real = [batch.tokens for _, batches in steps for batch in batches]
+    assert max(b.tokens for step in found.batches(300) for b in step) == max(real) == 400
+    with corpus.steps(after=0, budget=2048) as steps:
+        whole = max(sum(b.tokens for b in batches) for _, batches in steps)
+    assert max(sum(b.tokens for b in step) for step in found.batches(2048)) == whole

@@ -18,6 +18,7 @@ from sealtune.core.memory import size_text
 from sealtune.errors import Code, TrainingError
 from sealtune.training.engine.choices import Choices
 from sealtune.training.engine.lean import why_not_lean
+from sealtune.training.first_pass import RESIDENT_BYTES
 from sealtune.training.memory import Prediction, predict
 from sealtune.training.model import LoadedModel
 from sealtune.training.recipe import Precision, Recipe, Streaming
@@ -33,6 +34,7 @@ from sealtune.training.workload import Workload
 # them back before it kills.
 MARGIN_PART = 16
 LIBRARY_BYTES = 96 * MIB
+_EXAMPLES_PART = 16  # of a limit: what is read again costs far less than what is computed again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,17 @@ class Plan:
         }
 
 
+def limit_of(recipe: Recipe, memory_limit: int) -> int:
+    """Return the limit that counts, of `memory_limit` and the recipe's own; 0 means none."""
+    return min((size for size in (recipe.memory_limit_bytes, memory_limit) if size), default=0)
+
+
+def examples_room(recipe: Recipe, memory_limit: int) -> int:
+    """Return how many bytes of examples may stay in memory; more are read again in each epoch."""
+    limit = limit_of(recipe, memory_limit)
+    return min(RESIDENT_BYTES, limit // _EXAMPLES_PART) if limit else RESIDENT_BYTES
+
+
 def plan_run(
     model: LoadedModel,
     trained: Trained,
@@ -79,7 +92,7 @@ def plan_run(
             `RECIPE_UNSUPPORTED`: streaming of a model that has no lean blocks, or `frozen_int8`.
     """
     _check(recipe)
-    limit = min((size for size in (recipe.memory_limit_bytes, memory_limit) if size), default=0)
+    limit = limit_of(recipe, memory_limit)
     memory = _memory_of(model, trained, weights=weights, recipe=recipe, workload=workload)
     if fixed is not None:
         return _resumed(fixed, memory(fixed), limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sealtune.training.corpus import build_corpus
 from sealtune.training.model import load_skeleton
-from sealtune.training.plan import Plan, plan_run
+from sealtune.training.plan import Plan, examples_room, plan_run
 from sealtune.training.recipe import Recipe
 from sealtune.training.records import RecordSource
 from sealtune.training.sources import WeightSource
@@ -32,7 +32,13 @@ def preview(
         workload = workload_of_recipe(recipe)
     else:
         tokenizer = load_tokenizer(weights.files)
-        workload = workload_of(build_corpus(records, recipe=recipe, tokenizer=tokenizer))
+        corpus = build_corpus(
+            records,
+            recipe=recipe,
+            tokenizer=tokenizer,
+            resident_bytes=examples_room(recipe, memory_limit),
+        )
+        workload = workload_of(corpus)
     return plan_run(
         model,
         find_trained(model, recipe=recipe),

@@ -21,7 +21,7 @@ from sealtune.training.learners import build_learner
 from sealtune.training.model import LoadedModel, load_skeleton
 from sealtune.training.optimizer import Optimizer, learning_rate, require_finite
 from sealtune.training.packing import PackedBatch
-from sealtune.training.plan import plan_run
+from sealtune.training.plan import examples_room, plan_run
 from sealtune.training.recipe import Method, Recipe, Task
 from sealtune.training.records import ListedRecords, RecordSource
 from sealtune.training.sources import (
@@ -67,7 +67,11 @@ def train(
         # Read all records first: a bad one is found before the weights are read.
         tokenizer = load_tokenizer(weights.files)
         corpus = build_corpus(
-            _source(records), _source(evaluation_records), recipe=recipe, tokenizer=tokenizer
+            _source(records),
+            _source(evaluation_records),
+            recipe=recipe,
+            tokenizer=tokenizer,
+            resident_bytes=examples_room(recipe, memory_limit),
         )
 
         # Plan, or take over the plan of the run that stopped.

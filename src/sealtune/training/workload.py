@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sealtune.training.corpus import Corpus
+from sealtune.training.order import WINDOW_WEIGHT
 from sealtune.training.packing import TargetKind, split_step, target_kind
 from sealtune.training.recipe import Recipe
 
@@ -17,6 +18,8 @@ Counts = npt.NDArray[np.int32]
 # rest is drawn as these are, and rarely beyond the largest of so many.
 _STEPS_MAX = 20_000
 _CANDIDATES = 8  # steps kept for each of the ways in which one can be the largest
+# A window of records that are read again, as Python objects, and the next one while it is read.
+_WINDOW_BYTES = 4 * WINDOW_WEIGHT
 _EVALUATED_TOGETHER = 8  # as the training loop has it
 
 
@@ -75,7 +78,7 @@ def workload_of(corpus: Corpus) -> Workload:
     return Workload(
         steps=tuple((lengths[steps[i]], supervised[steps[i]]) for i in sorted(chosen)),
         evaluation=(corpus.evaluation_lengths[order], corpus.evaluation_supervised[order]),
-        nbytes=corpus.nbytes,
+        nbytes=corpus.nbytes + (_WINDOW_BYTES if corpus.streamed else 0),
     )
 
 
