@@ -136,8 +136,3 @@ def test_who_stops_early_leaves_no_thread() -> None:
     next(pieces)
     pieces.close()
     assert threads() == []
-
-
-def test_its_memory() -> None:
-    assert streamed(Source(values())).nbytes == 3 * 80 * 1024
-    assert streamed(Source(values(words=100_000))).nbytes == 3 * 80 * 1024
