@@ -1,4 +1,4 @@
-"""What the planner chooses, obeys and refuses; test_memory_cap says how near its predictions are."""
+"""What the planner chooses, obeys and refuses; test_memory_cap says how near it predicts."""
 
 from __future__ import annotations
 
