@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tiny_learners import MemoryScratch
+from tiny_learners import MemoryScratch, choosing
 from tiny_models import FolderWeights, labelled_records, text_records
 
-from sealtune.training import train as train_module
-from sealtune.training.plan import Plan
 from sealtune.training.recipe import Recipe
 from sealtune.training.sources import NoTelemetry
+from sealtune.training.train import train
 
 # One server imports torch; each run is a fork of it.
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -75,17 +74,9 @@ class _Teller(NoTelemetry):
 def run(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
     """Train to the end in this process; return the files, metrics, counts and choices."""
     records = labelled_records(40) if job.recipe.labels else text_records(40)
-    teller, own = _Teller(pipe), train_module.plan_run
-
-    def planned(*args: Any, fixed: Any, **rest: Any) -> Plan:
-        plan = own(*args, fixed=fixed, **rest)
-        if fixed is not None:
-            return plan
-        return replace(plan, choices=replace(plan.choices, **job.plan))
-
-    train_module.plan_run = planned
-    try:
-        result = train_module.train(
+    teller = _Teller(pipe)
+    with choosing(job.plan):
+        result = train(
             job.recipe,
             weights=FolderWeights(job.model),
             records=records,
@@ -93,8 +84,6 @@ def run(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
             telemetry=teller,
             scratch=MemoryScratch() if job.scratch else None,
         )
-    finally:
-        train_module.plan_run = own
     return {
         "files": dict(result.files),
         "metrics": dict(result.metrics),

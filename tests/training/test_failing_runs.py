@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_learners import MemoryScratch, make_learner
+from tiny_learners import MemoryScratch, choosing, make_learner
 from tiny_models import FolderWeights, Recorder, text_records
 
 from sealtune.errors import Code, TrainingError, VerificationError
 from sealtune.training.corpus import build_corpus
 from sealtune.training.optimizer import Optimizer
-from sealtune.training.recipe import Recipe
+from sealtune.training.recipe import Recipe, Streaming
 from sealtune.training.records import ListedRecords
 from sealtune.training.sources import TrainResult, WeightSource
 from sealtune.training.tokens import load_tokenizer
@@ -49,14 +49,15 @@ def recipe(**changes: Any) -> Recipe:
 def run(
     weights: WeightSource, recipe: Recipe, recorder: Recorder, scratch: MemoryScratch | None = None
 ) -> TrainResult:
-    return train(
-        recipe,
-        weights=weights,
-        records=RECORDS,
-        checkpoints=recorder,
-        telemetry=recorder,
-        scratch=scratch,
-    )
+    with choosing({"tables_streamed": recipe.streaming is Streaming.ALWAYS}):
+        return train(
+            recipe,
+            weights=weights,
+            records=RECORDS,
+            checkpoints=recorder,
+            telemetry=recorder,
+            scratch=scratch,
+        )
 
 
 def threads() -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from tiny_models import FolderWeights
 
 from sealtune.errors import Code, VerificationError
+from sealtune.training import train as train_module
 from sealtune.training.arithmetic import fixed_arithmetic
 from sealtune.training.encode import IGNORED, Example
 from sealtune.training.engine.choices import Choices
@@ -18,6 +21,7 @@ from sealtune.training.learner import Learner
 from sealtune.training.learners import build_learner
 from sealtune.training.model import load_skeleton
 from sealtune.training.packing import PackedBatch, pack, target_kind
+from sealtune.training.plan import Plan
 from sealtune.training.recipe import Precision, Recipe
 from sealtune.training.sources import Scratch, WeightSource
 from sealtune.training.trained import find_trained
@@ -68,6 +72,24 @@ def packed(lengths: Sequence[int], *, recipe: Recipe, seed: int = 0) -> PackedBa
             targets = random.integers(0, len(recipe.labels), 1)
         examples.append(Example(ids, targets))
     return pack(examples, records=range(len(examples)), kind=target_kind(recipe.task))
+
+
+@contextlib.contextmanager
+def choosing(choices: Mapping[str, Any]) -> Iterator[None]:
+    """Have `train` plan as if the planner chose `choices`; what is resumed stays as it was."""
+    own = train_module.plan_run
+
+    def planned(*args: Any, fixed: Any, **rest: Any) -> Plan:
+        plan = own(*args, fixed=fixed, **rest)
+        if fixed is not None:
+            return plan
+        return replace(plan, choices=replace(plan.choices, **choices))
+
+    train_module.plan_run = planned
+    try:
+        yield
+    finally:
+        train_module.plan_run = own
 
 
 class MemoryScratch:

@@ -197,7 +197,8 @@ def _note(event: WorkerEvent) -> str:
         return f"{event.tokens_per_second:,} tokens/s  {used}"
     if event.event == "planned":
         blocks = "streamed" if event.plan.get("streamed") else "in memory"
-        return f"{event.plan.get('precision')}, {event.plan.get('tokens'):,} tokens at a time, {blocks}"
+        tokens = f"{event.plan.get('tokens'):,} tokens at a time"
+        return f"{event.plan.get('precision')}, {tokens}, {blocks}"
     if event.event == "loss":
         return f"loss {event.loss:.4f}"
     if event.event == "evaluation":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,14 +22,16 @@ class Optimizer:
         self._limit = recipe.max_grad_norm or math.inf
         edge = parameters.decayed
         pairs = ((0, edge, recipe.weight_decay), (edge, parameters.count, 0.0))
-        self._groups = []
+        self._parameters: list[Any] = []
+        groups: list[dict[str, Any]] = []
         for start, end, decay in pairs:
             if start < end:
                 group = nn.Parameter(parameters.values[start:end])
                 group.grad = parameters.gradients[start:end]
-                self._groups.append({"params": [group], "weight_decay": decay})
+                self._parameters.append(group)
+                groups.append({"params": [group], "weight_decay": decay})
         self._adam = torch.optim.AdamW(
-            self._groups,
+            groups,
             lr=recipe.learning_rate,
             betas=(recipe.adam_beta1, recipe.adam_beta2),
             eps=recipe.adam_epsilon,
@@ -53,7 +56,7 @@ class Optimizer:
 
     def moments(self) -> dict[str, torch.Tensor]:
         """Return both moments, each one tensor; empty before the first step."""
-        states = [self._adam.state.get(group["params"][0], {}) for group in self._groups]
+        states = [self._adam.state.get(group, {}) for group in self._parameters]
         if not all(states):
             return {}
         return {name: torch.cat([state[name] for state in states]) for name in MOMENTS}
@@ -61,8 +64,7 @@ class Optimizer:
     def restore(self, moments: dict[str, torch.Tensor], *, step: int) -> None:
         """Take over `moments` as `moments()` returned them after `step` steps."""
         start = 0
-        for group in self._groups:
-            parameter = group["params"][0]
+        for parameter in self._parameters:
             end = start + parameter.numel()
             self._adam.state[parameter] = {
                 "step": torch.tensor(float(step)),

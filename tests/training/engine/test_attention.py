@@ -281,3 +281,15 @@ def test_heads_are_normalized_each_by_itself() -> None:
     assert_near(mine, qkv.grad)
     assert_near(gradients[0], weights[0].grad)
     assert_near(gradients[1], weights[1].grad)
+
+
+def test_layers_of_different_kinds_share_segments() -> None:
+    """What is remembered of a micro-batch's borders is remembered for one kind of layer."""
+    segments = segments_of([300, 40])
+    for reach in (*REACHES.values(), Reach(causal=True, window=64)):
+        for heads, dtype in ((2, torch.float32), (4, torch.float32), (4, torch.bfloat16)):
+            a = attention(reach, heads=heads)
+            qkv, _ = numbers(a, 340)
+            out = a(qkv.to(dtype), segments, None)
+            assert out.dtype is dtype
+            assert_near(out, dense(a, qkv, segments, None), within=0.02)

@@ -131,6 +131,20 @@ def test_dropout_is_of_the_step_and_not_in_evaluation(folder: Path) -> None:
     assert plain[0] != one[0]
 
 
+@pytest.mark.parametrize("choices", [KEPT, STREAMED], ids=["kept", "streamed"])
+def test_an_evaluation_in_between_changes_no_step(folder: Path, choices: dict[str, Any]) -> None:
+    batches = [packed(lengths, recipe=DROPPING, seed=i) for i, lengths in enumerate(LENGTHS)]
+    found = []
+    for evaluated in (False, True):
+        learner = make_learner(folder, DROPPING, **choices)
+        wake_adapters(learner)
+        if evaluated:
+            learner.losses(batches)
+        learner.gradients(batches, scale=0.05, step=1)
+        found.append(learner.parameters.gradients)
+    assert torch.equal(found[0], found[1])
+
+
 def test_one_block(tmp_path: Path) -> None:
     folder = make_model(
         tmp_path / "m", model_type="llama", auto_class="AutoModelForCausalLM", num_hidden_layers=1

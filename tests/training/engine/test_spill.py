@@ -166,6 +166,18 @@ def test_scratch_that_was_changed(count: int) -> None:
     assert threads() == []
 
 
+def test_a_tape_that_nobody_reads_is_waited_for() -> None:
+    """Nothing of a block may be on its way when its place in scratch is given back."""
+    spill = Spill(MemoryScratch(fail_read=1), blocks=[0])
+    with spill.recording((0, 0), torch.zeros(1)):
+        out = torch.ones(3, requires_grad=True).sin()
+    spill.turn()
+    with pytest.raises(VerificationError):
+        spill.done()
+    spill.close()
+    assert out.grad_fn is not None
+
+
 def test_at_most_a_few_tapes_are_in_memory() -> None:
     """A slow disk holds the computation back: it does not let tapes pile up."""
 

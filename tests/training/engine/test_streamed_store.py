@@ -220,3 +220,28 @@ def test_nothing_begins_before_the_first_is_asked_for() -> None:
     _, results = items(3)
     assert threading.active_count() == before
     results.close()
+
+
+def test_nothing_more_is_loaded_for_who_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though buffers are free: the thread sees that it is over."""
+    loading, over, seen = threading.Event(), threading.Event(), []
+
+    def load(item: int, buffer: torch.Tensor) -> int:
+        seen.append(item)
+        if item == 1:
+            loading.set()
+            assert over.wait(PATIENCE)
+        return item
+
+    results = prefetched(range(9), load, [torch.zeros(1) for _ in range(5)])
+    assert next(results) == 0
+    assert loading.wait(PATIENCE)
+    join = threading.Thread.join
+
+    def let_go_and_join(self: threading.Thread, timeout: float | None = None) -> None:
+        over.set()
+        join(self, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", let_go_and_join)
+    results.close()
+    assert seen == [0, 1]

@@ -122,13 +122,17 @@ def test_a_table_changed_at_its_end_gives_nothing() -> None:
     assert threads() == []
 
 
+def test_the_end_is_asked_for_however_many_pieces_there_were() -> None:
+    """As many as rows, at most: the fault shows only after the last."""
+    table = streamed(Source(values(words=3), rows=1, fail=True))
+    with pytest.raises(VerificationError):
+        table.rows(torch.tensor([0]))
+    with pytest.raises(VerificationError):
+        list(table.pieces())
+
+
 def test_who_stops_early_leaves_no_thread() -> None:
     pieces = streamed(Source(values(words=5_000))).pieces()
     next(pieces)
     pieces.close()
     assert threads() == []
-
-
-def test_its_memory() -> None:
-    assert streamed(Source(values())).nbytes == 3 * 80 * 1024
-    assert streamed(Source(values(words=100_000))).nbytes == 3 * 80 * 1024

@@ -54,7 +54,7 @@ class FlatParameters:
     @property
     def count(self) -> int:
         """The number of trained values."""
-        return self.values.numel()
+        return int(self.values.numel())
 
     def value(self, name: str) -> torch.Tensor:
         """Return the float32 values of `name`."""

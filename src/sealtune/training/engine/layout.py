@@ -60,7 +60,7 @@ class BlockLayout:
         return found
 
     def _stride(self, part: Part) -> int:
-        size = math.prod(part.shape) * self.dtype.itemsize
+        size: int = math.prod(part.shape) * self.dtype.itemsize
         return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 

@@ -1,7 +1,7 @@
 """What is done to the input of a projection: normalization or activation, each with its derivative.
 
-None of them keeps its result: the backward pass makes it again from the input, which is kept anyway.
-That costs about 1 % of a step and saves a third of what has to be kept.
+None of them keeps its result: the backward pass makes it again from the input, which is kept
+anyway. That costs about 1 % of a step and saves a third of what has to be kept.
 """
 
 from __future__ import annotations
@@ -139,7 +139,11 @@ class Activation:
         """As the protocol says."""
         return self.again(x, ())[0], ()
 
-    def again(self, x: torch.Tensor, kept: Tensors) -> tuple[torch.Tensor, Any]:
+    def again(
+        self,
+        x: torch.Tensor,
+        kept: Tensors,  # noqa: ARG002 - nothing was
+    ) -> tuple[torch.Tensor, Any]:
         """As the protocol says."""
         if not self.gated:
             return ACTIVATIONS[self.kind][0](x), None

@@ -1,8 +1,9 @@
 """What blocks keep for the backward pass, put into encrypted scratch and fetched back in time.
 
-Only the streaming order uses it: there the backward pass is a whole forward pass away, and computing
-everything again would cost half as much again. Tapes are written behind the computation and read
-ahead of it, in a thread of its own, in the reverse of the order in which they were written.
+Only the streaming order uses it: there the backward pass is a whole forward pass away, and
+computing everything again would cost half as much again. Tapes are written behind the computation
+and read ahead of it, in a thread of its own, in the reverse of the order in which they were
+written.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ STREAMED_TABLE_BYTES = 4 * (_PIECE_BYTES + _SLACK_BYTES)
 
 
 class Table(Protocol):
-    """A matrix (words, width); `gradient` is where its gradient adds up, or None if it is frozen."""
+    """A matrix (words, width); `gradient` is where its gradient adds up, None if it is frozen."""
 
     @property
     def gradient(self) -> torch.Tensor | None:
