@@ -59,7 +59,8 @@ class Block:
     forward_norm: Prologue | None = None
     middle_norm: Prologue | None = None
     last_norm: Prologue | None = None
-    hidden_dropout: float = 0.0
+    out_dropout: float = 0.0
+    down_dropout: float = 0.0
 
     def __call__(self, h: torch.Tensor, context: Context) -> torch.Tensor:
         """Return the block's output for `h` (tokens, width)."""
@@ -68,18 +69,19 @@ class Block:
             qkv = self.head_norms(qkv)
         rotation = context.rotations[self.rotation] if self.rotation else None
         attended = self.attention(qkv, context.segments, rotation)
-        h = self._add(self.out, attended, h, self.attention_norm)
+        h = _add(self.out, attended, h, self.attention_norm, self.out_dropout)
         if self.middle_norm is not None:
             h = normalize(self.middle_norm, h)
-        h = self._add(self.down, self.up(h), h, self.forward_norm)
+        h = _add(self.down, self.up(h), h, self.forward_norm, self.down_dropout)
         return h if self.last_norm is None else normalize(self.last_norm, h)
 
-    def _add(
-        self, projection: Projection, x: torch.Tensor, h: torch.Tensor, norm: Prologue | None
-    ) -> torch.Tensor:
-        if norm is not None:
-            return h + normalize(norm, projection(x))
-        return projection(x, h, output_dropout=self.hidden_dropout)
+
+def _add(
+    projection: Projection, x: torch.Tensor, h: torch.Tensor, norm: Prologue | None, dropout: float
+) -> torch.Tensor:
+    if norm is not None:
+        return h + normalize(norm, projection(x))
+    return projection(x, h, output_dropout=dropout)
 
 
 def normalize(norm: Prologue, x: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from sealtune.training.engine.cross_entropy import (
     losses_only,
     trained_cross_entropy,
 )
+from sealtune.training.engine.pooling import Pooling
 from sealtune.training.engine.prologue import Prologue
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.tables import Table
@@ -72,16 +73,12 @@ class LanguageHead:
         )
 
 
-# (hidden (tokens, width), batch) to the rows that are classified, differentiable
-Pooling = Callable[[torch.Tensor, PackedBatch], torch.Tensor]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierHead:
     """Pooling, then a few small modules in 32 bits, by torch's own differentiation.
 
-    `pool` gives the rows that have targets, `classify` their logits. Gradients of the modules' own
-    weights go to where their parameters' `.grad` lies.
+    `pool` gives a row for each target, differentiable, `classify` their logits. Gradients of the
+    modules' own weights go to where their parameters' `.grad` lies.
     """
 
     pool: Pooling
@@ -98,11 +95,10 @@ class ClassifierHead:
     def _one(self, h: torch.Tensor, batch: PackedBatch, scale: float | None) -> Outcome:
         leaf = h.detach().requires_grad_(scale is not None)
         with torch.set_grad_enabled(scale is not None):
-            logits = self.classify(self.pool(leaf, batch).float())
-            loss = functional.cross_entropy(
-                logits, batch.targets, ignore_index=IGNORED, reduction="sum"
-            )
-            hits = int((logits.detach().argmax(-1) == batch.targets).sum())
+            logits = self.classify(self.pool(leaf, batch))
+            targets = batch.targets[batch.targets != IGNORED]
+            loss = functional.cross_entropy(logits, targets, reduction="sum")
+            hits = int((logits.detach().argmax(-1) == targets).sum())
             if scale is not None:
                 (loss * scale).backward()
         return Outcome(loss=float(loss.detach()), hits=hits, gradient=leaf.grad)
