@@ -122,8 +122,17 @@ class StockLearner:
             return logits.flatten(0, 1)[rows], targets
         # Padding is on the right and attention looks to the left, so no mask is needed: real tokens
         # never see it, and what padding sees is not in the loss. That keeps attention's fast path.
+        if _shapes_logits(self._module.config):
+            logits = self._module(input_ids=ids, use_cache=False).logits
+            return logits.flatten(0, 1)[rows], targets
         hidden = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
         return self._module.get_output_embeddings()(hidden.flatten(0, 1)[rows]), targets
+
+
+def _shapes_logits(config: Any) -> bool:
+    """Return whether the model does something to logits behind its output matrix."""
+    names = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+    return any(getattr(config, name, None) not in (None, 1.0) for name in names)
 
 
 def pad(
