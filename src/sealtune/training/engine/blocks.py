@@ -21,10 +21,14 @@ from sealtune.training.engine.segments import Segments
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What all blocks of one micro-batch share: borders, and rotations by the name of their table."""
+    """What all blocks of one micro-batch share: borders, and rotations by the name of their table.
+
+    `wanted` are the rows that the head looks at, None for all.
+    """
 
     segments: Segments
     rotations: Mapping[str, Pair]
+    wanted: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,7 @@ class HeadNorms:
 class Block:
     """A block. `attention_norm` and `forward_norm` stand behind their part, before the sum;
     `middle_norm` and `last_norm` behind the sums. Norms before a part are its first projection's.
+    The `final` block computes nothing behind attention for rows that are not wanted.
     """
 
     qkv: Projection
@@ -61,14 +66,18 @@ class Block:
     last_norm: Prologue | None = None
     out_dropout: float = 0.0
     down_dropout: float = 0.0
+    final: bool = False
 
     def __call__(self, h: torch.Tensor, context: Context) -> torch.Tensor:
-        """Return the block's output for `h` (tokens, width)."""
+        """Return the block's output for `h` (tokens, width): (wanted rows, width) if it is final."""
         qkv = self.qkv(h)
         if self.head_norms is not None:
             qkv = self.head_norms(qkv)
         rotation = context.rotations[self.rotation] if self.rotation else None
         attended = self.attention(qkv, context.segments, rotation)
+        if self.final and context.wanted is not None:
+            attended = attended.index_select(0, context.wanted)
+            h = h.index_select(0, context.wanted)
         h = _add(self.out, attended, h, self.attention_norm, self.out_dropout)
         if self.middle_norm is not None:
             h = normalize(self.middle_norm, h)

@@ -197,6 +197,7 @@ class BlockBuilder:
             last_norm=norm(f.last),
             out_dropout=self.out_dropout,
             down_dropout=self.down_dropout,
+            final=number == len(self.anatomy.names) - 1,
         )
 
     def _head_norms(

@@ -9,6 +9,7 @@ import torch
 
 from sealtune.training.engine.blocks import Context
 from sealtune.training.engine.rotary import Rotary
+from sealtune.training.engine.pooling import Wanted
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.segments import Segments
 from sealtune.training.engine.tables import Table
@@ -22,6 +23,7 @@ class DecoderEnds:
     embedding: Table
     embedding_scale: float
     rotary: Rotary
+    wanted: Wanted
     head_of: Callable[..., list[Outcome]]
     width: int
 
@@ -32,7 +34,8 @@ class DecoderEnds:
     def context(self, batch: PackedBatch) -> Context:
         """As the protocol says."""
         segments = Segments(bounds=batch.bounds, positions=batch.positions)
-        return Context(segments=segments, rotations=self.rotary.tables(batch.positions))
+        rotations = self.rotary.tables(batch.positions)
+        return Context(segments=segments, rotations=rotations, wanted=self.wanted(batch))
 
     def embed(self, batches: Sequence[PackedBatch]) -> list[torch.Tensor]:
         """As the protocol says."""

@@ -25,15 +25,23 @@ class Dropout:
         self._generator.manual_seed(seed >> 1)
 
     def mask(self, like: torch.Tensor, rate: float) -> torch.Tensor | None:
-        """Return a mask of what stays in `like`, or None at rate 0 or in evaluation."""
+        """Return 1 for what stays in `like` and 0 for what is dropped, in its type.
+
+        None at rate 0 or in evaluation.
+        """
         if not rate or not self.enabled:
             return None
         count = like.numel()
         words = torch.randint(
             -(2**63), 2**63 - 1, ((count + 7) // 8,), dtype=torch.int64, generator=self._generator
         )
-        random = words.view(torch.uint8)[:count].view(like.shape)
-        return (random >= round(rate * 256)).to(like.device)
+        random = words.view(torch.uint8)[:count].view(like.shape).to(like.device)
+        # Straight into a floating type: comparing to booleans and multiplying by them is slow.
+        return torch.ge(random, round(rate * 256), out=torch.empty_like(like))
+
+    def scale(self, rate: float) -> float:
+        """Return what values that stay are multiplied by, so that the mean does."""
+        return 256 / (256 - round(rate * 256)) if rate and self.enabled else 1.0
 
 
 def dropped(x: torch.Tensor, mask: torch.Tensor | None, rate: float) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from sealtune.training.engine.blocks import Context
 from sealtune.training.engine.outside import Entrance
 from sealtune.training.engine.rotary import Rotary
+from sealtune.training.engine.pooling import Wanted
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.segments import Segments
 from sealtune.training.engine.tables import Table
@@ -32,12 +33,14 @@ class EncoderEnds:
         projection: Any,
         entrance: Entrance,
         rotary: Rotary,
+        wanted: Wanted,
         head_of: Callable[..., list[Outcome]],
         width: int,
     ) -> None:
         self.width = width
         self._words, self._embeddings, self._projection = words, embeddings, projection
-        self._entrance, self._rotary, self._head_of = entrance, rotary, head_of
+        self._entrance, self._rotary = entrance, rotary
+        self._wanted, self._head_of = wanted, head_of
         self._leaves: list[torch.Tensor] = []
 
     def length(self, batch: PackedBatch) -> int:
@@ -47,7 +50,8 @@ class EncoderEnds:
     def context(self, batch: PackedBatch) -> Context:
         """As the protocol says."""
         segments = Segments(bounds=batch.bounds, positions=batch.positions)
-        return Context(segments=segments, rotations=self._rotary.tables(batch.positions))
+        rotations = self._rotary.tables(batch.positions)
+        return Context(segments=segments, rotations=rotations, wanted=self._wanted(batch))
 
     def embed(self, batches: Sequence[PackedBatch]) -> list[torch.Tensor]:
         """As the protocol says."""

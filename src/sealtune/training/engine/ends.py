@@ -18,10 +18,12 @@ from sealtune.training.engine.families import Family, Kind
 from sealtune.training.engine.heads import ClassifierHead, LanguageHead
 from sealtune.training.engine.outside import Entrance, Exit
 from sealtune.training.engine.pooling import (
-    Pooling,
+    Wanted,
+    every_token,
     first_patches,
     first_tokens,
     last_tokens,
+    normalized,
     supervised_tokens,
     token_means,
 )
@@ -59,6 +61,7 @@ class EndsBuilder:
             embedding=embedding,
             embedding_scale=getattr(stock, "scalar_embed_scale", 1.0),
             rotary=self.rotary,
+            wanted=self._wanted(),
             head_of=head,
             width=self.values.model.config.hidden_size,
         )
@@ -74,6 +77,7 @@ class EndsBuilder:
             projection=projection,
             entrance=self._entrance(modules, trained=words.gradient is not None),
             rotary=self.rotary,
+            wanted=self._wanted(),
             head_of=self._classifier(),
             width=self.values.model.config.hidden_size,
         )
@@ -82,9 +86,11 @@ class EndsBuilder:
         embeddings = self._base.get_submodule(self.family.embeddings)
         if self.normalize is None:
             raise ValueError("a vision model needs to know how pixels are normalized")
+        length = embeddings.position_embeddings.shape[1]
         return VisionEnds(
             embeddings=embeddings,
-            length=embeddings.position_embeddings.shape[1],
+            length=length,
+            wanted=first_patches(length),
             normalize=self.normalize,
             entrance=self._entrance([embeddings], trained=False),
             head_of=self._classifier(),
@@ -113,20 +119,22 @@ class EndsBuilder:
         )
 
     def _classifier(self) -> ClassifierHead:
-        stock = Exit(self.values.model.module)
-        return ClassifierHead(pool=self._pooling(), classify=stock, train=stock.train)
-
-    def _pooling(self) -> Pooling:
-        config, name = self.values.model.config, self.family.final_norm
+        stock, name = Exit(self.values.model.module), self.family.final_norm
         norm = self._base.get_submodule(name) if name else nn.Identity()
-        if self.task is Task.TOKEN_CLASSIFICATION:
-            return supervised_tokens(norm)
-        if self.family.kind is Kind.VISION:
-            return first_patches(norm)
+        reduction = token_means(norm) if self._takes_means else normalized(norm)
+        return ClassifierHead(reduce=reduction, classify=stock, train=stock.train)
+
+    def _wanted(self) -> Wanted:
+        if self.task is not Task.TEXT_CLASSIFICATION:
+            return supervised_tokens
         if self.family.kind is Kind.DECODER:
-            return last_tokens(norm, padding=config.pad_token_id)
-        means = getattr(config, "classifier_pooling", "cls") == "mean"
-        return token_means(norm) if means else first_tokens(norm)
+            return last_tokens(self.values.model.config.pad_token_id)
+        return every_token if self._takes_means else first_tokens
+
+    @property
+    def _takes_means(self) -> bool:
+        pooling = getattr(self.values.model.config, "classifier_pooling", "cls")
+        return self.task is Task.TEXT_CLASSIFICATION and pooling == "mean"
 
     @property
     def _base(self) -> Any:

@@ -1,4 +1,7 @@
-"""Which rows of the last block's output are classified, normalized as the model has it."""
+"""Which rows of the last block's output a head looks at, and what it makes of them.
+
+Behind its attention the last block computes these rows only: of a classified text one token.
+"""
 
 from __future__ import annotations
 
@@ -9,53 +12,60 @@ import torch
 from sealtune.training.encode import IGNORED
 from sealtune.training.packing import PackedBatch
 
-Pooling = Callable[[torch.Tensor, PackedBatch], torch.Tensor]
+Wanted = Callable[[PackedBatch], torch.Tensor | None]  # None: every row
 Norm = Callable[[torch.Tensor], torch.Tensor]  # rows in 32 bits to the same
+# (wanted rows, batch) to a row in 32 bits for each target, differentiable
+Reduction = Callable[[torch.Tensor, PackedBatch], torch.Tensor]
 
 
-def first_tokens(norm: Norm) -> Pooling:
-    """Return the pooling of encoders: each record's first token."""
-    return lambda h, batch: norm(_take(h, torch.tensor(batch.bounds[:-1])))
+def first_tokens(batch: PackedBatch) -> torch.Tensor:
+    """Return each record's first token, which encoders classify."""
+    return torch.tensor(batch.bounds[:-1])
 
 
-def first_patches(norm: Norm) -> Pooling:
-    """Return the pooling of images, all of which have as many patches: each one's first."""
-    return lambda h, batch: norm(h[:: h.shape[0] // len(batch.targets)].float())
+def supervised_tokens(batch: PackedBatch) -> torch.Tensor:
+    """Return each token that has a target."""
+    return (batch.targets != IGNORED).nonzero().squeeze(1)
 
 
-def supervised_tokens(norm: Norm) -> Pooling:
-    """Return the pooling of token classification: each token that has a target."""
-    return lambda h, batch: norm(_take(h, (batch.targets != IGNORED).nonzero().squeeze(1)))
+def every_token(batch: PackedBatch) -> None:  # noqa: ARG001 - a `Wanted`
+    """Return None: all of them."""
 
 
-def token_means(norm: Norm) -> Pooling:
-    """Return the pooling by each record's mean."""
-
-    def pool(h: torch.Tensor, batch: PackedBatch) -> torch.Tensor:
-        lengths = torch.tensor(batch.bounds).diff()
-        records = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-        sums = h.new_zeros(len(lengths), h.shape[1], dtype=torch.float32)
-        return sums.index_add(0, records, norm(h.float())) / lengths.unsqueeze(1)
-
-    return pool
+def first_patches(length: int) -> Wanted:
+    """Return what gives each image's first row; each has `length`."""
+    return lambda batch: torch.arange(0, len(batch.targets) * length, length)
 
 
-def last_tokens(norm: Norm, *, padding: int | None) -> Pooling:
-    """Return the pooling of decoders that classify: the last token that is no padding.
+def last_tokens(padding: int | None) -> Wanted:
+    """Return what gives the last token that is no padding, which decoders classify.
 
     As `transformers` has it, an id that equals the padding's counts as padding wherever it stands.
     """
 
-    def pool(h: torch.Tensor, batch: PackedBatch) -> torch.Tensor:
+    def wanted(batch: PackedBatch) -> torch.Tensor:
         rows = []
         for start, end in zip(batch.bounds, batch.bounds[1:], strict=False):
             real = (batch.ids[start:end] != padding).nonzero()
             # Without any, transformers' argmax takes the first.
             rows.append(start + (int(real[-1]) if len(real) else 0))
-        return norm(_take(h, torch.tensor(rows)))
+        return torch.tensor(rows)
 
-    return pool
+    return wanted
 
 
-def _take(h: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return h.index_select(0, rows).float()
+def normalized(norm: Norm) -> Reduction:
+    """Return what normalizes each row and leaves it at that."""
+    return lambda rows, _: norm(rows.float())
+
+
+def token_means(norm: Norm) -> Reduction:
+    """Return what makes of every token, normalized, each record's mean."""
+
+    def reduce(rows: torch.Tensor, batch: PackedBatch) -> torch.Tensor:
+        lengths = torch.tensor(batch.bounds).diff()
+        records = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        sums = rows.new_zeros(len(lengths), rows.shape[1], dtype=torch.float32)
+        return sums.index_add(0, records, norm(rows.float())) / lengths.unsqueeze(1)
+
+    return reduce

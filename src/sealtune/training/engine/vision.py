@@ -10,6 +10,7 @@ import torch
 
 from sealtune.training.engine.blocks import Context
 from sealtune.training.engine.outside import Entrance
+from sealtune.training.engine.pooling import Wanted
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.segments import Segments
 from sealtune.training.packing import PackedBatch
@@ -27,12 +28,13 @@ class VisionEnds:
         length: int,
         normalize: Normalize,
         entrance: Entrance,
+        wanted: Wanted,
         head_of: Callable[..., list[Outcome]],
         width: int,
     ) -> None:
         self.width = width
         self._embeddings, self._length, self._normalize = embeddings, length, normalize
-        self._entrance, self._head_of = entrance, head_of
+        self._entrance, self._wanted, self._head_of = entrance, wanted, head_of
 
     def length(self, batch: PackedBatch) -> int:
         """As the protocol says."""
@@ -45,7 +47,7 @@ class VisionEnds:
             bounds=tuple(range(0, count * length + 1, length)),
             positions=torch.arange(length).repeat(count),
         )
-        return Context(segments=segments, rotations={})
+        return Context(segments=segments, rotations={}, wanted=self._wanted(batch))
 
     def embed(self, batches: Sequence[PackedBatch]) -> list[torch.Tensor]:
         """As the protocol says."""
