@@ -82,9 +82,7 @@ class StockLearner:
     def adapters(self) -> Mapping[str, tuple[torch.Tensor, torch.Tensor]]:
         """As the protocol says."""
         parts = {name: self._module.get_submodule(name) for name in self._targets}
-        return {
-            name: (part.lora_A.detach(), part.lora_B.detach()) for name, part in parts.items()
-        }
+        return {name: (part.lora_A.detach(), part.lora_B.detach()) for name, part in parts.items()}
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """As the protocol says."""
@@ -135,9 +133,7 @@ def _shapes_logits(config: Any) -> bool:
     return any(getattr(config, name, None) not in (None, 1.0) for name in names)
 
 
-def pad(
-    batch: PackedBatch, *, padding: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def pad(batch: PackedBatch, *, padding: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return ids and mask (segments, longest) and each token's place in their flattened form."""
     lengths = [end - start for start, end in zip(batch.bounds, batch.bounds[1:], strict=False)]
     longest = max(lengths)
@@ -160,5 +156,3 @@ def _flatten(module: Any) -> FlatParameters:
         parameter.data = flat.value(name)
         parameter.grad = flat.gradient(name)
     return flat
-
-

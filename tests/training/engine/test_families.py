@@ -55,12 +55,7 @@ _MORE: dict[str, dict[str, Any]] = {
     "electra": {"embedding_size": 16},  # projected
     "modernbert": {"local_attention": 16, "num_hidden_layers": 3},
 }
-CASES = [
-    (name, task)
-    for name in FAMILIES
-    for task in Task
-    if class_for(ARCHITECTURES[name], task)
-]
+CASES = [(name, task) for name in FAMILIES for task in Task if class_for(ARCHITECTURES[name], task)]
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ Folder = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """Return a folder with a tiny model of a family, without dropout unless it is told otherwise."""
+    """Return a folder with a tiny model of a family, without dropout unless told otherwise."""
     made: dict[tuple[str, str, str], Path] = {}
 
     def make(name: str, task: Task, **changes: Any) -> Path:
@@ -146,7 +141,9 @@ def examples_for(task: Task, lengths: Sequence[int] = LENGTHS) -> list[Example]:
         ids = generator.integers(3, 300, length)
         targets = label
         if kind is not TargetKind.EACH_RECORD:
-            targets = ids.copy() if kind is TargetKind.NEXT_TOKEN else generator.integers(0, 3, length)
+            targets = (
+                ids.copy() if kind is TargetKind.NEXT_TOKEN else generator.integers(0, 3, length)
+            )
             targets[: length // 3] = IGNORED
         made.append(Example(ids, targets))
     return made
@@ -177,7 +174,11 @@ def assert_same(mine: Computed, theirs: Computed) -> None:
     for name, expected in theirs.gradients.items():
         tolerance = max(floor, 2e-5 * float(expected.abs().max()))
         torch.testing.assert_close(
-            mine.gradients[name], expected, rtol=0, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+            mine.gradients[name],
+            expected,
+            rtol=0,
+            atol=tolerance,
+            msg=lambda m, n=name: f"{n}: {m}",
         )
 
 
@@ -195,9 +196,7 @@ def test_lean_blocks_compute_what_the_stock_module_does(
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
-def test_a_batch_gives_what_its_records_give_alone(
-    name: str, task: Task, folder: Folder
-) -> None:
+def test_a_batch_gives_what_its_records_give_alone(name: str, task: Task, folder: Folder) -> None:
     """Nothing of one record reaches another: losses and gradients only add up."""
     learner = build(folder(name, task), recipe_for(task), lean=True)
     examples = examples_for(task)
@@ -308,9 +307,7 @@ def test_what_lean_blocks_cannot_is_told(
 def test_every_family_has_a_tiny_model_of_its_own_kind() -> None:
     encoders = {name for name in FAMILIES if not ARCHITECTURES[name].causal_lm}
     assert encoders <= set(SHAPES)
-    assert set(VISION_SHAPES) >= {
-        name for name in FAMILIES if ARCHITECTURES[name].image_classifier
-    }
+    assert set(VISION_SHAPES) >= {name for name in FAMILIES if ARCHITECTURES[name].image_classifier}
 
 
 @pytest.mark.parametrize(

@@ -42,20 +42,26 @@ class Attention:
         return self.heads // self.kv_heads
 
     def __call__(
-        self, qkv: torch.Tensor, segments: Segments, rotation: Pair | None
+        self, qkv: torch.Tensor, segments: Segments, rotation: Pair | None, *, queries: int = 0
     ) -> torch.Tensor:
         """Return (tokens, heads * width) for `qkv` (tokens, (heads + 2 kv_heads) * width).
 
-        `rotation` holds cosine and sine (tokens, width / 2 at most) of rotary positions.
+        `rotation` holds cosine and sine (tokens, width / 2 at most) of rotary positions. With
+        `queries` only the first so many rows of each segment are computed; others have no meaning.
         """
-        result: torch.Tensor = _Attend.apply(qkv, self, segments, rotation)
+        result: torch.Tensor = _Attend.apply(qkv, self, segments, rotation, queries)
         return result
 
 
 class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen by mypy here
     @staticmethod
     def forward(
-        ctx: Any, qkv: torch.Tensor, a: Attention, segments: Segments, rotation: Pair | None
+        ctx: Any,
+        qkv: torch.Tensor,
+        a: Attention,
+        segments: Segments,
+        rotation: Pair | None,
+        queries: int,
     ) -> torch.Tensor:
         q, k, v = _lay_out(qkv, a, rotation)
         out = torch.empty_like(q)
@@ -65,7 +71,7 @@ class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen
         for cohort in segments.cohorts:
             cq, ck, cv = cohort.take(q, a.groups), cohort.take(k, 1), cohort.take(v, 1)
             result = cohort.room(out, a.groups)
-            for tile in segments.tiles(cohort.length, a.reach):
+            for tile in segments.tiles(cohort.length, a.reach, queries=queries):
                 rows, keys = _slices(tile, a.groups)
                 p = _probabilities(cq[:, rows], ck[:, keys], a, segments, cohort, tile)
                 mask = a.dropout.mask(p, a.dropout_rate)
@@ -75,16 +81,18 @@ class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen
                 if a.keep_probabilities:
                     kept.append(p)
             cohort.put(result, out, a.groups)
-        ctx.a, ctx.segments, ctx.rotation, ctx.masks, ctx.scale = a, segments, rotation, masks, scale
+        ctx.a, ctx.segments, ctx.rotation, ctx.queries = a, segments, rotation, queries
+        ctx.masks, ctx.scale = masks, scale
         ctx.save_for_backward(q, k, v, *kept)
         return _to_rows(out, a)
 
     @staticmethod
     def backward(ctx: Any, dout: torch.Tensor) -> tuple[Any, ...]:
-        a, segments = ctx.a, ctx.segments
+        a, segments, queries = ctx.a, ctx.segments, ctx.queries
         q, k, v, *kept = ctx.saved_tensors
         dout = _from_rows(dout, a)
-        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        dq = torch.zeros_like(q) if queries else torch.empty_like(q)
+        dk, dv = torch.zeros_like(k), torch.zeros_like(v)
         probabilities, masks = iter(kept), iter(ctx.masks)
         for cohort in segments.cohorts:
             cq, ck, cv = cohort.take(q, a.groups), cohort.take(k, 1), cohort.take(v, 1)
@@ -92,7 +100,7 @@ class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen
             if cohort.filling is not None:
                 cd.view(q.shape[0], -1, a.groups * a.width)[:, cohort.filling] = 0
             rq, rk, rv = cohort.room(dq, a.groups), cohort.room(dk, 1), cohort.room(dv, 1)
-            for tile in segments.tiles(cohort.length, a.reach):
+            for tile in segments.tiles(cohort.length, a.reach, queries=queries):
                 rows, keys = _slices(tile, a.groups)
                 tq, tk, d = cq[:, rows], ck[:, keys], cd[:, rows]
                 p, mask = next(probabilities, None), next(masks)
@@ -112,7 +120,7 @@ class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen
             cohort.put(rq, dq, a.groups)
             cohort.put(rk, dk, 1)
             cohort.put(rv, dv, 1)
-        return _gather(dq, dk, dv, a, ctx.rotation), None, None, None
+        return _gather(dq, dk, dv, a, ctx.rotation), None, None, None, None
 
 
 def _slices(tile: Tile, groups: int) -> tuple[slice, slice]:

@@ -23,12 +23,14 @@ from sealtune.training.engine.segments import Segments
 class Context:
     """What all blocks of one micro-batch share: borders, and rotations by the name of their table.
 
-    `wanted` are the rows that the head looks at, None for all.
+    `wanted` are the rows that the head looks at, None for all. They are among the first `queries`
+    of each record, 0 for any.
     """
 
     segments: Segments
     rotations: Mapping[str, Pair]
     wanted: torch.Tensor | None = None
+    queries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +71,13 @@ class Block:
     final: bool = False
 
     def __call__(self, h: torch.Tensor, context: Context) -> torch.Tensor:
-        """Return the block's output for `h` (tokens, width): (wanted rows, width) if it is final."""
+        """Return the block's output for `h` (tokens, width): of the wanted rows if it is final."""
         qkv = self.qkv(h)
         if self.head_norms is not None:
             qkv = self.head_norms(qkv)
         rotation = context.rotations[self.rotation] if self.rotation else None
-        attended = self.attention(qkv, context.segments, rotation)
+        queries = context.queries if self.final else 0
+        attended = self.attention(qkv, context.segments, rotation, queries=queries)
         if self.final and context.wanted is not None:
             attended = attended.index_select(0, context.wanted)
             h = h.index_select(0, context.wanted)

@@ -263,7 +263,9 @@ class BlockBuilder:
         modules = [name.removesuffix(".weight") for name in weights]
         if lora is None or not any(module in lora.targets for module in modules):
             return None
-        flat, ups, downs = self.flat, [], []
+        flat = self.flat
+        ups: list[Up] = []
+        downs: list[str] = []
         row = 0
         for module in modules:
             rows = self.anatomy.module.get_parameter(f"{module}.weight").shape[0]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from sealtune.training.engine.blocks import Context
-from sealtune.training.engine.rotary import Rotary
 from sealtune.training.engine.pooling import Wanted
+from sealtune.training.engine.rotary import Rotary
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.segments import Segments
 from sealtune.training.engine.tables import Table

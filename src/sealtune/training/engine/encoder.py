@@ -10,8 +10,8 @@ import torch
 
 from sealtune.training.engine.blocks import Context
 from sealtune.training.engine.outside import Entrance
-from sealtune.training.engine.rotary import Rotary
 from sealtune.training.engine.pooling import Wanted
+from sealtune.training.engine.rotary import Rotary
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.segments import Segments
 from sealtune.training.engine.tables import Table
@@ -22,7 +22,8 @@ class EncoderEnds:
     """Embedding and head of an encoder.
 
     `embeddings` is the stock module that takes words and adds what it knows of their places;
-    `projection`, if any, follows it. Both are among `entrance`'s modules.
+    `projection`, if any, follows it. Both are among `entrance`'s modules. The rows `wanted` are
+    among the first `queries` of each record, 0 for any.
     """
 
     def __init__(
@@ -34,13 +35,14 @@ class EncoderEnds:
         entrance: Entrance,
         rotary: Rotary,
         wanted: Wanted,
+        queries: int,
         head_of: Callable[..., list[Outcome]],
         width: int,
     ) -> None:
         self.width = width
         self._words, self._embeddings, self._projection = words, embeddings, projection
         self._entrance, self._rotary = entrance, rotary
-        self._wanted, self._head_of = wanted, head_of
+        self._wanted, self._queries, self._head_of = wanted, queries, head_of
         self._leaves: list[torch.Tensor] = []
 
     def length(self, batch: PackedBatch) -> int:
@@ -51,7 +53,12 @@ class EncoderEnds:
         """As the protocol says."""
         segments = Segments(bounds=batch.bounds, positions=batch.positions)
         rotations = self._rotary.tables(batch.positions)
-        return Context(segments=segments, rotations=rotations, wanted=self._wanted(batch))
+        return Context(
+            segments=segments,
+            rotations=rotations,
+            wanted=self._wanted(batch),
+            queries=self._queries,
+        )
 
     def embed(self, batches: Sequence[PackedBatch]) -> list[torch.Tensor]:
         """As the protocol says."""

@@ -1,5 +1,5 @@
-"""Builds what stands before and behind the blocks: for each kind of family its own entrance, and the
-head of the task.
+"""Builds what stands before and behind the blocks: the entrance of the family's kind and the head of
+the task.
 """
 
 from __future__ import annotations
@@ -71,13 +71,15 @@ class EndsBuilder:
         embeddings = self._base.get_submodule(self.family.embeddings)
         projection = getattr(self._base, self.family.projection or "none", None)
         modules = [embeddings] if projection is None else [embeddings, projection]
+        wanted = self._wanted()
         return EncoderEnds(
             words=words,
             embeddings=embeddings,
             projection=projection,
             entrance=self._entrance(modules, trained=words.gradient is not None),
             rotary=self.rotary,
-            wanted=self._wanted(),
+            wanted=wanted,
+            queries=1 if wanted is first_tokens else 0,
             head_of=self._classifier(),
             width=self.values.model.config.hidden_size,
         )
@@ -98,10 +100,9 @@ class EndsBuilder:
         )
 
     def _entrance(self, modules: list[Any], *, trained: bool) -> Entrance:
-        parameters = (p for module in modules for p in module.parameters())
         return Entrance(
             modules,
-            trained=trained or any(parameter.requires_grad for parameter in parameters),
+            trained=trained,
             dropout=self.dropout,
             precision=self.values.choices.precision,
         )
@@ -122,7 +123,7 @@ class EndsBuilder:
         stock, name = Exit(self.values.model.module), self.family.final_norm
         norm = self._base.get_submodule(name) if name else nn.Identity()
         reduction = token_means(norm) if self._takes_means else normalized(norm)
-        return ClassifierHead(reduce=reduction, classify=stock, train=stock.train)
+        return ClassifierHead(reduce=reduction, classify=stock)
 
     def _wanted(self) -> Wanted:
         if self.task is not Task.TEXT_CLASSIFICATION:

@@ -76,13 +76,11 @@ class ClassifierHead:
 
     reduce: Reduction
     classify: Callable[[torch.Tensor], torch.Tensor]
-    train: Callable[[bool], object]
 
     def __call__(
         self, hidden: Hidden, batches: Sequence[PackedBatch], *, scale: float | None
     ) -> list[Outcome]:
         """Return losses, hits and, with `scale`, gradients, one batch after the other."""
-        self.train(scale is not None)
         return [self._one(h, b, scale) for h, b in zip(hidden, batches, strict=True)]
 
     def _one(self, h: torch.Tensor, batch: PackedBatch, scale: float | None) -> Outcome:

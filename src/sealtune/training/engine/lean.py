@@ -21,9 +21,9 @@ from sealtune.training.engine.dropout import Dropout
 from sealtune.training.engine.ends import EndsBuilder, outside_names
 from sealtune.training.engine.families import FAMILIES, activation_of, attention_of, setting
 from sealtune.training.engine.flat import FlatParameters, Slot
-from sealtune.training.engine.outside import place_adapters, place_parameters
+from sealtune.training.engine.outside import count_dropout, place_adapters, place_parameters
 from sealtune.training.engine.prologue import ACTIVATIONS
-from sealtune.training.engine.rotary import Rotary, rotary_of
+from sealtune.training.engine.rotary import rotary_of
 from sealtune.training.engine.run import Outcome, Runner
 from sealtune.training.engine.spill import Spill
 from sealtune.training.engine.store import ResidentStore, Store, StreamedStore
@@ -189,6 +189,7 @@ class LeanLearner:
         module, flat = self._model.module.requires_grad_(False), self.parameters
         names = outside_names(module, base=self._model.base, family=self._anatomy.family)
         place_parameters(module, names, value_of=self._values.tensor, flat=flat)
+        count_dropout(module, self._dropout)
         targets = self._targets_outside()
         if self._trained.lora is not None and targets:
             place_adapters(module, targets, terms=self._trained.lora, flat=flat)

@@ -28,7 +28,7 @@ def supervised_tokens(batch: PackedBatch) -> torch.Tensor:
     return (batch.targets != IGNORED).nonzero().squeeze(1)
 
 
-def every_token(batch: PackedBatch) -> None:  # noqa: ARG001 - a `Wanted`
+def every_token(batch: PackedBatch) -> None:
     """Return None: all of them."""
 
 

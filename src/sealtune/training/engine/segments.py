@@ -12,7 +12,9 @@ import torch
 
 from sealtune.training.engine.cohorts import Cohort, cohorts_of
 
-TILE = 256  # queries at a time: larger computes more of what causal masks discard, smaller calls more
+TILE = (
+    256  # queries at a time: larger computes more of what causal masks discard, smaller calls more
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +60,15 @@ class Segments:
             self._cohorts = cohorts_of(self.bounds)
         return self._cohorts
 
-    def tiles(self, length: int, reach: Reach) -> list[Tile]:
-        """Return the tiles that cover a segment of `length` tokens, the one with most keys first."""
+    def tiles(self, length: int, reach: Reach, *, queries: int = 0) -> list[Tile]:
+        """Return the tiles that cover a segment of `length` tokens, the one with most keys first.
+
+        With `queries` they cover its first so many.
+        """
         tiles = []
-        for first in range(0, length, TILE):
-            last = min(first + TILE, length)
+        rows = min(queries or length, length)
+        for first in range(0, rows, TILE):
+            last = min(first + TILE, rows)
             start, end = 0, length
             if reach.causal:
                 end = last
@@ -87,7 +93,6 @@ class Segments:
         if key not in self._masks:
             self._masks[key] = _mask(tile, reach, groups=groups, like=like)
         return self._masks[key]
-
 
     def hidden(
         self, cohort: Cohort, tile: Tile, reach: Reach, *, heads: int, like: torch.Tensor

@@ -1,4 +1,4 @@
-"""The values of a model's tensors: trained ones in the flat buffers, frozen ones as they are stored."""
+"""The values of a model's tensors: trained ones in flat buffers, frozen ones as they are stored."""
 
 from __future__ import annotations
 

@@ -47,14 +47,14 @@ class VisionEnds:
             bounds=tuple(range(0, count * length + 1, length)),
             positions=torch.arange(length).repeat(count),
         )
-        return Context(segments=segments, rotations={}, wanted=self._wanted(batch))
+        return Context(segments=segments, rotations={}, wanted=self._wanted(batch), queries=1)
 
     def embed(self, batches: Sequence[PackedBatch]) -> list[torch.Tensor]:
         """As the protocol says."""
         return self._entrance.run([partial(self._embed, batch) for batch in batches])
 
     def embed_backward(self, batches: Sequence[PackedBatch], gradients: list[torch.Tensor]) -> None:
-        """As the protocol says."""
+        """As the protocol says: what came of each of `batches`."""
         self._entrance.backward(gradients)
 
     def head(
