@@ -111,9 +111,7 @@ class _Project(torch.autograd.Function):  # type: ignore[misc]  # torch is unsee
             p.bias.gradient.add_(dy.sum(0, dtype=torch.float32))
         dthin = None
         if p.adapters is not None:
-            dthin = _adapter_gradients(
-                p.adapters, dy, dropped(inputs, mask, p.adapters.dropout), thin
-            )
+            dthin = _adapter_gradients(p.adapters, dy, dropped(inputs, mask, p.adapters.dropout), thin)
         if not ctx.needs_input_grad[0]:
             return None, residual, None, None
         dx = torch.mm(dy, p.weight())

@@ -88,9 +88,7 @@ class StreamedStore:
             return views
 
         # A block that comes twice in a row, at the turn from forward to backward, is read once.
-        runs = [
-            block for index, block in enumerate(order) if index == 0 or block != order[index - 1]
-        ]
+        runs = [block for index, block in enumerate(order) if index == 0 or block != order[index - 1]]
         loaded = prefetched(runs, load, self._ring)
         try:
             for block in order:
