@@ -18,21 +18,39 @@ from tiny_models import (
     LABELS,
     FolderWeights,
     Recorder,
+    image_records,
     labelled_records,
     make_model,
+    tagged_records,
     text_records,
     write_files,
 )
 
-from sealtune.training.architectures import ARCHITECTURES
+from sealtune.training.architectures import ARCHITECTURES, class_for
 from sealtune.training.encode import encode_records
+from sealtune.training.images import load_image_processor
 from sealtune.training.recipe import Method, Recipe, Task
 from sealtune.training.sources import TrainResult
 from sealtune.training.tokens import load_tokenizer
 from sealtune.training.train import train
 
-CLASSIFIERS = [name for name, a in ARCHITECTURES.items() if a.classifier]
+CLASSIFYING = (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION, Task.IMAGE_CLASSIFICATION)
+CLASSIFIERS = [
+    (name, task) for name, a in ARCHITECTURES.items() for task in CLASSIFYING if class_for(a, task)
+]
 LANGUAGE_MODELS = [name for name, a in ARCHITECTURES.items() if a.causal_lm]
+RECORDS = {
+    Task.CAUSAL_LM: text_records,
+    Task.TEXT_CLASSIFICATION: labelled_records,
+    Task.TOKEN_CLASSIFICATION: tagged_records,
+    Task.IMAGE_CLASSIFICATION: image_records,
+}
+AUTO = {
+    Task.CAUSAL_LM: transformers.AutoModelForCausalLM,
+    Task.TEXT_CLASSIFICATION: transformers.AutoModelForSequenceClassification,
+    Task.TOKEN_CLASSIFICATION: transformers.AutoModelForTokenClassification,
+    Task.IMAGE_CLASSIFICATION: transformers.AutoModelForImageClassification,
+}
 
 
 def small_recipe(task: Task, **changes: Any) -> Recipe:
@@ -46,13 +64,13 @@ def small_recipe(task: Task, **changes: Any) -> Recipe:
         "evaluation_fraction": 0.0,
         "threads": 1,
         "lora_rank": 4,
-        "labels": LABELS if task is Task.TEXT_CLASSIFICATION else (),
+        "labels": () if task is Task.CAUSAL_LM else LABELS,
     }
     return Recipe(**{**values, **changes})
 
 
 def run(folder: Path, recipe: Recipe) -> tuple[TrainResult, list[dict[str, object]]]:
-    make = labelled_records if recipe.labels else text_records
+    make = RECORDS[recipe.task]
     held_out = make(19)[12:]
     recorder = Recorder()
     result = train(
@@ -68,28 +86,38 @@ def run(folder: Path, recipe: Recipe) -> tuple[TrainResult, list[dict[str, objec
 
 def plain_loss(model: Any, folder: Path, recipe: Recipe, records: list[dict[str, object]]) -> float:
     """The mean loss by the model's own forward pass, one record at a time, without padding."""
-    tokenizer = load_tokenizer(FolderWeights(folder).files)
-    encoded = encode_records(records, recipe=recipe, tokenizer=tokenizer, what="record")
+    files = FolderWeights(folder).files
+    of_images = recipe.task is Task.IMAGE_CLASSIFICATION
+    images = load_image_processor(files) if of_images else None
+    tokenizer = None if of_images else load_tokenizer(files)
+    encoded = encode_records(
+        records, recipe=recipe, tokenizer=tokenizer, images=images, what="record"
+    )
     model.eval()
     total = count = 0.0
     for example in encoded.examples:
-        ids, labels = torch.from_numpy(example.ids), torch.from_numpy(example.targets)
-        labels = labels if recipe.labels else labels.unsqueeze(0)
+        targets = torch.from_numpy(example.targets)
+        whole = recipe.task in (Task.TEXT_CLASSIFICATION, Task.IMAGE_CLASSIFICATION)
+        given = {"labels": targets if whole else targets.unsqueeze(0)}
+        if images is None:
+            given["input_ids"] = torch.from_numpy(example.ids).unsqueeze(0)
+        else:
+            given["pixel_values"] = torch.from_numpy(images.normalized(example.pixels[None]))
         with torch.no_grad():
-            loss = model(input_ids=ids.unsqueeze(0), labels=labels).loss
+            loss = model(**given).loss
         total += float(loss) * example.supervised
         count += example.supervised
     return total / count
 
 
-@pytest.mark.parametrize("model_type", CLASSIFIERS)
+@pytest.mark.parametrize(("model_type", "task"), CLASSIFIERS)
 def test_adapter_of_a_classifier_loads_in_peft(
-    model_type: str, model_folder: Callable[..., Path], tmp_path: Path
+    model_type: str, task: Task, model_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = model_folder(model_type, "AutoModel")
-    recipe = small_recipe(Task.TEXT_CLASSIFICATION)
+    recipe = small_recipe(task)
     result, held_out = run(folder, recipe)
-    base = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
+    base = AUTO[task].from_pretrained(folder, num_labels=3)
     model = peft.PeftModel.from_pretrained(base, write_files(tmp_path / "out", result.files))
     loss = plain_loss(model, folder, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
@@ -118,7 +146,15 @@ def test_adapter_of_a_language_model_loads_in_peft(
         ("bert", Task.TEXT_CLASSIFICATION),
         ("distilbert", Task.TEXT_CLASSIFICATION),
         ("llama", Task.TEXT_CLASSIFICATION),
+        ("bert", Task.TOKEN_CLASSIFICATION),
+        ("modernbert", Task.TOKEN_CLASSIFICATION),
+        ("deberta-v2", Task.TEXT_CLASSIFICATION),
         ("llama", Task.CAUSAL_LM),
+        ("gemma3_text", Task.CAUSAL_LM),
+        ("gpt_neox", Task.CAUSAL_LM),
+        ("vit", Task.IMAGE_CLASSIFICATION),
+        ("swin", Task.IMAGE_CLASSIFICATION),
+        ("convnext", Task.IMAGE_CLASSIFICATION),
     ],
 )
 def test_full_model_loads_in_transformers(
@@ -129,18 +165,15 @@ def test_full_model_loads_in_transformers(
     recipe = small_recipe(task, method=Method.FULL, learning_rate=1e-3)
     result, held_out = run(folder, recipe)
     out = write_files(tmp_path / "out", result.files)
-    auto = (
-        transformers.AutoModelForCausalLM
-        if language
-        else transformers.AutoModelForSequenceClassification
-    )
-    model, report = auto.from_pretrained(out, output_loading_info=True)
+    model, report = AUTO[task].from_pretrained(out, output_loading_info=True)
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
     loss = plain_loss(model, folder, recipe, held_out)
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
-    assert tokenizer("the wind").input_ids[0] == 1
+    if task is Task.IMAGE_CLASSIFICATION:
+        assert transformers.AutoImageProcessor.from_pretrained(out).size["height"] == 16
+    else:
+        assert transformers.AutoTokenizer.from_pretrained(out)("the wind").input_ids[0] == 1
     if not language:
         assert model.config.id2label == dict(enumerate(LABELS))
 

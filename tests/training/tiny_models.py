@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from sealtune.training.sources import TensorInfo
@@ -44,10 +48,38 @@ _ENCODER = {
     "num_attention_heads": 4,
     "max_position_embeddings": 130,
 }
+_VISION = {
+    "image_size": 16,
+    "patch_size": 4,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+_STAGES = {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2, "patch_size": 2}
+VISION_SHAPES = {
+    "vit": _VISION,
+    "deit": _VISION,
+    "dinov2": {**_VISION, "mlp_ratio": 2},
+    "swin": {
+        "image_size": 16,
+        "patch_size": 2,
+        "embed_dim": 8,
+        "depths": [1, 1],
+        "num_heads": [2, 2],
+        "window_size": 4,
+    },
+    "convnext": _STAGES,
+    "convnextv2": _STAGES,
+}
 SHAPES = {
+    **VISION_SHAPES,
     "bert": _ENCODER,
     "roberta": _ENCODER,
     "xlm-roberta": _ENCODER,
+    "camembert": _ENCODER,
+    "deberta-v2": {**_ENCODER, "pooler_hidden_size": 32},
+    "albert": {**_ENCODER, "embedding_size": 16},
     "electra": {**_ENCODER, "embedding_size": 32},
     "mpnet": {**_ENCODER, "pad_token_id": 1},
     "modernbert": {**_ENCODER, "cls_token_id": 1, "sep_token_id": 2},
@@ -59,6 +91,13 @@ SHAPES = {
         "n_heads": 4,
         "max_position_embeddings": 130,
     },
+}
+
+
+PROCESSOR_FILES = {
+    "preprocessor_config.json": json.dumps(
+        {"image_processor_type": "ViTImageProcessor", "size": {"height": 16, "width": 16}}
+    ).encode()
 }
 
 
@@ -108,7 +147,8 @@ def make_model(folder: Path, *, model_type: str, auto_class: str, **changes: obj
                 parameter.normal_(0, 0.2)
     torch.random.set_rng_state(state)
     model.save_pretrained(folder)
-    for name, data in make_tokenizer_files().items():
+    files = PROCESSOR_FILES if model_type in VISION_SHAPES else make_tokenizer_files()
+    for name, data in files.items():
         (folder / name).write_bytes(data)
     return folder
 
@@ -205,6 +245,30 @@ def labelled_records(count: int) -> list[dict[str, object]]:
         }
         for i in range(count)
     ]
+
+
+def tagged_records(count: int) -> list[dict[str, object]]:
+    """Words of mixed number, each with a label that can be read off it."""
+    return [
+        {
+            "tokens": (words := [f"{LABELS[(i + k) % 3]}s" for k in range(1 + i % 5)]),
+            "tags": [LABELS.index(word[:-1]) for word in words],
+        }
+        for i in range(count)
+    ]
+
+
+def image_records(count: int) -> list[dict[str, object]]:
+    """Small images whose label is the brightest colour."""
+    records: list[dict[str, object]] = []
+    for i in range(count):
+        pixels = np.random.default_rng(i).integers(0, 120, (20, 18, 3), dtype=np.uint8)
+        pixels[:, :, i % 3] += 120
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        image = base64.b64encode(file.getvalue()).decode()
+        records.append({"image": image, "label": LABELS[i % 3]})
+    return records
 
 
 def text_records(count: int) -> list[dict[str, object]]:

@@ -19,64 +19,121 @@ from sealtune.training.recipe import Task
 class Architecture:
     """How `transformers` names a model family's parts.
 
-    `causal_lm` and `classifier` are class names. `head` lists the classifier's modules outside the
-    base model, which are newly initialized where the stored model has none. `optional` lists
-    modules inside the base model for which the same holds. `ignored` lists prefixes of tensors
-    that belong to the head of another task and are left unread. `first_position` is the index of
-    the first token's position embedding, which shortens the usable length.
+    `causal_lm`, `classifier` (of texts), `token_classifier` and `image_classifier` are class names.
+    `head` lists the classifiers' modules outside the base model, which are newly initialized where
+    the stored model has none. `optional` lists modules inside the base model for which the same
+    holds. `ignored` lists prefixes of tensors that belong to the head of another task and are left
+    unread. `first_position` is the index of the first token's position embedding, which shortens
+    the usable length. `spelling` has what stored names say and what the modules say instead, in
+    the order in which to replace it. `patches`: each patch of an image is a token in every layer.
     """
 
     causal_lm: str = ""
     classifier: str = ""
+    token_classifier: str = ""
+    image_classifier: str = ""
     head: tuple[str, ...] = ("classifier",)
     optional: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     first_position: int = 0
+    spelling: tuple[tuple[str, str], ...] = ()
+    patches: bool = False
 
 
-def _decoder(name: str, *, ignored: tuple[str, ...] = ("lm_head.",)) -> Architecture:
-    return Architecture(
-        causal_lm=f"{name}ForCausalLM",
-        classifier=f"{name}ForSequenceClassification",
-        head=("score",),
-        ignored=(*ignored, "score."),
-    )
+def _decoder(name: str, **changes: Any) -> Architecture:
+    values: dict[str, Any] = {
+        "causal_lm": f"{name}ForCausalLM",
+        "classifier": f"{name}ForSequenceClassification",
+        "token_classifier": f"{name}ForTokenClassification",
+        "head": ("score",),
+        "ignored": ("lm_head.", "score."),
+    }
+    return Architecture(**{**values, **changes})
 
+
+def _encoder(name: str, **changes: Any) -> Architecture:
+    values: dict[str, Any] = {
+        "classifier": f"{name}ForSequenceClassification",
+        "token_classifier": f"{name}ForTokenClassification",
+    }
+    return Architecture(**{**values, **changes})
+
+
+def _roberta(name: str, *, base: str = "roberta") -> Architecture:
+    ignored = ("lm_head.", "pooler.", f"{base}.pooler.")
+    return _encoder(name, ignored=ignored, first_position=2)
+
+
+def _vision(name: str, base: str, **changes: Any) -> Architecture:
+    values: dict[str, Any] = {
+        "image_classifier": f"{name}ForImageClassification",
+        "ignored": (
+            "decoder.",
+            "pooler.",
+            f"{base}.pooler.",
+            "embeddings.mask_token",
+            f"{base}.embeddings.mask_token",
+        ),
+    }
+    return Architecture(**{**values, **changes})
+
+
+_OUTPUTS = (
+    ("attention.output.dense", "attention.o_proj"),
+    ("intermediate.dense", "mlp.fc1"),
+    ("output.dense", "mlp.fc2"),
+)
+_QUERY_KEY_VALUE = (
+    ("attention.attention.query", "attention.q_proj"),
+    ("attention.attention.key", "attention.k_proj"),
+    ("attention.attention.value", "attention.v_proj"),
+)
+_VIT_SPELLING = (("encoder.layer.", "layers."), *_QUERY_KEY_VALUE, *_OUTPUTS)
+_SWIN_SPELLING = (
+    ("attention.self.query", "attention.q_proj"),
+    ("attention.self.key", "attention.k_proj"),
+    ("attention.self.value", "attention.v_proj"),
+    (
+        "attention.self.relative_position_bias_table",
+        "attention.relative_position_bias.relative_position_bias_table",
+    ),
+    *_OUTPUTS,
+)
+_DINO_SPELLING = (*_QUERY_KEY_VALUE, ("attention.output.dense", "attention.o_proj"))
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "bert": Architecture(
-        classifier="BertForSequenceClassification",
-        optional=("bert.pooler",),
-        ignored=("cls.",),
+    "bert": _encoder(
+        "Bert", optional=("bert.pooler",), ignored=("cls.", "pooler.", "bert.pooler.")
     ),
-    "distilbert": Architecture(
-        classifier="DistilBertForSequenceClassification",
+    "distilbert": _encoder(
+        "DistilBert",
         head=("pre_classifier", "classifier"),
-        ignored=("vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "qa_outputs."),
+        ignored=(
+            "vocab_transform.",
+            "vocab_layer_norm.",
+            "vocab_projector.",
+            "qa_outputs.",
+            "pre_classifier.",
+        ),
     ),
-    "roberta": Architecture(
-        classifier="RobertaForSequenceClassification",
-        ignored=("lm_head.", "pooler.", "roberta.pooler."),
-        first_position=2,
-    ),
-    "xlm-roberta": Architecture(
-        classifier="XLMRobertaForSequenceClassification",
-        ignored=("lm_head.", "pooler.", "roberta.pooler."),
-        first_position=2,
-    ),
-    "electra": Architecture(
-        classifier="ElectraForSequenceClassification",
+    "roberta": _roberta("Roberta"),
+    "xlm-roberta": _roberta("XLMRoberta"),
+    "camembert": _roberta("Camembert"),
+    "electra": _encoder(
+        "Electra",
         ignored=("discriminator_predictions.", "generator_predictions.", "generator_lm_head."),
     ),
-    "mpnet": Architecture(
-        classifier="MPNetForSequenceClassification",
-        ignored=("lm_head.", "pooler.", "mpnet.pooler."),
-        first_position=2,
+    "mpnet": _roberta("MPNet", base="mpnet"),
+    "modernbert": _encoder("ModernBert", head=("head", "classifier"), ignored=("decoder.",)),
+    "deberta-v2": _encoder(
+        "DebertaV2",
+        head=("pooler", "classifier"),
+        ignored=("cls.", "lm_predictions.", "mask_predictions.", "pooler."),
     ),
-    "modernbert": Architecture(
-        classifier="ModernBertForSequenceClassification",
-        head=("head", "classifier"),
-        ignored=("decoder.",),
+    "albert": _encoder(
+        "Albert",
+        optional=("albert.pooler",),
+        ignored=("predictions.", "sop_classifier.", "pooler.", "albert.pooler."),
     ),
     "llama": _decoder("Llama"),
     "mistral": _decoder("Mistral"),
@@ -84,8 +141,38 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "qwen3": _decoder("Qwen3"),
     "phi3": _decoder("Phi3"),
     "smollm3": _decoder("SmolLM3"),
-    "olmo2": Architecture(causal_lm="Olmo2ForCausalLM"),
+    "gemma": _decoder("Gemma"),
+    "gemma2": _decoder("Gemma2"),
+    "gemma3_text": Architecture(causal_lm="Gemma3ForCausalLM"),
+    "olmo2": _decoder("Olmo2", token_classifier=""),
+    "granite": Architecture(causal_lm="GraniteForCausalLM"),
+    "starcoder2": _decoder("Starcoder2"),
+    "stablelm": _decoder("StableLm"),
+    "gpt_neox": _decoder(
+        "GPTNeoX", head=("score", "classifier"), spelling=(("embed_out.", "lm_head."),)
+    ),
+    "opt": _decoder("OPT", token_classifier=""),
+    "phi": _decoder("Phi"),
+    "vit": _vision("ViT", "vit", spelling=_VIT_SPELLING, patches=True),
+    "deit": _vision(
+        "DeiT",
+        "deit",
+        spelling=_VIT_SPELLING,
+        patches=True,
+    ),
+    "dinov2": _vision("Dinov2", "dinov2", spelling=_DINO_SPELLING, patches=True),
+    "swin": _vision("Swin", "swin", spelling=_SWIN_SPELLING),
+    "convnext": _vision("ConvNext", "convnext"),
+    "convnextv2": _vision("ConvNextV2", "convnextv2"),
 }
+
+_CLASSES = {
+    Task.CAUSAL_LM: "causal_lm",
+    Task.TEXT_CLASSIFICATION: "classifier",
+    Task.TOKEN_CLASSIFICATION: "token_classifier",
+    Task.IMAGE_CLASSIFICATION: "image_classifier",
+}
+_PATCH = 16  # the side of a patch, in pixels, where a model has none that stays a token
 
 
 def find_architecture(config: Mapping[str, Any], *, task: Task) -> tuple[Architecture, str]:
@@ -114,7 +201,16 @@ def find_architecture(config: Mapping[str, Any], *, task: Task) -> tuple[Archite
 
 def class_for(architecture: Architecture, task: Task) -> str:
     """Return the `transformers` class that has `architecture` for `task`, or an empty string."""
-    return architecture.causal_lm if task is Task.CAUSAL_LM else architecture.classifier
+    return str(getattr(architecture, _CLASSES[task]))
+
+
+def image_tokens(config: Mapping[str, Any], shape: tuple[int, int, int]) -> int:
+    """Return what an image of `shape` counts towards a budget of tokens: its patches."""
+    architecture = ARCHITECTURES.get(str(config.get("model_type")))
+    patch = config.get("patch_size")
+    if architecture is None or not architecture.patches or type(patch) is not int or patch < 1:
+        patch = _PATCH
+    return max(1, (shape[1] // patch) * (shape[2] // patch)) + 1
 
 
 def _refuse_foreign_code(config: Mapping[str, Any]) -> None:

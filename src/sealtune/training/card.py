@@ -32,7 +32,7 @@ def model_card(recipe: Recipe, *, model_type: str, class_name: str, padding: int
         "## Load it",
         "",
         "```python",
-        *(_load_adapter(recipe, class_name, padding) if lora else _load_model(class_name)),
+        *(_load_adapter(recipe, class_name, padding) if lora else _load_model(recipe, class_name)),
         "```",
         "",
         *_label_lines(recipe),
@@ -47,7 +47,7 @@ def model_card(recipe: Recipe, *, model_type: str, class_name: str, padding: int
 
 
 def _pipeline(task: Task) -> str:
-    return "text-generation" if task is Task.CAUSAL_LM else "text-classification"
+    return "text-generation" if task is Task.CAUSAL_LM else str(task.value)
 
 
 def _load_adapter(recipe: Recipe, class_name: str, padding: int | None) -> Sequence[str]:
@@ -64,13 +64,17 @@ def _load_adapter(recipe: Recipe, class_name: str, padding: int | None) -> Seque
     return [*lines, "model = PeftModel.from_pretrained(base, HERE)"]
 
 
-def _load_model(class_name: str) -> Sequence[str]:
+def _load_model(recipe: Recipe, class_name: str) -> Sequence[str]:
+    if recipe.task is Task.IMAGE_CLASSIFICATION:
+        reader, name = "AutoImageProcessor", "processor"
+    else:
+        reader, name = "AutoTokenizer", "tokenizer"
     return [
-        f"from transformers import AutoTokenizer, {class_name}",
+        f"from transformers import {reader}, {class_name}",
         "",
         "# HERE: this folder.",
         f"model = {class_name}.from_pretrained(HERE)",
-        "tokenizer = AutoTokenizer.from_pretrained(HERE)",
+        f"{name} = {reader}.from_pretrained(HERE)",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sealtune.training.engine.choices import Choices
 from sealtune.training.engine.lean import LeanLearner
+from sealtune.training.engine.vision import Normalize
 from sealtune.training.learner import Learner
 from sealtune.training.model import LoadedModel
 from sealtune.training.recipe import Recipe
@@ -21,12 +22,25 @@ def build_learner(
     choices: Choices,
     padding: int,
     scratch: Scratch | None,
+    normalize: Normalize | None = None,
 ) -> Learner:
-    """Read the weights into what `choices` say and return it."""
+    """Read the weights into what `choices` say and return it; `normalize` is for images."""
     if choices.lean:
         return LeanLearner(
-            model, trained, weights=weights, recipe=recipe, choices=choices, scratch=scratch
+            model,
+            trained,
+            weights=weights,
+            recipe=recipe,
+            choices=choices,
+            scratch=scratch,
+            normalize=normalize,
         )
     return StockLearner(
-        model, trained, weights=weights, recipe=recipe, choices=choices, padding=padding
+        model,
+        trained,
+        weights=weights,
+        recipe=recipe,
+        choices=choices,
+        padding=padding,
+        normalize=normalize,
     )

@@ -138,7 +138,7 @@ def _match(
     placement: dict[str, str] = {}
     unexpected: list[str] = []
     for name in stored:
-        target = _modern(name)
+        target = _modern(name, architecture.spelling)
         if target not in expected and prefix + target in expected:
             target = prefix + target  # stored from the base model alone, as sentence encoders are
         if target not in expected:
@@ -158,7 +158,9 @@ def _match(
     return placement
 
 
-def _modern(name: str) -> str:
+def _modern(name: str, spelling: Iterable[tuple[str, str]]) -> str:
+    for old, new in spelling:
+        name = name.replace(old, new)
     for old, new in _OLD_SPELLING:
         if name.endswith(old):
             return name.removesuffix(old) + new

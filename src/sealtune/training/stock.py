@@ -82,9 +82,7 @@ class StockLearner:
     def adapters(self) -> Mapping[str, tuple[torch.Tensor, torch.Tensor]]:
         """As the protocol says."""
         parts = {name: self._module.get_submodule(name) for name in self._targets}
-        return {
-            name: (part.lora_A.detach(), part.lora_B.detach()) for name, part in parts.items()
-        }
+        return {name: (part.lora_A.detach(), part.lora_B.detach()) for name, part in parts.items()}
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """As the protocol says."""
@@ -122,13 +120,20 @@ class StockLearner:
             return logits.flatten(0, 1)[rows], targets
         # Padding is on the right and attention looks to the left, so no mask is needed: real tokens
         # never see it, and what padding sees is not in the loss. That keeps attention's fast path.
+        if _shapes_logits(self._module.config):
+            logits = self._module(input_ids=ids, use_cache=False).logits
+            return logits.flatten(0, 1)[rows], targets
         hidden = self._module.base_model(input_ids=ids, use_cache=False).last_hidden_state
         return self._module.get_output_embeddings()(hidden.flatten(0, 1)[rows]), targets
 
 
-def pad(
-    batch: PackedBatch, *, padding: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _shapes_logits(config: Any) -> bool:
+    """Return whether the model does something to logits behind its output matrix."""
+    names = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+    return any(getattr(config, name, None) not in (None, 1.0) for name in names)
+
+
+def pad(batch: PackedBatch, *, padding: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return ids and mask (segments, longest) and each token's place in their flattened form."""
     lengths = [end - start for start, end in zip(batch.bounds, batch.bounds[1:], strict=False)]
     longest = max(lengths)
@@ -151,5 +156,3 @@ def _flatten(module: Any) -> FlatParameters:
         parameter.data = flat.value(name)
         parameter.grad = flat.gradient(name)
     return flat
-
-

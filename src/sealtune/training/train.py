@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
+import torch
+
 from sealtune.errors import Code, FormatError, TrainingError
+from sealtune.training.architectures import image_tokens
 from sealtune.training.arithmetic import fixed_arithmetic
 from sealtune.training.corpus import Corpus, build_corpus
 from sealtune.training.engine.run import Outcome
 from sealtune.training.export import export_adapter, export_model
+from sealtune.training.images import ImageProcessor, load_image_processor
 from sealtune.training.learner import Learner
 from sealtune.training.learners import build_learner
 from sealtune.training.model import LoadedModel, load_skeleton
@@ -65,19 +70,21 @@ def train(
     """
     with fixed_arithmetic(seed=recipe.seed, threads=recipe.threads) as threads, ExitStack() as held:
         # Read all records first: a bad one is found before the weights are read.
-        tokenizer = load_tokenizer(weights.files)
+        tokenizer, images = _readers(weights.files, recipe=recipe)
         corpus = build_corpus(
             _source(records),
             _source(evaluation_records),
             recipe=recipe,
             tokenizer=tokenizer,
+            images=images,
+            image_tokens=1 if images is None else image_tokens(weights.config, images.shape),
             resident_bytes=examples_room(recipe, memory_limit),
         )
 
         # Plan, or take over the plan of the run that stopped.
         model = load_skeleton(weights, recipe=recipe)
         padding, missing_padding = _padding(model, tokenizer)
-        _check_fit(model, corpus, recipe=recipe)
+        _check_fit(model, corpus, recipe=recipe, images=images)
         trained = find_trained(model, recipe=recipe)
         fingerprint = run_fingerprint(
             recipe, records=corpus.counts["records"], evaluation_records=corpus.evaluation_count
@@ -105,6 +112,7 @@ def train(
             choices=plan.choices,
             padding=padding,
             scratch=scratch,
+            normalize=None if images is None else partial(_normalize, images),
         )
         held.callback(learner.close)
         optimizer = Optimizer(learner.parameters, recipe=recipe)
@@ -170,6 +178,7 @@ def train(
             metrics=_metrics(state),
             counts={
                 **corpus.counts,
+                **_unlearned(corpus),
                 "optimizer_steps": state.step,
                 "tokens": state.tokens,
                 "trainable_parameters": learner.parameters.count,
@@ -182,12 +191,33 @@ def _source(records: Records | RecordSource) -> RecordSource:
     return records if not isinstance(records, Sequence) else ListedRecords(records)
 
 
-def _padding(model: LoadedModel, tokenizer: TextTokenizer) -> tuple[int, int | None]:
+def _readers(
+    files: Mapping[str, bytes], *, recipe: Recipe
+) -> tuple[TextTokenizer | None, ImageProcessor | None]:
+    if recipe.task is Task.IMAGE_CLASSIFICATION:
+        return None, load_image_processor(files)
+    return load_tokenizer(files), None
+
+
+def _normalize(images: ImageProcessor, pixels: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(images.normalized(pixels.numpy()))
+
+
+def _unlearned(corpus: Corpus) -> dict[str, int]:
+    """Return how many classes no training record has; that is for whoever reads it to judge."""
+    if not corpus.label_counts:
+        return {}
+    return {"classes_without_records": sum(not count for count in corpus.label_counts)}
+
+
+def _padding(model: LoadedModel, tokenizer: TextTokenizer | None) -> tuple[int, int | None]:
     """Return the pad token id, and again if the model's own configuration lacks it.
 
     RoBERTa counts positions by it and decoders find a text's last token by it, so the
     configuration's comes first. A decoder without any gets the end token.
     """
+    if tokenizer is None:
+        return 0, None  # images have none
     stored = model.config.pad_token_id
     if isinstance(stored, int) and stored >= 0:
         return stored, None
@@ -197,8 +227,11 @@ def _padding(model: LoadedModel, tokenizer: TextTokenizer) -> tuple[int, int | N
     return padding, padding
 
 
-def _check_fit(model: LoadedModel, corpus: Corpus, *, recipe: Recipe) -> None:
-    if recipe.task is Task.IMAGE_CLASSIFICATION:
+def _check_fit(
+    model: LoadedModel, corpus: Corpus, *, recipe: Recipe, images: ImageProcessor | None
+) -> None:
+    if images is not None:
+        _check_images(model, images)
         return
     size = model.module.get_input_embeddings().weight.shape[0]
     if corpus.largest_id >= size:
@@ -214,6 +247,26 @@ def _check_fit(model: LoadedModel, corpus: Corpus, *, recipe: Recipe) -> None:
             Code.RECIPE_UNSUPPORTED,
             f"max_length {recipe.max_length} is beyond the model's {usable} positions",
             remedy=f"use a max_length of at most {usable}",
+        )
+
+
+def _check_images(model: LoadedModel, images: ImageProcessor) -> None:
+    """Refuse images of another size than the model has positions for."""
+    embeddings = getattr(model.module.base_model, "embeddings", None)
+    size = getattr(embeddings, "image_size", None)  # those that have none take any size
+    channels, *sides = images.shape
+    if size is not None and list(size) != sides:
+        raise FormatError(
+            Code.MODEL_MALFORMED,
+            f"the image processor makes {sides[0]}x{sides[1]} pixels, the model takes "
+            f"{size[0]}x{size[1]}",
+            remedy="seal the model with the image processor that belongs to it",
+        )
+    if getattr(model.config, "num_channels", channels) != channels:
+        raise TrainingError(
+            Code.MODEL_UNSUPPORTED,
+            f"the model takes images of {model.config.num_channels} channels",
+            remedy=f"use one for {channels} channels: red, green and blue",
         )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from sealtune.training.engine.dropout import Dropout, dropped
+from sealtune.training.engine.cohorts import Cohort
+from sealtune.training.engine.dropout import Dropout
 from sealtune.training.engine.segments import Reach, Segments, Tile
 
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -41,77 +42,98 @@ class Attention:
         return self.heads // self.kv_heads
 
     def __call__(
-        self, qkv: torch.Tensor, segments: Segments, rotation: Pair | None
+        self, qkv: torch.Tensor, segments: Segments, rotation: Pair | None, *, queries: int = 0
     ) -> torch.Tensor:
         """Return (tokens, heads * width) for `qkv` (tokens, (heads + 2 kv_heads) * width).
 
-        `rotation` holds cosine and sine (tokens, width / 2 at most) of rotary positions.
+        `rotation` holds cosine and sine (tokens, width / 2 at most) of rotary positions. With
+        `queries` only the first so many rows of each segment are computed; others have no meaning.
         """
-        result: torch.Tensor = _Attend.apply(qkv, self, segments, rotation)
+        result: torch.Tensor = _Attend.apply(qkv, self, segments, rotation, queries)
         return result
 
 
 class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen by mypy here
     @staticmethod
     def forward(
-        ctx: Any, qkv: torch.Tensor, a: Attention, segments: Segments, rotation: Pair | None
+        ctx: Any,
+        qkv: torch.Tensor,
+        a: Attention,
+        segments: Segments,
+        rotation: Pair | None,
+        queries: int,
     ) -> torch.Tensor:
         q, k, v = _lay_out(qkv, a, rotation)
         out = torch.empty_like(q)
         kept: list[torch.Tensor] = []
         masks: list[torch.Tensor | None] = []
-        for start, tile in _walk(a, segments):
-            rows, keys = _slices(start, tile, a.groups)
-            p = _probabilities(q[:, rows], k[:, keys], a, segments, tile)
-            mask = a.dropout.mask(p, a.dropout_rate)
-            torch.bmm(dropped(p, mask, a.dropout_rate), v[:, keys], out=out[:, rows])
-            masks.append(mask)
-            if a.keep_probabilities:
-                kept.append(p)
-        ctx.a, ctx.segments, ctx.rotation, ctx.masks = a, segments, rotation, masks
+        scale = a.dropout.scale(a.dropout_rate)
+        for cohort in segments.cohorts:
+            cq, ck, cv = cohort.take(q, a.groups), cohort.take(k, 1), cohort.take(v, 1)
+            result = cohort.room(out, a.groups)
+            for tile in segments.tiles(cohort.length, a.reach, queries=queries):
+                rows, keys = _slices(tile, a.groups)
+                p = _probabilities(cq[:, rows], ck[:, keys], a, segments, cohort, tile)
+                mask = a.dropout.mask(p, a.dropout_rate)
+                used = p if mask is None else p * mask
+                result[:, rows].baddbmm_(used, cv[:, keys], beta=0, alpha=scale)
+                masks.append(mask)
+                if a.keep_probabilities:
+                    kept.append(p)
+            cohort.put(result, out, a.groups)
+        ctx.a, ctx.segments, ctx.rotation, ctx.queries = a, segments, rotation, queries
+        ctx.masks, ctx.scale = masks, scale
         ctx.save_for_backward(q, k, v, *kept)
         return _to_rows(out, a)
 
     @staticmethod
     def backward(ctx: Any, dout: torch.Tensor) -> tuple[Any, ...]:
-        a: Attention = ctx.a
+        a, segments, queries = ctx.a, ctx.segments, ctx.queries
         q, k, v, *kept = ctx.saved_tensors
         dout = _from_rows(dout, a)
-        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for index, (start, tile) in enumerate(_walk(a, ctx.segments)):
-            rows, keys = _slices(start, tile, a.groups)
-            p = kept[index] if kept else None
-            if p is None:
-                p = _probabilities(q[:, rows], k[:, keys], a, ctx.segments, tile)
-            mask, d = ctx.masks[index], dout[:, rows]
-            used = dropped(p, mask, a.dropout_rate)
-            dv[:, keys].baddbmm_(used.transpose(1, 2), d)
-            dp = dropped(torch.bmm(d, v[:, keys].transpose(1, 2)), mask, a.dropout_rate)
-            ds = torch._softmax_backward_data(dp, p, -1, p.dtype)
-            if a.soft_cap:
-                ds = _capped_gradient(ds, q[:, rows], k[:, keys], a)
-            torch.bmm(ds, k[:, keys], out=dq[:, rows])
-            dk[:, keys].baddbmm_(ds.transpose(1, 2), q[:, rows])
-        return _gather(dq, dk, dv, a, ctx.rotation), None, None, None
+        dq = torch.zeros_like(q) if queries else torch.empty_like(q)
+        dk, dv = torch.zeros_like(k), torch.zeros_like(v)
+        probabilities, masks = iter(kept), iter(ctx.masks)
+        for cohort in segments.cohorts:
+            cq, ck, cv = cohort.take(q, a.groups), cohort.take(k, 1), cohort.take(v, 1)
+            cd = cohort.take(dout, a.groups)
+            if cohort.filling is not None:
+                cd.view(q.shape[0], -1, a.groups * a.width)[:, cohort.filling] = 0
+            rq, rk, rv = cohort.room(dq, a.groups), cohort.room(dk, 1), cohort.room(dv, 1)
+            for tile in segments.tiles(cohort.length, a.reach, queries=queries):
+                rows, keys = _slices(tile, a.groups)
+                tq, tk, d = cq[:, rows], ck[:, keys], cd[:, rows]
+                p, mask = next(probabilities, None), next(masks)
+                if p is None:
+                    p = _probabilities(tq, tk, a, segments, cohort, tile)
+                # Dropout's scale is applied where products are: softmax is linear in it backward.
+                used = p if mask is None else p * mask
+                rv[:, keys].baddbmm_(used.transpose(1, 2), d, alpha=ctx.scale)
+                dp = torch.bmm(d, cv[:, keys].transpose(1, 2))
+                if mask is not None:
+                    dp.mul_(mask)
+                ds = torch._softmax_backward_data(dp, p, -1, p.dtype)
+                if a.soft_cap:
+                    ds = _capped_gradient(ds, tq, tk, a)
+                rq[:, rows].baddbmm_(ds, tk, beta=0, alpha=ctx.scale)
+                rk[:, keys].baddbmm_(ds.transpose(1, 2), tq, alpha=ctx.scale)
+            cohort.put(rq, dq, a.groups)
+            cohort.put(rk, dk, 1)
+            cohort.put(rv, dv, 1)
+        return _gather(dq, dk, dv, a, ctx.rotation), None, None, None, None
 
 
-def _walk(a: Attention, segments: Segments) -> list[tuple[int, Tile]]:
-    return [
-        (start, tile)
-        for start, length in zip(segments.bounds, segments.lengths, strict=False)
-        for tile in segments.tiles(length, a.reach)
-    ]
-
-
-def _slices(start: int, tile: Tile, groups: int) -> tuple[slice, slice]:
-    rows = slice((start + tile.first) * groups, (start + tile.last) * groups)
-    return rows, slice(start + tile.start, start + tile.end)
+def _slices(tile: Tile, groups: int) -> tuple[slice, slice]:
+    return slice(tile.first * groups, tile.last * groups), slice(tile.start, tile.end)
 
 
 def _probabilities(
-    q: torch.Tensor, k: torch.Tensor, a: Attention, segments: Segments, tile: Tile
+    q: torch.Tensor, k: torch.Tensor, a: Attention, segments: Segments, cohort: Cohort, tile: Tile
 ) -> torch.Tensor:
     mask = segments.mask(tile, a.reach, groups=a.groups, like=q)
+    hidden = segments.hidden(cohort, tile, a.reach, heads=a.kv_heads, like=q)
+    if mask is None:
+        mask, hidden = hidden, None
     if a.soft_cap:
         scores = torch.bmm(q, k.transpose(1, 2))
         scores = torch.tanh(scores.div_(a.soft_cap)).mul_(a.soft_cap)
@@ -121,6 +143,8 @@ def _probabilities(
         scores = torch.bmm(q, k.transpose(1, 2))
     else:
         scores = torch.baddbmm(mask, q, k.transpose(1, 2))
+    if hidden is not None:
+        scores += hidden
     return torch.softmax(scores, -1)
 
 

@@ -21,10 +21,16 @@ from sealtune.training.engine.segments import Segments
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What all blocks of one micro-batch share: borders, and rotations by the name of their table."""
+    """What all blocks of one micro-batch share: borders, and rotations by the name of their table.
+
+    `wanted` are the rows that the head looks at, None for all. They are among the first `queries`
+    of each record, 0 for any.
+    """
 
     segments: Segments
     rotations: Mapping[str, Pair]
+    wanted: torch.Tensor | None = None
+    queries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,7 @@ class HeadNorms:
 class Block:
     """A block. `attention_norm` and `forward_norm` stand behind their part, before the sum;
     `middle_norm` and `last_norm` behind the sums. Norms before a part are its first projection's.
+    The `final` block computes nothing behind attention for rows that are not wanted.
     """
 
     qkv: Projection
@@ -59,27 +66,34 @@ class Block:
     forward_norm: Prologue | None = None
     middle_norm: Prologue | None = None
     last_norm: Prologue | None = None
-    hidden_dropout: float = 0.0
+    out_dropout: float = 0.0
+    down_dropout: float = 0.0
+    final: bool = False
 
     def __call__(self, h: torch.Tensor, context: Context) -> torch.Tensor:
-        """Return the block's output for `h` (tokens, width)."""
+        """Return the block's output for `h` (tokens, width): of the wanted rows if it is final."""
         qkv = self.qkv(h)
         if self.head_norms is not None:
             qkv = self.head_norms(qkv)
         rotation = context.rotations[self.rotation] if self.rotation else None
-        attended = self.attention(qkv, context.segments, rotation)
-        h = self._add(self.out, attended, h, self.attention_norm)
+        queries = context.queries if self.final else 0
+        attended = self.attention(qkv, context.segments, rotation, queries=queries)
+        if self.final and context.wanted is not None:
+            attended = attended.index_select(0, context.wanted)
+            h = h.index_select(0, context.wanted)
+        h = _add(self.out, attended, h, self.attention_norm, self.out_dropout)
         if self.middle_norm is not None:
             h = normalize(self.middle_norm, h)
-        h = self._add(self.down, self.up(h), h, self.forward_norm)
+        h = _add(self.down, self.up(h), h, self.forward_norm, self.down_dropout)
         return h if self.last_norm is None else normalize(self.last_norm, h)
 
-    def _add(
-        self, projection: Projection, x: torch.Tensor, h: torch.Tensor, norm: Prologue | None
-    ) -> torch.Tensor:
-        if norm is not None:
-            return h + normalize(norm, projection(x))
-        return projection(x, h, output_dropout=self.hidden_dropout)
+
+def _add(
+    projection: Projection, x: torch.Tensor, h: torch.Tensor, norm: Prologue | None, dropout: float
+) -> torch.Tensor:
+    if norm is not None:
+        return h + normalize(norm, projection(x))
+    return projection(x, h, output_dropout=dropout)
 
 
 def normalize(norm: Prologue, x: torch.Tensor) -> torch.Tensor:

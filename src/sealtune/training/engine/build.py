@@ -165,11 +165,11 @@ class BlockBuilder:
     flat: FlatParameters
     store: Store
     activation: str
-    eps: float
     attention: Callable[[int], Attention]
     rotation: Callable[[int], str]
     dropout: Dropout
-    hidden_dropout: float = 0.0
+    out_dropout: float = 0.0
+    down_dropout: float = 0.0
 
     def build(self, number: int) -> Block:
         """Return block `number`."""
@@ -195,7 +195,9 @@ class BlockBuilder:
             forward_norm=norm(f.after_forward),
             middle_norm=norm(f.middle),
             last_norm=norm(f.last),
-            hidden_dropout=self.hidden_dropout,
+            out_dropout=self.out_dropout,
+            down_dropout=self.down_dropout,
+            final=number == len(self.anatomy.names) - 1,
         )
 
     def _head_norms(
@@ -212,11 +214,12 @@ class BlockBuilder:
 
     def _norm(self, number: int, place: str, parts: Mapping[str, tuple[str, ...]]) -> Prologue:
         weight = self._vector(number, f"{place}.weight", parts)
+        eps = eps_of(self.anatomy.module.get_submodule(f"{self.anatomy.names[number]}.{place}"))
         if self.anatomy.family.norm == "rms":
-            return RmsNorm(weight=weight, eps=self.eps, offset=self.anatomy.family.norm_offset)
+            return RmsNorm(weight=weight, eps=eps, offset=self.anatomy.family.norm_offset)
         has_bias = f"{place}.bias" in parts
         bias = self._vector(number, f"{place}.bias", parts) if has_bias else None
-        return LayerNorm(weight=weight, bias=bias, eps=self.eps)
+        return LayerNorm(weight=weight, bias=bias, eps=eps)
 
     def _projection(
         self,
@@ -260,7 +263,9 @@ class BlockBuilder:
         modules = [name.removesuffix(".weight") for name in weights]
         if lora is None or not any(module in lora.targets for module in modules):
             return None
-        flat, ups, downs = self.flat, [], []
+        flat = self.flat
+        ups: list[Up] = []
+        downs: list[str] = []
         row = 0
         for module in modules:
             rows = self.anatomy.module.get_parameter(f"{module}.weight").shape[0]
@@ -283,6 +288,11 @@ class BlockBuilder:
             ups=tuple(ups),
             dropout=lora.dropout,
         )
+
+
+def eps_of(norm: Any) -> float:
+    """Return what a stock normalization adds to the variance, whichever name it has for it."""
+    return float(norm.eps if hasattr(norm, "eps") else norm.variance_epsilon)
 
 
 def _constant(value: torch.Tensor) -> Callable[[], torch.Tensor]:

@@ -5,6 +5,7 @@ A mask takes one random byte for each value: rates are rounded to 1/256, the cor
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -12,28 +13,29 @@ class Dropout:
     """The random masks of one run; `begin` says which block of which micro-batch comes."""
 
     def __init__(self) -> None:
-        self._generator = torch.Generator()
+        self._bits = np.random.SFC64(0)
         self.enabled = True
 
     def begin(self, *numbers: int) -> None:
         """Make the next masks a function of `numbers` alone."""
-        seed = 0
-        for number in numbers:
-            # Any mixing will do: neighbours must differ. (Constants: Knuth's MMIX generator.)
-            seed = (seed ^ number) * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407
-            seed %= 2**64
-        self._generator.manual_seed(seed >> 1)
+        self._bits = np.random.SFC64(numbers)
 
     def mask(self, like: torch.Tensor, rate: float) -> torch.Tensor | None:
-        """Return a mask of what stays in `like`, or None at rate 0 or in evaluation."""
+        """Return 1 for what stays in `like` and 0 for what is dropped, in its type.
+
+        None at rate 0 or in evaluation.
+        """
         if not rate or not self.enabled:
             return None
         count = like.numel()
-        words = torch.randint(
-            -(2**63), 2**63 - 1, ((count + 7) // 8,), dtype=torch.int64, generator=self._generator
-        )
-        random = words.view(torch.uint8)[:count].view(like.shape)
-        return (random >= round(rate * 256)).to(like.device)
+        words = self._bits.random_raw((count + 7) // 8)
+        random = torch.from_numpy(words.view(np.uint8))[:count].view(like.shape).to(like.device)
+        # Straight into a floating type: comparing to booleans and multiplying by them is slow.
+        return torch.ge(random, round(rate * 256), out=torch.empty_like(like))
+
+    def scale(self, rate: float) -> float:
+        """Return what values that stay are multiplied by, so that the mean does."""
+        return 256 / (256 - round(rate * 256)) if rate and self.enabled else 1.0
 
 
 def dropped(x: torch.Tensor, mask: torch.Tensor | None, rate: float) -> torch.Tensor:

@@ -7,21 +7,36 @@ of the `transformers` module. Every other architecture runs as its own stock mod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
+from sealtune.training.engine.attention import Attention
 from sealtune.training.engine.segments import Reach
+
+
+class Kind(Enum):
+    """What goes into a family's blocks, and which way they look."""
+
+    DECODER = "decoder"
+    ENCODER = "encoder"
+    VISION = "vision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """Names within one block, and what the block does; empty names are parts that it lacks.
 
-    `blocks` is the list of blocks within the base model. Norms: `before_attention` and
-    `before_forward` feed a part's first projection; `after_attention` and `after_forward` stand
-    behind a part and before the sum; `middle` and `last` behind the sums.
+    `blocks` is the list of blocks within the base model, `embedding` its table of words. Norms:
+    `before_attention` and `before_forward` feed a part's first projection; `after_attention` and
+    `after_forward` stand behind a part and before the sum; `middle` and `last` behind the sums.
+
+    `embeddings` is the module that adds positions to words (or makes patches of images), to which
+    `projection` may be applied. The names that end in `dropout` are the configuration's; nothing
+    in `without` may be set in the configuration: blocks do not do it.
     """
 
+    kind: Kind = Kind.DECODER
     blocks: str
     qkv: tuple[str, ...]
     out: str
@@ -40,6 +55,12 @@ class Family:
     norm_offset: float = 0.0
     final_norm: str = ""
     embedding: str = ""
+    embeddings: str = ""
+    projection: str = ""
+    attention_dropout: str = "attention_dropout"
+    out_dropout: str = ""
+    down_dropout: str = ""
+    without: tuple[str, ...] = ()
 
 
 _LLAMA = Family(
@@ -57,34 +78,138 @@ _LLAMA = Family(
 )
 
 
-def _llama(**changes: Any) -> Family:
-    values = {name: getattr(_LLAMA, name) for name in Family.__dataclass_fields__}
-    return Family(**{**values, **changes})
-
-
-_QUERY_KEY = {"query_norm": "self_attn.q_norm", "key_norm": "self_attn.k_norm"}
-_SANDWICH = {
+_QUERY_KEY: Mapping[str, Any] = {"query_norm": "self_attn.q_norm", "key_norm": "self_attn.k_norm"}
+_SANDWICH: Mapping[str, Any] = {
     "after_attention": "post_attention_layernorm",
     "before_forward": "pre_feedforward_layernorm",
     "after_forward": "post_feedforward_layernorm",
     "norm_offset": 1.0,
 }
 
+_BERT = Family(
+    kind=Kind.ENCODER,
+    blocks="encoder.layer",
+    qkv=("attention.self.query", "attention.self.key", "attention.self.value"),
+    out="attention.output.dense",
+    up=("intermediate.dense",),
+    down="output.dense",
+    gated=False,
+    norm="layer",
+    middle="attention.output.LayerNorm",
+    last="output.LayerNorm",
+    embedding="embeddings.word_embeddings",
+    embeddings="embeddings",
+    attention_dropout="attention_probs_dropout_prob",
+    out_dropout="hidden_dropout_prob",
+    down_dropout="hidden_dropout_prob",
+    without=("is_decoder", "add_cross_attention"),
+)
+_DISTILBERT = replace(
+    _BERT,
+    blocks="transformer.layer",
+    qkv=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    out="attention.out_lin",
+    up=("ffn.lin1",),
+    down="ffn.lin2",
+    middle="sa_layer_norm",
+    last="output_layer_norm",
+    attention_dropout="attention_dropout",
+    out_dropout="",
+    down_dropout="dropout",
+)
+_MODERNBERT = Family(
+    kind=Kind.ENCODER,
+    blocks="layers",
+    qkv=("attn.Wqkv",),
+    out="attn.Wo",
+    up=("mlp.Wi",),
+    down="mlp.Wo",
+    gated=True,
+    norm="layer",
+    before_attention="attn_norm",
+    before_forward="mlp_norm",
+    final_norm="final_norm",
+    embedding="embeddings.tok_embeddings",
+    embeddings="embeddings",
+    out_dropout="attention_dropout",
+    without=("mlp_dropout",),
+)
+_VIT = Family(
+    kind=Kind.VISION,
+    blocks="layers",
+    qkv=("attention.q_proj", "attention.k_proj", "attention.v_proj"),
+    out="attention.o_proj",
+    up=("mlp.fc1",),
+    down="mlp.fc2",
+    gated=False,
+    norm="layer",
+    before_attention="layernorm_before",
+    before_forward="layernorm_after",
+    final_norm="layernorm",
+    embeddings="embeddings",
+    attention_dropout="attention_probs_dropout_prob",
+    out_dropout="hidden_dropout_prob",
+    down_dropout="hidden_dropout_prob",
+)
+
 FAMILIES: Mapping[str, Family] = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
-    "qwen3": _llama(**_QUERY_KEY),
-    "gemma": _llama(norm_offset=1.0),
-    "gemma2": _llama(**_SANDWICH),
-    "gemma3_text": _llama(**_SANDWICH, **_QUERY_KEY),
-    "phi3": _llama(qkv=("self_attn.qkv_proj",), up=("mlp.gate_up_proj",)),
+    "qwen3": replace(_LLAMA, **_QUERY_KEY),
+    "smollm3": _LLAMA,
+    "gemma": replace(_LLAMA, norm_offset=1.0),
+    "gemma2": replace(_LLAMA, **_SANDWICH),
+    "gemma3_text": replace(_LLAMA, **_SANDWICH, **_QUERY_KEY),
+    "phi3": replace(
+        _LLAMA,
+        qkv=("self_attn.qkv_proj",),
+        up=("mlp.gate_up_proj",),
+        without=("resid_pdrop", "embd_pdrop"),
+    ),
+    "bert": _BERT,
+    "roberta": _BERT,
+    "xlm-roberta": _BERT,
+    "camembert": _BERT,
+    "electra": replace(_BERT, projection="embeddings_project"),
+    "distilbert": _DISTILBERT,
+    "modernbert": _MODERNBERT,
+    "vit": _VIT,
+    "deit": _VIT,
 }
 
 
-def reach_of(config: Any, layer: int) -> Reach:
-    """Return which keys the queries of decoder layer `layer` see."""
+def reach_of(config: Any, layer: int, *, causal: bool) -> Reach:
+    """Return which keys the queries of layer `layer` see."""
     kinds = getattr(config, "layer_types", None)
     window = getattr(config, "sliding_window", None) or 0
     sliding = kinds[layer] == "sliding_attention" if kinds else bool(window)
-    return Reach(causal=True, window=window if sliding else 0)
+    return Reach(causal=causal, window=window if sliding else 0)
+
+
+def attention_of(config: Any, family: Family, layer: int, **options: Any) -> Attention:
+    """Return the attention of layer `layer`; `options` are more of its fields."""
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    scalar = getattr(config, "query_pre_attn_scalar", None)
+    return Attention(
+        heads=heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        width=width,
+        scale=(scalar or width) ** -0.5,
+        reach=reach_of(config, layer, causal=family.kind is Kind.DECODER),
+        soft_cap=getattr(config, "attn_logit_softcapping", None) or 0.0,
+        dropout_rate=setting(config, family.attention_dropout),
+        **options,
+    )
+
+
+def activation_of(config: Any) -> str:
+    """Return the name of the activation between the two feed-forward projections."""
+    names = ("hidden_activation", "hidden_act", "activation")  # Gemma 3 has two, the first counts
+    return next(str(value) for name in names if (value := getattr(config, name, None)))
+
+
+def setting(config: Any, name: str) -> float:
+    """Return the number `name` of the configuration, 0 for one that is absent or has no name."""
+    return float(getattr(config, name, None) or 0.0) if name else 0.0

@@ -14,6 +14,7 @@ from sealtune.training.engine.cross_entropy import (
     losses_only,
     trained_cross_entropy,
 )
+from sealtune.training.engine.pooling import Reduction
 from sealtune.training.engine.prologue import Prologue
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.tables import Table
@@ -24,7 +25,7 @@ Hidden = list[torch.Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageHead:
-    """Final normalization and output embeddings, for the supervised positions alone."""
+    """Final normalization and output embeddings, of rows that all have a target."""
 
     norm: Prologue | None
     output: Table
@@ -34,25 +35,18 @@ class LanguageHead:
         self, hidden: Hidden, batches: Sequence[PackedBatch], *, scale: float | None
     ) -> list[Outcome]:
         """Return losses and, with `scale`, gradients: one pass over the output embeddings for all."""
-        rows = [(batch.targets != IGNORED).nonzero().squeeze(1) for batch in batches]
-        inputs = [h.index_select(0, row) for h, row in zip(hidden, rows, strict=True)]
-        joined = torch.cat(inputs)
-        targets = torch.cat(
-            [batch.targets.index_select(0, row) for batch, row in zip(batches, rows, strict=True)]
-        )
+        joined, sizes = torch.cat(hidden), [len(h) for h in hidden]
+        targets = torch.cat([batch.targets[batch.targets != IGNORED] for batch in batches])
         states, kept = (joined, ()) if self.norm is None else self.norm.forward(joined)
         if scale is None:
             losses = losses_only(states, targets, self.output.pieces(), soft_cap=self.soft_cap)
-            return [_told(part) for part in losses.split([len(row) for row in rows])]
+            return [_told(part) for part in losses.split(sizes)]
         losses, gradient = self._derive(states, targets, scale)
         if self.norm is not None:
             gradient = self.norm.backward(gradient, joined, self.norm.again(joined, kept)[1])
-        sizes = [len(row) for row in rows]
         return [
-            Outcome(loss=float(part.sum()), hits=0, gradient=_spread(g, row, like=h))
-            for part, g, row, h in zip(
-                losses.split(sizes), gradient.split(sizes), rows, hidden, strict=True
-            )
+            Outcome(loss=float(part.sum()), hits=0, gradient=g)
+            for part, g in zip(losses.split(sizes), gradient.split(sizes), strict=True)
         ]
 
     def _derive(
@@ -72,37 +66,30 @@ class LanguageHead:
         )
 
 
-# (hidden (tokens, width), batch) to the rows that are classified, differentiable
-Pooling = Callable[[torch.Tensor, PackedBatch], torch.Tensor]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierHead:
-    """Pooling, then a few small modules in 32 bits, by torch's own differentiation.
+    """A few small modules in 32 bits, by torch's own differentiation.
 
-    `pool` gives the rows that have targets, `classify` their logits. Gradients of the modules' own
+    `reduce` gives a row for each target, `classify` their logits. Gradients of the modules' own
     weights go to where their parameters' `.grad` lies.
     """
 
-    pool: Pooling
+    reduce: Reduction
     classify: Callable[[torch.Tensor], torch.Tensor]
-    train: Callable[[bool], object]
 
     def __call__(
         self, hidden: Hidden, batches: Sequence[PackedBatch], *, scale: float | None
     ) -> list[Outcome]:
         """Return losses, hits and, with `scale`, gradients, one batch after the other."""
-        self.train(scale is not None)
         return [self._one(h, b, scale) for h, b in zip(hidden, batches, strict=True)]
 
     def _one(self, h: torch.Tensor, batch: PackedBatch, scale: float | None) -> Outcome:
         leaf = h.detach().requires_grad_(scale is not None)
         with torch.set_grad_enabled(scale is not None):
-            logits = self.classify(self.pool(leaf, batch).float())
-            loss = functional.cross_entropy(
-                logits, batch.targets, ignore_index=IGNORED, reduction="sum"
-            )
-            hits = int((logits.detach().argmax(-1) == batch.targets).sum())
+            logits = self.classify(self.reduce(leaf, batch))
+            targets = batch.targets[batch.targets != IGNORED]
+            loss = functional.cross_entropy(logits, targets, reduction="sum")
+            hits = int((logits.detach().argmax(-1) == targets).sum())
             if scale is not None:
                 (loss * scale).backward()
         return Outcome(loss=float(loss.detach()), hits=hits, gradient=leaf.grad)
@@ -110,9 +97,3 @@ class ClassifierHead:
 
 def _told(losses: torch.Tensor) -> Outcome:
     return Outcome(loss=float(losses.sum()), hits=0, gradient=None)
-
-
-def _spread(gradient: torch.Tensor, rows: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
-    whole = torch.zeros_like(like)
-    whole[rows] = gradient
-    return whole

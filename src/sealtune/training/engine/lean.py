@@ -7,34 +7,28 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 
-from sealtune.training.engine.blocks import normalize
+from sealtune.training.engine.blocks import Block
 from sealtune.training.engine.build import (
     Anatomy,
     BlockBuilder,
-    LoraTerms,
     layouts_of,
     mixed_parts,
     slots_of,
 )
 from sealtune.training.engine.choices import Choices
-from sealtune.training.engine.decoder import (
-    DecoderEnds,
-    decoder_attention,
-    last_tokens,
-    rotations_of,
-)
 from sealtune.training.engine.dropout import Dropout
-from sealtune.training.engine.families import FAMILIES
+from sealtune.training.engine.ends import EndsBuilder, outside_names
+from sealtune.training.engine.families import FAMILIES, activation_of, attention_of, setting
 from sealtune.training.engine.flat import FlatParameters, Slot
-from sealtune.training.engine.heads import ClassifierHead, LanguageHead
-from sealtune.training.engine.layout import read_tensor
-from sealtune.training.engine.prologue import ACTIVATIONS, RmsNorm, Vector
+from sealtune.training.engine.outside import count_dropout, place_adapters, place_parameters
+from sealtune.training.engine.prologue import ACTIVATIONS
+from sealtune.training.engine.rotary import rotary_of
 from sealtune.training.engine.run import Outcome, Runner
 from sealtune.training.engine.spill import Spill
 from sealtune.training.engine.store import ResidentStore, Store, StreamedStore
-from sealtune.training.engine.tables import ResidentTable, StreamedTable, Table
+from sealtune.training.engine.values import Values
+from sealtune.training.engine.vision import Normalize
 from sealtune.training.model import LoadedModel
 from sealtune.training.packing import PackedBatch
 from sealtune.training.recipe import Recipe, Task
@@ -51,15 +45,14 @@ def why_not_lean(model: LoadedModel, trained: Trained) -> str:
     config = model.config
     if config.model_type not in FAMILIES:
         return f"{config.model_type} has no lean blocks"
-    activation = getattr(config, "hidden_activation", None) or config.hidden_act
-    if activation not in ACTIVATIONS:
-        return f"activation {activation}"
-    ropes = getattr(config, "rope_parameters", None) or {}
-    kinds = {rope["rope_type"] for rope in _ropes(ropes)}
+    if activation_of(config) not in ACTIVATIONS:
+        return f"activation {activation_of(config)}"
+    kinds = {rope["rope_type"] for rope in _ropes(getattr(config, "rope_parameters", None) or {})}
     if not kinds <= _FIXED_ROTATIONS:
         return f"rotary positions {', '.join(sorted(kinds - _FIXED_ROTATIONS))}"
-    if getattr(config, "resid_pdrop", 0.0) or getattr(config, "embd_pdrop", 0.0):
-        return "dropout between blocks"
+    undone = [name for name in FAMILIES[config.model_type].without if getattr(config, name, None)]
+    if undone:
+        return f"{', '.join(undone)} in the configuration"
     if mixed_parts(anatomy_of(model, trained, dtype=torch.float32)):
         return "some matrices that share an input are frozen, some not"
     return ""
@@ -89,7 +82,7 @@ def anatomy_of(model: LoadedModel, trained: Trained, *, dtype: torch.dtype) -> A
 
 
 class LeanLearner:
-    """A decoder of a known family as a Learner."""
+    """A model of a known family as a Learner."""
 
     def __init__(
         self,
@@ -100,27 +93,38 @@ class LeanLearner:
         recipe: Recipe,
         choices: Choices,
         scratch: Scratch | None,
+        normalize: Normalize | None = None,
     ) -> None:
-        """Read the weights, those that stay in memory.
+        """Read the weights, those that stay in memory. `normalize` is for images.
 
         Raises:
             FormatError: `MODEL_MALFORMED`.
         """
         self._model, self._trained, self._weights = model, trained, weights
-        self._choices = choices
-        self._config = model.config
+        self._choices, self._dropout = choices, Dropout()
         self._anatomy = anatomy_of(model, trained, dtype=choices.dtype)
+        self._rotary = rotary_of(model.module.get_submodule(model.base), dtype=choices.dtype)
         self.parameters = self._make_parameters()
-        self._outside = self._make_outside(recipe)
-        self.parameters.refresh()
-        self._dropout = Dropout()
+        self._values = Values(model=model, weights=weights, flat=self.parameters, choices=choices)
+        self._values.initialize(trained)
         self._store = self._make_store()
         self._spill = None
         if choices.spilled and scratch is not None:
             self._spill = Spill(scratch, blocks=range(choices.spilled))
+        blocks = self._make_blocks()
+        # Last: from here on adapters stand between some modules and their names.
+        self._settle_outside(recipe)
+        ends = EndsBuilder(
+            family=self._anatomy.family,
+            task=recipe.task,
+            values=self._values,
+            rotary=self._rotary,
+            dropout=self._dropout,
+            normalize=normalize,
+        )
         self._runner = Runner(
-            blocks=self._make_blocks(recipe),
-            ends=self._make_ends(recipe),
+            blocks=blocks,
+            ends=ends.build(),
             store=self._store,
             dropout=self._dropout,
             seed=recipe.seed,
@@ -153,54 +157,42 @@ class LeanLearner:
         """As the protocol says."""
         tied = set(getattr(self._model.module, "all_tied_weights_keys", {}))
         names = [name for name in self._model.module.state_dict() if name not in tied]
-        return {name: self._tensor(name) for name in names}
+        return {name: self._values.tensor(name) for name in names}
 
     def close(self) -> None:
         """As the protocol says."""
         if self._spill is not None:
             self._spill.close()
 
-    def _tensor(self, name: str) -> torch.Tensor:
-        if name in self.parameters.slots:
-            return self.parameters.value(name)
-        value = torch.empty(self._model.module.state_dict()[name].shape, dtype=torch.float32)
-        read_tensor(self._model.placement[name], value, weights=self._weights)
-        return value
-
     def _make_parameters(self) -> FlatParameters:
-        inside = slots_of(self._anatomy)
-        known = {slot.name for slot in inside}
+        slots = slots_of(self._anatomy)
+        known = {slot.name for slot in slots}
         module = self._model.module
-        others = [
-            Slot(name=name, shape=tuple(module.get_parameter(name).shape))
-            for name in self._trained.names
-            if name not in known
-        ]
-        flat = FlatParameters([*inside, *others], dtype=self._choices.dtype, device=_CPU)
-        for name in self._trained.targets:
-            down = flat.value(f"{name}.lora_A")
-            nn.init.kaiming_uniform_(down, a=5**0.5)  # PEFT's own initialization
         for name in self._trained.names:
-            into = flat.value(name)
-            if name in self._model.placement:
-                read_tensor(self._model.placement[name], into, weights=self._weights)
-            else:
-                into.copy_(module.get_parameter(name).detach())
-        return flat
+            if name not in known:
+                slots.append(Slot(name=name, shape=tuple(module.get_parameter(name).shape)))
+        for target in self._targets_outside():
+            outputs, inputs = module.get_parameter(f"{target}.weight").shape
+            rank = self._trained.lora.rank if self._trained.lora else 0
+            slots.append(Slot(name=f"{target}.lora_A", shape=(rank, inputs)))
+            slots.append(Slot(name=f"{target}.lora_B", shape=(outputs, rank)))
+        return FlatParameters(slots, dtype=self._choices.dtype, device=_CPU)
 
-    def _make_outside(self, recipe: Recipe) -> Any:
-        """Return the classifier's module with its parameters in the flat buffer, or None."""
+    def _targets_outside(self) -> list[str]:
+        blocks = tuple(f"{name}." for name in self._anatomy.names)
+        return [name for name in self._trained.targets if not name.startswith(blocks)]
+
+    def _settle_outside(self, recipe: Recipe) -> None:
+        """Give a classifier's parts outside of the blocks their values and adapters."""
         if recipe.task is Task.CAUSAL_LM:
-            return None
-        head = self._model.module.get_submodule("score")
-        for name, parameter in list(head.named_parameters()):
-            full = f"score.{name}"
-            value = nn.Parameter(self._tensor(full), requires_grad=full in self.parameters.slots)
-            if value.requires_grad:
-                value.grad = self.parameters.gradient(full)
-            head._parameters[name] = value
-            del parameter
-        return head
+            return
+        module, flat = self._model.module.requires_grad_(False), self.parameters
+        names = outside_names(module, base=self._model.base, family=self._anatomy.family)
+        place_parameters(module, names, value_of=self._values.tensor, flat=flat)
+        count_dropout(module, self._dropout)
+        targets = self._targets_outside()
+        if self._trained.lora is not None and targets:
+            place_adapters(module, targets, terms=self._trained.lora, flat=flat)
 
     def _make_store(self) -> Store:
         layouts = layouts_of(self._anatomy)
@@ -208,77 +200,23 @@ class LeanLearner:
             return StreamedStore(layouts, weights=self._weights, buffers=self._choices.ring)
         return ResidentStore(layouts, weights=self._weights, device=_CPU)
 
-    def _make_blocks(self, recipe: Recipe) -> list[Any]:
-        rotations = rotations_of(self._config)
+    def _make_blocks(self) -> list[Block]:
+        family, config = self._anatomy.family, self._model.config
         builder = BlockBuilder(
             anatomy=self._anatomy,
             flat=self.parameters,
             store=self._store,
-            activation=getattr(self._config, "hidden_activation", None) or self._config.hidden_act,
-            eps=self._config.rms_norm_eps,
-            attention=lambda layer: decoder_attention(
-                self._config,
+            activation=activation_of(config),
+            attention=lambda layer: attention_of(
+                config,
+                family,
                 layer,
                 dropout=self._dropout,
                 keep_probabilities=self._choices.keep_probabilities,
             ),
-            rotation=lambda layer: rotations[layer],
+            rotation=lambda layer: self._rotary.layers[layer],
             dropout=self._dropout,
+            out_dropout=setting(config, family.out_dropout),
+            down_dropout=setting(config, family.down_dropout),
         )
         return [builder.build(number) for number in range(len(self._anatomy.names))]
-
-    def _make_ends(self, recipe: Recipe) -> DecoderEnds:
-        base, family = self._model.base, self._anatomy.family
-        embedding_name = f"{base}.{family.embedding}.weight"
-        embedding = self._make_table(embedding_name)
-        norm = RmsNorm(
-            weight=self._make_vector(f"{base}.{family.final_norm}.weight"),
-            eps=self._config.rms_norm_eps,
-            offset=family.norm_offset,
-        )
-        head: LanguageHead | ClassifierHead
-        if recipe.task is Task.CAUSAL_LM:
-            tied = getattr(self._model.module, "all_tied_weights_keys", {})
-            output = embedding if "lm_head.weight" in tied else self._make_table("lm_head.weight")
-            soft_cap = getattr(self._config, "final_logit_softcapping", None) or 0.0
-            head = LanguageHead(norm=norm, output=output, soft_cap=soft_cap)
-        else:
-            pool = last_tokens(self._config.pad_token_id)
-            head = ClassifierHead(
-                pool=lambda h, batch: normalize(norm, pool(h, batch)),
-                classify=self._outside,
-                train=self._outside.train,
-            )
-        scale = getattr(
-            self._model.module.get_submodule(f"{base}.{family.embedding}"), "scalar_embed_scale", 1.0
-        )
-        return DecoderEnds(
-            embedding=embedding,
-            embedding_scale=scale,
-            rotary=self._model.module.get_submodule(f"{base}.rotary_emb"),
-            rotations=tuple(dict.fromkeys(rotations_of(self._config))),
-            head_of=head,
-            dtype=self._choices.dtype,
-            width=self._config.hidden_size,
-        )
-
-    def _make_table(self, name: str) -> Table:
-        if name in self.parameters.slots:
-            flat = self.parameters
-            return ResidentTable(flat.computed(name), flat.gradient(name))
-        stored = self._model.placement[name]
-        if self._choices.tables_streamed:
-            return StreamedTable(stored, weights=self._weights, dtype=self._choices.dtype)
-        shape = self._model.module.get_parameter(name).shape
-        value = torch.empty(shape, dtype=self._choices.dtype)
-        read_tensor(stored, value, weights=self._weights)
-        return ResidentTable(value)
-
-    def _make_vector(self, name: str) -> Vector:
-        if name in self.parameters.slots:
-            value, gradient = self.parameters.computed(name), self.parameters.gradient(name)
-            return Vector(lambda: value, gradient)
-        shape = self._model.module.get_parameter(name).shape
-        frozen = torch.empty(shape, dtype=self._choices.dtype)
-        read_tensor(self._model.placement[name], frozen, weights=self._weights)
-        return Vector(lambda: frozen)

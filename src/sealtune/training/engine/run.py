@@ -120,6 +120,7 @@ class Runner:
         self, batch: PackedBatch, *, scale: float, step: int, number: int
     ) -> list[Outcome]:
         context = self.ends.context(batch)
+        self._begin(step, number, len(self.blocks))()
         with torch.no_grad():
             first = self.ends.embed([batch])[0]
         first.requires_grad_()
@@ -131,6 +132,7 @@ class Runner:
             else:
                 begin()
                 hidden = block(hidden, context)
+        self._begin(step, number, len(self.blocks) + 1)()
         results = self.ends.head([hidden.detach()], [batch], scale=scale)
         hidden.backward(_gradient(results[0]))
         self.ends.embed_backward([batch], [_of(first)])
@@ -141,8 +143,9 @@ class Runner:
     ) -> list[Outcome]:
         contexts = [self.ends.context(batch) for batch in batches]
         last = len(self.blocks) - 1
-        inputs = self._boundaries(batches)
+        inputs = self._boundaries(batches, contexts)
         kept: dict[tuple[int, int], Any] = {}
+        self._begin(step, 0, last + 1)()
         _put(inputs[0], self.ends.embed(batches))
         for index in range(last + 1):
             next(visit)
@@ -160,6 +163,7 @@ class Runner:
                 else:
                     with torch.no_grad():
                         into.copy_(self.blocks[index](leaf, context))
+        self._begin(step, 0, last + 2)()
         results = self.ends.head(inputs[last + 1], batches, scale=scale)
         gradients = [_gradient(result) for result in results]
         if self.spill is not None:
@@ -182,9 +186,12 @@ class Runner:
         self.ends.embed_backward(batches, gradients)
         return results
 
-    def _boundaries(self, batches: Sequence[PackedBatch]) -> list[list[torch.Tensor]]:
+    def _boundaries(
+        self, batches: Sequence[PackedBatch], contexts: Sequence[Context]
+    ) -> list[list[torch.Tensor]]:
         """Return room for what goes into each block and comes out of the last, of each batch.
 
+        Out of the last come the wanted rows only.
         One allocation that stays: many, made between others that go, would leave holes in the heap
         that nothing fits into.
         """
@@ -193,7 +200,11 @@ class Runner:
         if self.room.numel() < math.prod(shape):
             self.room.resize_(math.prod(shape))
         whole = self.room[: math.prod(shape)].view(shape)
-        return [list(whole[index].split(sizes)) for index in range(shape[0])]
+        rooms = [list(whole[index].split(sizes)) for index in range(shape[0])]
+        for number, context in enumerate(contexts):
+            if context.wanted is not None:
+                rooms[-1][number] = rooms[-1][number][: len(context.wanted)]
+        return rooms
 
     def _begin(self, step: int, number: int, index: int) -> Callable[[], None]:
         return lambda: self.dropout.begin(self.seed, step, number, index)

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-TILE = 256  # queries at a time: larger computes more of what causal masks discard, smaller calls more
+from sealtune.training.engine.cohorts import Cohort, cohorts_of
+
+TILE = (
+    256  # queries at a time: larger computes more of what causal masks discard, smaller calls more
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +46,29 @@ class Segments:
     bounds: tuple[int, ...]
     positions: torch.Tensor
     _masks: dict[tuple[object, ...], torch.Tensor | None] = field(default_factory=dict)
+    _cohorts: list[Cohort] | None = None
 
     @property
     def lengths(self) -> list[int]:
         """The number of tokens of each record."""
         return [b - a for a, b in zip(self.bounds, self.bounds[1:], strict=False)]
 
-    def tiles(self, length: int, reach: Reach) -> list[Tile]:
-        """Return the tiles that cover a segment of `length` tokens, the one with most keys first."""
+    @property
+    def cohorts(self) -> list[Cohort]:
+        """The records in groups whose attention is computed together."""
+        if self._cohorts is None:
+            self._cohorts = cohorts_of(self.bounds)
+        return self._cohorts
+
+    def tiles(self, length: int, reach: Reach, *, queries: int = 0) -> list[Tile]:
+        """Return the tiles that cover a segment of `length` tokens, the one with most keys first.
+
+        With `queries` they cover its first so many.
+        """
         tiles = []
-        for first in range(0, length, TILE):
-            last = min(first + TILE, length)
+        rows = min(queries or length, length)
+        for first in range(0, rows, TILE):
+            last = min(first + TILE, rows)
             start, end = 0, length
             if reach.causal:
                 end = last
@@ -77,6 +93,19 @@ class Segments:
         if key not in self._masks:
             self._masks[key] = _mask(tile, reach, groups=groups, like=like)
         return self._masks[key]
+
+    def hidden(
+        self, cohort: Cohort, tile: Tile, reach: Reach, *, heads: int, like: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return what is added to the scores of `tile` so that no query sees filling, or None."""
+        # Filling stands behind its segment: who looks only back never sees it.
+        if cohort.filling is None or reach.causal:
+            return None
+        key = (cohort.start, heads, like.dtype)
+        if key not in self._masks:
+            self._masks[key] = cohort.hidden(like, heads=heads)
+        whole = self._masks[key]
+        return None if whole is None else whole[:, :, tile.start : tile.end]
 
 
 def _mask(tile: Tile, reach: Reach, *, groups: int, like: torch.Tensor) -> torch.Tensor | None:
