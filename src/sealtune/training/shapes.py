@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sealtune.training.engine.build import Anatomy, layouts_of, slots_of
-from sealtune.training.engine.families import reach_of
+from sealtune.training.engine.families import Kind, reach_of
 from sealtune.training.engine.layout import stored_dtype
 from sealtune.training.engine.lean import anatomy_of
 from sealtune.training.engine.segments import Reach, Segments
@@ -166,7 +166,7 @@ def _block(model: LoadedModel, anatomy: Anatomy, index: int, frozen_bytes: int) 
         norms=len(anatomy.norms()),
         adapted=sum(sizes[group][1] for group, count in adapters.items() if count),
         matrix=max((math.prod(shape) for shape in matrices), default=0),
-        reach=_reach(model, index),
+        reach=reach_of(model.config, index, causal=family.kind is Kind.DECODER),
     )
 
 
@@ -174,13 +174,6 @@ def _adapters(anatomy: Anatomy, block: str, modules: tuple[str, ...]) -> int:
     if anatomy.lora is None:
         return 0
     return sum(f"{block}.{module}" in anatomy.lora.targets for module in modules)
-
-
-def _reach(model: LoadedModel, index: int) -> Reach:
-    # Whoever is a language model too looks back only; others look both ways, near or far.
-    if model.architecture.causal_lm:
-        return reach_of(model.config, index)
-    return Reach(causal=False)
 
 
 def _tables(model: LoadedModel, trained: Trained, weights: WeightSource) -> dict[str, TableShape]:

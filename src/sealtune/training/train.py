@@ -121,6 +121,7 @@ def train(
         # Resume, or start with an evaluation of the model as it came.
         if saved is not None:
             state = saved.restore(parameters=learner.parameters, optimizer=optimizer)
+            del saved, blob  # as much memory as the optimizer's own
         else:
             state = TrainingState()
             state.evaluation_before = _evaluate(learner, corpus, budget, recipe)

@@ -114,10 +114,12 @@ class _Running:
         count = hidden.shape[0]
         self._maximum = hidden.new_full((count, 1), float("-inf"), dtype=torch.float32)
         self._sum = hidden.new_zeros((count, 1), dtype=torch.float32)
-        self._mean = torch.zeros_like(hidden, dtype=torch.float32)
         self._target_logit = hidden.new_zeros(count, dtype=torch.float32)
-        # Of the target's embedding: 1, or the derivative of the cap at its logit.
-        self._embedding = torch.zeros_like(hidden, dtype=torch.float32)
+        # Losses alone need neither.
+        shape = hidden.shape if derive else (0, hidden.shape[1])
+        self._mean = hidden.new_zeros(shape, dtype=torch.float32)
+        # The target's embedding; with a cap, times the cap's derivative at the target's logit.
+        self._embedding = hidden.new_zeros(shape, dtype=torch.float32 if soft_cap else None)
 
     def add(self, rows: slice, first: int, piece: torch.Tensor) -> None:
         """Take in the words of `piece` for the states in `rows`."""
@@ -163,7 +165,7 @@ class _Running:
         where = inside + rows.start
         self._target_logit[where] = logits[inside, columns].float()
         if self._derive:
-            embedding = piece[columns].float()
+            embedding = piece[columns]
             if slope is not None:
-                embedding.mul_(slope[inside, columns].float().unsqueeze(1))
+                embedding = embedding.float() * slope[inside, columns].float().unsqueeze(1)
             self._embedding[where] = embedding

@@ -198,6 +198,7 @@ class Runner:
         sizes = [self.ends.length(batch) for batch in batches]
         shape = (len(self.blocks) + 1, sum(sizes), self.ends.width)
         if self.room.numel() < math.prod(shape):
+            self.room.untyped_storage().resize_(0)  # the old one goes before the new comes
             self.room.resize_(math.prod(shape))
         whole = self.room[: math.prod(shape)].view(shape)
         rooms = [list(whole[index].split(sizes)) for index in range(shape[0])]
