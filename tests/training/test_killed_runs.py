@@ -102,9 +102,11 @@ def test_killed_with_activations_in_scratch(
     assert run(killed) == whole
 
 
-def test_a_stock_model_killed_twice(bert: Path, job: Callable[..., Job]) -> None:
+@pytest.mark.parametrize("lean", [True, False])
+def test_an_encoder_killed_twice(lean: bool, bert: Path, job: Callable[..., Job]) -> None:
+    """By lean blocks, and as the stock module, whose dropout draws from torch's own state."""
     changes = CLASSIFY | {"precision": "fp32"}
-    plan = {"lean": False}
+    plan = {"lean": lean}
     whole = run(job(changes, "whole", model=bert, plan=plan))
     killed = job(changes, model=bert, plan=plan)
     kill_often(killed, killed, seed=5)

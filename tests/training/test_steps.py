@@ -183,9 +183,10 @@ def test_only_adapters_are_trained_in_a_language_model(lean: bool, llama: Path) 
     assert all(name.endswith(("lora_A", "lora_B")) for name in learner.parameters.slots)
 
 
-def test_only_adapters_and_head_are_trained(bert: Path) -> None:
+@pytest.mark.parametrize("lean", [True, False])
+def test_only_adapters_and_head_are_trained(lean: bool, bert: Path) -> None:
     recipe = Recipe(task="text-classification", method="lora", labels=LABELS)
-    names = make_learner(bert, recipe, lean=False).parameters.slots
+    names = make_learner(bert, recipe, lean=lean).parameters.slots
     assert all("lora_" in name or name.startswith("classifier.") for name in names)
     assert "bert.pooler.dense.lora_A" in names
     assert "classifier.weight" in names
@@ -215,12 +216,13 @@ def test_unknown_target_is_refused(bert: Path, target: str) -> None:
     assert "query" in caught.value.remedy
 
 
+@pytest.mark.parametrize("lean", [True, False])
 @pytest.mark.parametrize("model", ["bert", "llama"])
 def test_biases_and_normalization_do_not_decay(
-    model: str, model_folder: Callable[..., Path]
+    model: str, lean: bool, model_folder: Callable[..., Path]
 ) -> None:
     recipe = Recipe(task="text-classification", method="full", labels=LABELS, weight_decay=0.1)
-    learner = make_learner(model_folder(model, "AutoModel"), recipe, lean=model == "llama")
+    learner = make_learner(model_folder(model, "AutoModel"), recipe, lean=lean)
     before = {name: learner.parameters.value(name).clone() for name in learner.parameters.slots}
     # Without a gradient, decay is all that a step does.
     Optimizer(learner.parameters, recipe=recipe).step(rate=0.5)
