@@ -36,9 +36,8 @@ LARGE = {
     "tie_word_embeddings": False,
 }
 ENCODER = {
-    "model_type": "electra",
+    "model_type": "mpnet",
     "hidden_size": 256,
-    "embedding_size": 128,
     "intermediate_size": 1024,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
@@ -64,7 +63,7 @@ def plan(
         find_trained(model, recipe=recipe),
         weights=weights,
         recipe=recipe,
-        workload=workload_of_recipe(recipe),
+        workload=workload_of_recipe(recipe, length=recipe.max_length),
         has_scratch=scratch,
         memory_limit=limit,
         fixed=fixed,
@@ -224,7 +223,7 @@ def test_a_stock_module_is_recomputed_before_it_is_refused() -> None:
 def test_a_stock_module_is_never_streamed() -> None:
     error = refusal(streaming="always", **STOCK)
     assert error.code is Code.RECIPE_UNSUPPORTED
-    assert "electra" in error.message
+    assert "mpnet" in error.message
 
 
 def test_a_plan_is_json_values() -> None:

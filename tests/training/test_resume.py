@@ -62,7 +62,7 @@ def run(
         {},
         {"precision": "bf16"},
         {"method": "full", "learning_rate": 1e-3},
-        {"early_stopping_patience": 4, "evaluation_every_steps": 1},
+        {"early_stopping_patience": 2, "evaluation_every_steps": 1, "learning_rate": 2e-3},
     ],
     ids=["lora", "bf16", "full", "early-stopping"],
 )

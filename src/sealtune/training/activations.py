@@ -38,15 +38,14 @@ class Activations:
         """Return what `block` keeps for the backward pass beside its input."""
         values = block.qkv + block.attended + block.width + block.up + block.thin
         values += block.heads_normed + block.added
+        # Masks of dropout have the compute type.
+        values += block.adapted * bool(self.shape.lora_dropout)
+        values += block.width * (bool(self.shape.out_dropout) + bool(self.shape.down_dropout))
         each = values * self.size + block.norms * _FLOAT
-        if self.shape.lora_dropout:
-            each += block.adapted  # masks take a byte for each value
-        if self.shape.hidden_dropout:
-            each += 2 * block.width
         pairs = block.heads * self._visible(block, batch)
         attention = pairs * self.size if self.choices.keep_probabilities else 0
         if self.shape.attention_dropout:
-            attention += pairs
+            attention += pairs * self.size
         return batch.tokens * each + attention
 
     def passing(self, block: BlockShape, batch: BatchShape) -> int:

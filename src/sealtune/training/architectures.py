@@ -172,7 +172,7 @@ _CLASSES = {
     Task.TOKEN_CLASSIFICATION: "token_classifier",
     Task.IMAGE_CLASSIFICATION: "image_classifier",
 }
-_PATCH = 16  # the side of a patch, in pixels, where a model has none that stays a token
+PATCH = 16  # the side of a patch, in pixels, where a model has none that stays a token
 
 
 def find_architecture(config: Mapping[str, Any], *, task: Task) -> tuple[Architecture, str]:
@@ -209,7 +209,7 @@ def image_tokens(config: Mapping[str, Any], shape: tuple[int, int, int]) -> int:
     architecture = ARCHITECTURES.get(str(config.get("model_type")))
     patch = config.get("patch_size")
     if architecture is None or not architecture.patches or type(patch) is not int or patch < 1:
-        patch = _PATCH
+        patch = PATCH
     return max(1, (shape[1] // patch) * (shape[2] // patch)) + 1
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sealtune.training.corpus import build_corpus
 from sealtune.training.model import load_skeleton
 from sealtune.training.plan import Plan, examples_room, plan_run
+from sealtune.training.readers import load_readers
 from sealtune.training.recipe import Recipe
 from sealtune.training.records import RecordSource
 from sealtune.training.sources import WeightSource
-from sealtune.training.tokens import load_tokenizer
 from sealtune.training.trained import find_trained
 from sealtune.training.workload import workload_of, workload_of_recipe
 
@@ -28,14 +28,17 @@ def preview(
         FormatError, TrainingError: as `train`, as far as it gets before it reads the weights.
     """
     model = load_skeleton(weights, recipe=recipe)
+    readers = load_readers(weights, recipe=recipe)
     if records is None:
-        workload = workload_of_recipe(recipe)
+        length = recipe.max_length if readers.images is None else readers.image_tokens
+        workload = workload_of_recipe(recipe, length=length)
     else:
-        tokenizer = load_tokenizer(weights.files)
         corpus = build_corpus(
             records,
             recipe=recipe,
-            tokenizer=tokenizer,
+            tokenizer=readers.tokenizer,
+            images=readers.images,
+            image_tokens=readers.image_tokens,
             resident_bytes=examples_room(recipe, memory_limit),
         )
         workload = workload_of(corpus)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sealtune.training.engine.build import Anatomy, layouts_of, slots_of
-from sealtune.training.engine.families import Kind, reach_of
+from sealtune.training.engine.families import Kind, reach_of, setting
 from sealtune.training.engine.layout import stored_dtype
 from sealtune.training.engine.lean import anatomy_of
 from sealtune.training.engine.segments import Reach, Segments
@@ -83,7 +83,8 @@ class ModelShape:
     vocabulary: int
     predicts_words: bool
     lora_dropout: float
-    hidden_dropout: float
+    out_dropout: float
+    down_dropout: float
     attention_dropout: float
     tokenizer_bytes: int
 
@@ -122,10 +123,11 @@ def shape_of(
         scaled=sum(slot.numel for slot in slots if slot.scale != 1.0),
         conversion=_conversion(model, trained, weights, dtype),
         exported=count if trained.lora is not None else _values(model),
-        vocabulary=next(iter(tables.values())).words,
+        vocabulary=max((table.words for table in tables.values()), default=0),
         predicts_words=model.module.get_output_embeddings() is not None,
         lora_dropout=0.0 if trained.lora is None else trained.lora.dropout,
-        hidden_dropout=getattr(config, "hidden_dropout_prob", None) or 0.0,
+        out_dropout=setting(config, anatomy.family.out_dropout),
+        down_dropout=setting(config, anatomy.family.down_dropout),
         attention_dropout=attention_dropout(config),
         tokenizer_bytes=len(weights.files.get("tokenizer.json", b"")),
     )

@@ -60,9 +60,13 @@ class StockLearner:
             self._module.gradient_checkpointing_enable({"use_reentrant": False})
 
     def gradients(
-        self, batches: Sequence[PackedBatch], *, scale: float, step: int
+        self,
+        batches: Sequence[PackedBatch],
+        *,
+        scale: float,
+        step: int,  # noqa: ARG002 - dropout's state is torch's own, which checkpoints keep
     ) -> Sequence[Outcome]:
-        """As the protocol says. Dropout's state is torch's own, which checkpoints keep."""
+        """As the protocol says."""
         self._module.train()
         outcomes = []
         for batch in batches:

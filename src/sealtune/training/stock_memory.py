@@ -6,12 +6,14 @@ keep most, so for others the prediction is above what is needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
+from sealtune.training.architectures import PATCH
 from sealtune.training.engine.choices import Choices
 from sealtune.training.memory import TOKENIZER_COPIES, Prediction, TrainedValues, peak_of
 from sealtune.training.model import LoadedModel
@@ -78,7 +80,10 @@ def predict_stock(
 
 
 def _widths_of(config: Any, recipe: Recipe) -> _Widths:
-    inner = getattr(config, "intermediate_size", None) or getattr(config, "hidden_dim", None)
+    if getattr(config, "depths", None):
+        return _staged(config)
+    names = ("intermediate_size", "hidden_dim", "ffn_dim")
+    inner = next((size for name in names if (size := getattr(config, name, None))), 0)
     return _Widths(
         layers=config.num_hidden_layers,
         width=config.hidden_size,
@@ -86,6 +91,27 @@ def _widths_of(config: Any, recipe: Recipe) -> _Widths:
         heads=config.num_attention_heads,
         vocabulary=config.vocab_size if recipe.task is Task.CAUSAL_LM else 0,
         pairs=config._attn_implementation != "sdpa" or attention_dropout(config) > 0,
+    )
+
+
+def _staged(config: Any) -> _Widths:
+    """Return the mean layer of a vision model whose stages have ever fewer tokens, and wider ones.
+
+    An image counts as its patches of 16 x 16 pixels; each stage has a quarter of the last one's.
+    """
+    depths = config.depths
+    sizes = getattr(config, "hidden_sizes", None)
+    if not sizes:
+        sizes = [config.embed_dim * 2**stage for stage in range(len(depths))]
+    first = (PATCH / config.patch_size) ** 2
+    values = sum(
+        depth * size * first / 4**stage
+        for stage, (depth, size) in enumerate(zip(depths, sizes, strict=True))
+    )
+    width = math.ceil(values / sum(depths))
+    # Attention, if any, is within windows: its scores are few.
+    return _Widths(
+        layers=sum(depths), width=width, inner=4 * width, heads=0, vocabulary=0, pairs=False
     )
 
 

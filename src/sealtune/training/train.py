@@ -15,18 +15,18 @@ from typing import Any
 import torch
 
 from sealtune.errors import Code, FormatError, TrainingError
-from sealtune.training.architectures import image_tokens
 from sealtune.training.arithmetic import fixed_arithmetic
 from sealtune.training.corpus import Corpus, build_corpus
 from sealtune.training.engine.run import Outcome
 from sealtune.training.export import export_adapter, export_model
-from sealtune.training.images import ImageProcessor, load_image_processor
+from sealtune.training.images import ImageProcessor
 from sealtune.training.learner import Learner
 from sealtune.training.learners import build_learner
 from sealtune.training.model import LoadedModel, load_skeleton
 from sealtune.training.optimizer import Optimizer, learning_rate, require_finite
 from sealtune.training.packing import PackedBatch
 from sealtune.training.plan import examples_room, plan_run
+from sealtune.training.readers import load_readers
 from sealtune.training.recipe import Method, Recipe, Task
 from sealtune.training.records import ListedRecords, RecordSource
 from sealtune.training.sources import (
@@ -37,7 +37,7 @@ from sealtune.training.sources import (
     WeightSource,
 )
 from sealtune.training.state import TrainingState, pack_state, run_fingerprint, unpack_state
-from sealtune.training.tokens import TextTokenizer, load_tokenizer
+from sealtune.training.tokens import TextTokenizer
 from sealtune.training.trained import find_trained
 from sealtune.training.workload import workload_of
 
@@ -70,21 +70,21 @@ def train(
     """
     with fixed_arithmetic(seed=recipe.seed, threads=recipe.threads) as threads, ExitStack() as held:
         # Read all records first: a bad one is found before the weights are read.
-        tokenizer, images = _readers(weights.files, recipe=recipe)
+        readers = load_readers(weights, recipe=recipe)
         corpus = build_corpus(
             _source(records),
             _source(evaluation_records),
             recipe=recipe,
-            tokenizer=tokenizer,
-            images=images,
-            image_tokens=1 if images is None else image_tokens(weights.config, images.shape),
+            tokenizer=readers.tokenizer,
+            images=readers.images,
+            image_tokens=readers.image_tokens,
             resident_bytes=examples_room(recipe, memory_limit),
         )
 
         # Plan, or take over the plan of the run that stopped.
         model = load_skeleton(weights, recipe=recipe)
-        padding, missing_padding = _padding(model, tokenizer)
-        _check_fit(model, corpus, recipe=recipe, images=images)
+        padding, missing_padding = _padding(model, readers.tokenizer)
+        _check_fit(model, corpus, recipe=recipe, images=readers.images)
         trained = find_trained(model, recipe=recipe)
         fingerprint = run_fingerprint(
             recipe, records=corpus.counts["records"], evaluation_records=corpus.evaluation_count
@@ -112,7 +112,7 @@ def train(
             choices=plan.choices,
             padding=padding,
             scratch=scratch,
-            normalize=None if images is None else partial(_normalize, images),
+            normalize=None if readers.images is None else partial(_normalize, readers.images),
         )
         held.callback(learner.close)
         optimizer = Optimizer(learner.parameters, recipe=recipe)
@@ -190,14 +190,6 @@ def train(
 
 def _source(records: Records | RecordSource) -> RecordSource:
     return records if not isinstance(records, Sequence) else ListedRecords(records)
-
-
-def _readers(
-    files: Mapping[str, bytes], *, recipe: Recipe
-) -> tuple[TextTokenizer | None, ImageProcessor | None]:
-    if recipe.task is Task.IMAGE_CLASSIFICATION:
-        return None, load_image_processor(files)
-    return load_tokenizer(files), None
 
 
 def _normalize(images: ImageProcessor, pixels: torch.Tensor) -> torch.Tensor:

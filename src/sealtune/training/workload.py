@@ -82,10 +82,10 @@ def workload_of(corpus: Corpus) -> Workload:
     )
 
 
-def workload_of_recipe(recipe: Recipe) -> Workload:
-    """Return the largest that `recipe` allows: for whoever does not know the records."""
+def workload_of_recipe(recipe: Recipe, *, length: int) -> Workload:
+    """Return the largest that `recipe` allows, each example of `length`: without the records."""
     count = recipe.batch_size * recipe.gradient_accumulation
-    whole = np.full(count, recipe.max_length, dtype=np.int32)
+    whole = np.full(count, length, dtype=np.int32)
     each_record = target_kind(recipe.task) is TargetKind.EACH_RECORD
     predictions = np.ones_like(whole) if each_record else whole
     empty = np.zeros(0, dtype=np.int32)

@@ -217,9 +217,9 @@ def test_variants_of_modernbert(changes: dict[str, Any], folder: Folder) -> None
         assert_same(compute(build(path, recipe, lean=True), batches), theirs)
 
 
-@pytest.mark.parametrize("name", ["bert", "roberta", "llama", "modernbert"])
-def test_streamed_encoders_compute_the_same(name: str, folder: Folder) -> None:
-    task = Task.TOKEN_CLASSIFICATION
+@pytest.mark.parametrize("name", ["bert", "roberta", "llama", "modernbert", "vit"])
+def test_streamed_classifiers_compute_the_same(name: str, folder: Folder) -> None:
+    task = Task.IMAGE_CLASSIFICATION if name == "vit" else Task.TOKEN_CLASSIFICATION
     path, recipe = folder(name, task), recipe_for(task)
     batches = [batch_of(task, examples_for(task)), batch_of(task, examples_for(task)[:3])]
     theirs = compute(build(path, recipe, lean=False), batches)
@@ -227,6 +227,24 @@ def test_streamed_encoders_compute_the_same(name: str, folder: Folder) -> None:
         path, recipe, lean=True, streamed=True, tables_streamed=True, keep_probabilities=False
     )
     assert_same(compute(streamed, batches), theirs)
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_micro_batch_with_nothing_to_learn_changes_nothing(
+    name: str, streamed: bool, folder: Folder
+) -> None:
+    """A long record may have its only label in what another micro-batch holds of it."""
+    task = Task.TOKEN_CLASSIFICATION
+    learner = build(folder(name, task), recipe_for(task), lean=True, streamed=streamed)
+    examples = examples_for(task)
+    batch = batch_of(task, examples)
+    blank = batch_of(task, [Example(e.ids, np.full_like(e.targets, IGNORED)) for e in examples])
+    alone, both = compute(learner, [batch]), compute(learner, [batch, blank])
+    assert both.losses == [alone.losses[0], 0.0]
+    assert both.hits == [alone.hits[0], 0]
+    for name_, value in alone.gradients.items():
+        torch.testing.assert_close(both.gradients[name_], value)
 
 
 def test_padding_ids_within_a_text_count_as_in_the_stock_module(folder: Folder) -> None:

@@ -1,5 +1,5 @@
-"""Builds lean blocks from a model's skeleton: what is frozen goes into layouts, what is trained into
-the flat buffers, and each projection learns where its weights are.
+"""Builds lean blocks from a model's skeleton: what is frozen goes into layouts, what is trained
+into the flat buffers, and each projection learns where its weights are.
 
 The skeleton is the `transformers` module without weights; names, shapes and configuration are taken
 from it, so that what is lean and what is stock agree on what the model is.

@@ -1,4 +1,4 @@
-"""Dropout whose masks come from counted seeds, so that a block that is computed again drops the same.
+"""Dropout whose masks come from counted seeds: what is computed again drops the same.
 
 A mask takes one random byte for each value: rates are rounded to 1/256, the correction is exact.
 """
@@ -39,7 +39,7 @@ class Dropout:
 
 
 def dropped(x: torch.Tensor, mask: torch.Tensor | None, rate: float) -> torch.Tensor:
-    """Return `x` where `mask` keeps it, scaled so that its mean stays; `x` itself without a mask."""
+    """Return `x` where `mask` keeps it, scaled so that its mean stays; without a mask `x`."""
     if mask is None:
         return x
     return (x * mask).mul_(256 / (256 - round(rate * 256)))

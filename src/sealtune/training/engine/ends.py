@@ -1,6 +1,4 @@
-"""Builds what stands before and behind the blocks: the entrance of the family's kind and the head of
-the task.
-"""
+"""Builds what stands before and behind the blocks: the kind's entrance and the task's head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ends of models: what is lost against the targets, and its gradient at the last block's output."""
+"""The ends of models: the loss against the targets, and its gradient at the last block's output."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LanguageHead:
     def __call__(
         self, hidden: Hidden, batches: Sequence[PackedBatch], *, scale: float | None
     ) -> list[Outcome]:
-        """Return losses and, with `scale`, gradients: one pass over the output embeddings for all."""
+        """Return losses and, with `scale`, gradients: one pass over the output embeddings."""
         joined, sizes = torch.cat(hidden), [len(h) for h in hidden]
         targets = torch.cat([batch.targets[batch.targets != IGNORED] for batch in batches])
         states, kept = (joined, ()) if self.norm is None else self.norm.forward(joined)

@@ -33,7 +33,7 @@ class Up:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """The adapters of one projection: all first factors stacked (ranks, inputs), then each second."""
+    """The adapters of one projection: first factors stacked (ranks, inputs), then each second."""
 
     down: torch.Tensor
     down_gradient: torch.Tensor
@@ -111,7 +111,8 @@ class _Project(torch.autograd.Function):  # type: ignore[misc]  # torch is unsee
             p.bias.gradient.add_(dy.sum(0, dtype=torch.float32))
         dthin = None
         if p.adapters is not None:
-            dthin = _adapter_gradients(p.adapters, dy, dropped(inputs, mask, p.adapters.dropout), thin)
+            thinned = dropped(inputs, mask, p.adapters.dropout)
+            dthin = _adapter_gradients(p.adapters, dy, thinned, thin)
         if not ctx.needs_input_grad[0]:
             return None, residual, None, None
         dx = torch.mm(dy, p.weight())

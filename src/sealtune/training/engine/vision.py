@@ -54,7 +54,9 @@ class VisionEnds:
         return self._entrance.run([partial(self._embed, batch) for batch in batches])
 
     def embed_backward(self, batches: Sequence[PackedBatch], gradients: list[torch.Tensor]) -> None:
-        """As the protocol says: what came of each of `batches`."""
+        """As the protocol says."""
+        if len(gradients) != len(batches):
+            raise ValueError("one gradient for each micro-batch")
         self._entrance.backward(gradients)
 
     def head(
