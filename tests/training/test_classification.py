@@ -29,9 +29,7 @@ def run(weights: FolderWeights, task: Task, records: Records) -> TrainResult:
         threads=1,
     )
     recorder = Recorder()
-    return train(
-        recipe, weights=weights, records=records, checkpoints=recorder, telemetry=recorder
-    )
+    return train(recipe, weights=weights, records=records, checkpoints=recorder, telemetry=recorder)
 
 
 def test_classes_that_no_record_has_are_counted(bert: Path) -> None:
