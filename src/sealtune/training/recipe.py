@@ -67,12 +67,13 @@ class Streaming(StrEnum):
 class Precision(StrEnum):
     """The arithmetic of the forward and backward pass.
 
-    `AUTO`: `BF16` on a processor with instructions for it, `FP32` elsewhere; the run says which.
-    `FP32`: all weights, activations and gradients in 32 bits. `BF16`: matrix products (and
-    attention) take bfloat16 inputs as torch's CPU autocast has it; trained parameters, their
-    gradients, the optimizer's state and the loss stay in 32 bits; with LoRA the
-    frozen matrices are kept in bfloat16 only, which rounds them once instead of at each use and
-    changes no result.
+    `AUTO`: `BF16` on a processor with instructions for it, `FP32` elsewhere; the plan says which.
+    `FP32`: all weights, activations and gradients in 32 bits. `BF16`: what goes from block to block
+    and into matrix products is bfloat16, scores and probabilities of attention among it; frozen
+    weights are rounded once, when they are read, trained ones after each step for the products
+    alone. Trained values, the sums of their gradients, the optimizer's state, statistics of
+    normalization, sums of softmax and loss, and classification heads are in 32 bits. A stock
+    module runs as torch's CPU autocast has it; with LoRA its frozen matrices are rounded once.
     """
 
     AUTO = "auto"
