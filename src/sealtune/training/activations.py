@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sealtune.training.engine.choices import Choices
+from sealtune.training.engine.cohorts import COHORT, TOGETHER
 from sealtune.training.engine.cross_entropy import ROWS, WIDTH
 from sealtune.training.engine.segments import TILE, Reach
 from sealtune.training.shapes import BlockShape, ModelShape, visible_pairs
@@ -52,7 +53,8 @@ class Activations:
         """Return the most that a forward or backward pass through `block` makes and drops."""
         d, w = self.size, block.width
         longest = max(batch.lengths)
-        scores = min(TILE, longest) * longest * block.heads * d
+        together = min(COHORT, batch.tokens) * min(TOGETHER, longest)
+        scores = max(min(TILE, longest) * longest, together) * block.heads * d
         activated = 3 * block.inner * d if not block.gated else 7 * block.inner * d
         normalized = w * (3 * _FLOAT + 3 * d)
         each = max(
