@@ -12,7 +12,7 @@ from typing import Final
 from sealtune.training.recipe import Method, Recipe, Task
 
 # Measured under Gramine: interpreter, torch, transformers and a LoRA training of a tiny model.
-_FLOOR_BYTES: Final = 2_300_000_000
+FLOOR_BYTES: Final = 2_300_000_000
 _STORED_BYTES: Final = 2  # of a parameter in the bundle; a model in 32 bits has half as many
 _COMPUTED_BYTES: Final = 4
 # Layers times width, by the square root of the parameters: 0.5 to 1.5 for public models to 8e9.
@@ -42,4 +42,4 @@ def peak_bytes(recipe: Recipe, *, model_bytes: int, records_bytes: int) -> int:
         per_token += logits * _COMPUTED_BYTES * _LOGIT_COPIES
     activations = recipe.batch_size * recipe.max_length * per_token
     records = records_bytes * _RECORD_COPIES
-    return math.ceil(_FLOOR_BYTES + weights + training + activations + records)
+    return math.ceil(FLOOR_BYTES + weights + training + activations + records)

@@ -130,8 +130,12 @@ def resolve_precision(precision: Precision) -> Precision:
     """Return `precision`, and for `auto` what this processor has instructions for."""
     if precision is not Precision.AUTO:
         return precision
-    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return Precision.BF16 if has_bf16 else Precision.FP32
+    return Precision.BF16 if has_bfloat16() else Precision.FP32
+
+
+def has_bfloat16() -> bool:
+    """Return whether this processor has instructions for products of bfloat16 numbers."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _check(recipe: Recipe) -> None:
@@ -184,6 +188,8 @@ def _beginning(recipe: Recipe, precision: Precision, why_stock: str, limit: int)
     if recipe.precision is Precision.AUTO:
         has = "has" if precision is Precision.BF16 else "has no"
         reasons.append(f"{precision}: this processor {has} instructions for bfloat16")
+    elif precision is Precision.BF16 and not has_bfloat16():
+        reasons.append("bf16, slower than fp32 here: this processor has no instructions for it")
     if why_stock:
         reasons.append(f"as transformers computes it, which is slower: {why_stock}")
     if limit:

@@ -128,8 +128,9 @@ class TrainResult:
     `metrics`: `train_loss` (mean of the optimizer steps' losses) and, with evaluation records,
     `loss_before`, `loss_after` and for classification `accuracy_before`, `accuracy_after`.
     `counts`: `records` (trained on), `evaluation_records`, `optimizer_steps`, `tokens` (real ones
-    seen in training, padding excluded), `truncated_records`, `trainable_parameters`, `threads` and
-    in classification `classes_without_records`: labels that no training record has.
+    seen in training, padding excluded), `truncated_records`, `trainable_parameters`, `threads`,
+    `precision_bits` (16 or 32) of what was computed with, and in classification
+    `classes_without_records`: labels that no training record has.
     """
 
     files: Mapping[str, bytes]

@@ -184,6 +184,7 @@ def train(
                 "tokens": state.tokens,
                 "trainable_parameters": learner.parameters.count,
                 "threads": threads,
+                "precision_bits": 8 * plan.choices.dtype.itemsize,
             },
         )
 

@@ -9,7 +9,7 @@ from typing import Final
 from sealtune.contract.schema import Contract
 from sealtune.core.files import storage_errors
 from sealtune.core.limits import GIB, MIB
-from sealtune.training.peak import peak_bytes
+from sealtune.training.peak import FLOOR_BYTES, peak_bytes
 
 # Gramine's library OS with its table of files; for each computing thread two stacks of 8 MiB, what
 # the processor saves, and a share of those that only help.
@@ -34,8 +34,10 @@ def job_peak(contract: Contract, inputs: Mapping[str, Path]) -> int:
         model_bytes=sizes[recipe.model],
         records_bytes=sum(sizes[name] for name in recipe.datasets),
     )
-    # The training's planner stays within the recipe's limit, or refuses.
-    return min(estimate, recipe.memory_limit_bytes or estimate)
+    limit = recipe.training.memory_limit_bytes
+    # The training's planner stays within the recipe's limit, or refuses. It counts what a process
+    # takes outside of an enclave; what one takes inside, before it trains, comes on top.
+    return min(estimate, FLOOR_BYTES + limit) if limit else estimate
 
 
 def needed_bytes(peak: int, *, threads: int) -> int:

@@ -66,7 +66,7 @@ class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen
         q, k, v = _lay_out(qkv, a, rotation)
         out = torch.empty_like(q)
         kept: list[torch.Tensor] = []
-        masks: list[torch.Tensor | None] = []
+        masks: list[torch.Tensor] = []
         scale = a.dropout.scale(a.dropout_rate)
         for cohort in segments.cohorts:
             cq, ck, cv = cohort.take(q, a.groups), cohort.take(k, 1), cohort.take(v, 1)
@@ -77,23 +77,24 @@ class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen
                 mask = a.dropout.mask(p, a.dropout_rate)
                 used = p if mask is None else p * mask
                 result[:, rows].baddbmm_(used, cv[:, keys], beta=0, alpha=scale)
-                masks.append(mask)
+                if mask is not None:
+                    masks.append(mask)
                 if a.keep_probabilities:
                     kept.append(p)
             cohort.put(result, out, a.groups)
         ctx.a, ctx.segments, ctx.rotation, ctx.queries = a, segments, rotation, queries
-        ctx.masks, ctx.scale = masks, scale
-        ctx.save_for_backward(q, k, v, *kept)
+        ctx.scale, ctx.masks = scale, len(masks)
+        ctx.save_for_backward(q, k, v, *masks, *kept)
         return _to_rows(out, a)
 
     @staticmethod
     def backward(ctx: Any, dout: torch.Tensor) -> tuple[Any, ...]:
         a, segments, queries = ctx.a, ctx.segments, ctx.queries
-        q, k, v, *kept = ctx.saved_tensors
+        q, k, v, *saved = ctx.saved_tensors
+        masks, probabilities = iter(saved[: ctx.masks]), iter(saved[ctx.masks :])
         dout = _from_rows(dout, a)
         dq = torch.zeros_like(q) if queries else torch.empty_like(q)
         dk, dv = torch.zeros_like(k), torch.zeros_like(v)
-        probabilities, masks = iter(kept), iter(ctx.masks)
         for cohort in segments.cohorts:
             cq, ck, cv = cohort.take(q, a.groups), cohort.take(k, 1), cohort.take(v, 1)
             cd = cohort.take(dout, a.groups)
@@ -103,7 +104,7 @@ class _Attend(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen
             for tile in segments.tiles(cohort.length, a.reach, queries=queries):
                 rows, keys = _slices(tile, a.groups)
                 tq, tk, d = cq[:, rows], ck[:, keys], cd[:, rows]
-                p, mask = next(probabilities, None), next(masks)
+                p, mask = next(probabilities, None), next(masks, None)
                 if p is None:
                     p = _probabilities(tq, tk, a, segments, cohort, tile)
                 # Dropout's scale is applied where products are: softmax is linear in it backward.
