@@ -133,8 +133,18 @@ def test_the_recipe_is_obeyed() -> None:
         plan(2 * GIB, streaming="never")
 
 
-@pytest.mark.parametrize("longest", [100, 700, 1500, 5000])
-def test_micro_batches_are_not_cut_below_the_longest_record(longest: int) -> None:
+@pytest.mark.parametrize(
+    ("longest", "sizes"),
+    [
+        (100, {2048, 1024, 512, 256}),
+        (256, {2048, 1024, 512, 256}),
+        (700, {2048, 1024, 512}),
+        (1024, {2048, 1024}),
+        (1500, {2048, 1024}),
+        (5000, {2048}),
+    ],
+)
+def test_how_many_tokens_go_together_is_no_records_length(longest: int, sizes: set[int]) -> None:
     recipe = Recipe(task="causal-lm", method="lora")
     found = [
         way.choices.tokens
@@ -142,9 +152,15 @@ def test_micro_batches_are_not_cut_below_the_longest_record(longest: int) -> Non
             recipe, precision=Precision.BF16, lean=True, longest=longest, has_scratch=True
         )
     ]
-    # What is longer than that goes through alone, whatever is chosen.
-    assert min(found) == max(256, min(longest, 2048))
+    # What is longer goes through alone; the choice leaves with the telemetry.
+    assert set(found) == sizes
     assert found[0] == 2048
+
+
+def test_the_recipes_own_number_of_tokens_is_taken() -> None:
+    recipe = Recipe(task="causal-lm", method="lora", micro_batch_tokens=777)
+    found = ways(recipe, precision=Precision.BF16, lean=True, longest=1500, has_scratch=True)
+    assert {way.choices.tokens for way in found} == {777}
 
 
 def test_what_does_not_fit_is_refused_with_figures() -> None:
