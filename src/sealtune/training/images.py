@@ -63,7 +63,14 @@ class ImageProcessor:
         Raises:
             FormatError: `RECORD_IMAGE`, naming `place`.
         """
-        image = _decode(_file_bytes(text, place=place), place=place)
+        return self.prepare(self.decode(text, place=place), place=place)
+
+    def decode(self, text: str, *, place: str) -> Image.Image:
+        """Return that image as it is in the file, which takes `DECODING_BYTES` for each pixel."""
+        return _decode(_file_bytes(text, place=place), place=place)
+
+    def prepare(self, image: Image.Image, *, place: str) -> Pixels:
+        """Return the pixels of `image`, resized and cut."""
         width, height = image.size
         if self.size is not None:
             image = image.resize(self.size[::-1], resample=self.resample)
