@@ -165,3 +165,16 @@ def test_a_field_that_is_no_image(value: str) -> None:
     assert caught.value.code is Code.RECORD_IMAGE
     assert "line 3" in caught.value.message
     assert "secret" not in caught.value.message
+
+
+def test_grey_of_16_bits_is_refused_before_it_is_sealed() -> None:
+    def png(depth: int, colour: int) -> bytes:
+        return PNG[:8] + b"\0\0\0\x0dIHDR" + bytes(8) + bytes([depth, colour, 0, 0, 0])
+
+    with pytest.raises(FormatError) as caught:
+        image_text(png(16, 0), where="scan.png")
+    assert caught.value.code is Code.RECORD_IMAGE
+    assert "scan.png" in caught.value.message
+    assert "8 bits" in caught.value.remedy
+    for depth, colour in ((8, 0), (16, 2), (1, 0)):
+        assert image_text(png(depth, colour), where="x")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -112,6 +114,62 @@ def test_a_palette_with_a_transparent_colour_becomes_white() -> None:
     image.putpalette([255, 0, 0, 0, 255, 0])
     data = file_bytes(image, transparency=0)
     assert (processor(SMALL).read(text(data), place="record 0") == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_strips_laid_on_white_are_the_whole(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    data = text(file_bytes(picture(33, 29, mode)))
+    whole = processor(SMALL).read(data, place="record 0")
+    monkeypatch.setattr(module, "_STRIP_PIXELS", 100)
+    np.testing.assert_array_equal(processor(SMALL).read(data, place="record 0"), whole)
+
+
+def test_a_transparent_colour_becomes_white_in_rgb_and_grey() -> None:
+    for mode, colour in (("RGB", (1, 2, 3)), ("L", 7)):
+        data = file_bytes(Image.new(mode, (8, 8), colour), transparency=colour)
+        assert (processor(SMALL).read(text(data), place="record 0") == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_of_16_bits_is_refused(kind: str) -> None:
+    values = np.linspace(0, 65_535, 64, dtype=np.uint16).reshape(8, 8)
+    error = refusal(file_bytes(Image.fromarray(values), kind))
+    assert error.code is Code.RECORD_IMAGE
+    assert ("8 bits" in error.remedy) is (kind == "PNG")
+
+
+DECODE = """
+import json, resource, sys
+from sealtune.training.images import load_image_processor
+name = "preprocessor_config.json"
+images = load_image_processor({name: sys.argv[1].encode()})
+text = sys.stdin.read()
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+images.read(text, place="record 0")
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "bytes_each"),
+    # What Pillow has for a pixel once; where it must convert, what it has for it twice.
+    [("RGB", 4), ("L", 5), ("RGBA", 8), ("CMYK", 8)],
+)
+def test_an_image_is_held_once_or_beside_what_it_was_converted_from(
+    mode: str, bytes_each: int
+) -> None:
+    pixels = 4_000 * 4_000
+    data = file_bytes(Image.new(mode, (4_000, 4_000)), "JPEG" if mode == "CMYK" else "PNG")
+    done = subprocess.run(
+        [sys.executable, "-c", DECODE, json.dumps(SMALL)],
+        input=text(data),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < (bytes_each + 1) * pixels
+    assert bytes_each <= module.DECODING_BYTES
 
 
 def test_a_camera_held_upright_is_turned() -> None:

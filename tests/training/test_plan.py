@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
+import json
 import re
+from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from sealtune.core.limits import GIB, MIB
 from sealtune.errors import Code, TrainingError
 from sealtune.testing.random_weights import RandomWeights, random_texts
 from sealtune.training.corpus import build_corpus
 from sealtune.training.engine.choices import Choices
+from sealtune.training.images import ImageProcessor, load_image_processor
 from sealtune.training.model import LoadedModel, load_skeleton
 from sealtune.training.plan import Plan, examples_room, plan_run, room_in
+from sealtune.training.prefetch import AHEAD_BYTES, ahead_bytes
 from sealtune.training.recipe import Precision, Recipe, Task
 from sealtune.training.records import ListedRecords
 from sealtune.training.tokens import load_tokenizer
 from sealtune.training.trained import find_trained
 from sealtune.training.ways import ways
-from sealtune.training.workload import workload_of, workload_of_recipe
+from sealtune.training.workload import Workload, workload_of, workload_of_recipe
 
 # 1.1 billion parameters; nothing of it is ever made.
 LARGE = {
@@ -133,8 +140,18 @@ def test_the_recipe_is_obeyed() -> None:
         plan(2 * GIB, streaming="never")
 
 
-@pytest.mark.parametrize("longest", [100, 700, 1500, 5000])
-def test_micro_batches_are_not_cut_below_the_longest_record(longest: int) -> None:
+@pytest.mark.parametrize(
+    ("longest", "sizes"),
+    [
+        (100, {2048, 1024, 512, 256}),
+        (256, {2048, 1024, 512, 256}),
+        (700, {2048, 1024, 512}),
+        (1024, {2048, 1024}),
+        (1500, {2048, 1024}),
+        (5000, {2048}),
+    ],
+)
+def test_how_many_tokens_go_together_is_no_records_length(longest: int, sizes: set[int]) -> None:
     recipe = Recipe(task="causal-lm", method="lora")
     found = [
         way.choices.tokens
@@ -142,9 +159,15 @@ def test_micro_batches_are_not_cut_below_the_longest_record(longest: int) -> Non
             recipe, precision=Precision.BF16, lean=True, longest=longest, has_scratch=True
         )
     ]
-    # What is longer than that goes through alone, whatever is chosen.
-    assert min(found) == max(256, min(longest, 2048))
+    # What is longer goes through alone; the choice leaves with the telemetry.
+    assert set(found) == sizes
     assert found[0] == 2048
+
+
+def test_the_recipes_own_number_of_tokens_is_taken() -> None:
+    recipe = Recipe(task="causal-lm", method="lora", micro_batch_tokens=777)
+    found = ways(recipe, precision=Precision.BF16, lean=True, longest=1500, has_scratch=True)
+    assert {way.choices.tokens for way in found} == {777}
 
 
 def test_what_does_not_fit_is_refused_with_figures() -> None:
@@ -273,3 +296,103 @@ def test_the_workload_is_that_of_the_largest_steps() -> None:
     with corpus.steps(after=0, budget=2048) as steps:
         whole = max(sum(b.tokens for b in batches) for _, batches in steps)
     assert max(sum(b.tokens for b in step) for step in found.batches(2048)) == whole
+
+
+@pytest.mark.parametrize("model_type", ["mpnet", "bert"])
+def test_logits_of_a_classifier_are_counted(model_type: str) -> None:
+    def peak(labels: int) -> int:
+        names = tuple(f"l{number}" for number in range(labels))
+        recipe = Recipe(
+            task="token-classification",
+            method="lora",
+            labels=names,
+            max_length=512,
+            micro_batch_tokens=2048,
+            precision="fp32",
+            evaluation_fraction=0.0,
+        )
+        weights = RandomWeights({**ENCODER, "model_type": model_type}, task=recipe.task)
+        model = load_skeleton(weights, recipe=recipe)
+        found = plan_run(
+            model,
+            find_trained(model, recipe=recipe),
+            weights=weights,
+            recipe=recipe,
+            workload=workload_of_recipe(recipe, length=512),
+            has_scratch=False,
+            memory_limit=0,
+        )
+        assert found.choices.lean is (model_type == "bert")
+        return found.peak
+
+    # Logits, their softmax and the gradients of both, in 32 bits.
+    assert peak(5_000) - peak(2) > 2048 * 4_998 * 16
+
+
+def test_a_checkpoint_that_waits_for_another_is_counted() -> None:
+    parts = plan(checkpoint_every_steps=1).parts
+    assert parts["training checkpoint that waits"] == parts["training checkpoint being sealed"]
+    assert "training checkpoint that waits" not in plan().parts
+
+
+def image_workload(images: ImageProcessor, pixels: int, count: int, **changes: Any) -> Workload:
+    recipe = Recipe(
+        task="image-classification", method="lora", labels=("a", "b"), evaluation_fraction=0.0
+    )
+    buffer = BytesIO()
+    Image.new("RGB", (pixels, 1)).save(buffer, "PNG")
+    record = {"image": base64.b64encode(buffer.getvalue()).decode(), "label": "a"}
+    records = ListedRecords([record] * count)
+    return workload_of(
+        build_corpus(records, recipe=recipe, tokenizer=None, images=images, **changes)
+    )
+
+
+def test_images_are_counted_while_they_are_decoded() -> None:
+    size = {"image_processor_type": "ViTImageProcessor", "size": {"height": 8, "width": 8}}
+    images = load_image_processor({"preprocessor_config.json": json.dumps(size).encode()})
+    kept, again = (image_workload(images, 5_000, 9, resident_bytes=room) for room in (2**20, 0))
+    assert kept.decoding == again.decoding == 5_000 * 12
+    assert (kept.decodes_again, again.decodes_again) == (False, True)
+    # A step has 8 of them: one in use, four that wait, one that is made of single images.
+    assert kept.ahead == again.ahead == 7 * 8 * 3 * 8 * 8
+    recipe = Recipe(task="image-classification", method="lora", labels=("a", "b"))
+    unknown = workload_of_recipe(recipe, length=4, image_bytes=3 * 8 * 8)
+    assert unknown.decoding == 600_000_000
+    assert unknown.ahead == kept.ahead
+
+
+@pytest.mark.parametrize("decodes_again", [True, False])
+def test_an_image_is_decoded_beside_all_else_only_if_it_is_read_again(decodes_again: bool) -> None:
+    recipe = Recipe(task="causal-lm", method="lora", max_length=512)
+    workload = workload_of_recipe(recipe, length=512)
+    weights, model = skeleton("llama", recipe.task)
+
+    def peak(decoding: int) -> int:
+        return plan_run(
+            model,
+            find_trained(model, recipe=recipe),
+            weights=weights,
+            recipe=recipe,
+            workload=replace(workload, decoding=decoding, decodes_again=decodes_again),
+            has_scratch=False,
+            memory_limit=0,
+        ).peak
+
+    assert peak(MIB) - peak(0) == (MIB if decodes_again else 0)
+    assert peak(16 * GIB) > 16 * GIB
+
+
+def test_batches_that_wait_are_counted() -> None:
+    recipe = Recipe(task="causal-lm", method="lora", max_length=512)
+    workload = workload_of_recipe(recipe, length=512)
+    assert workload.ahead == 7 * 8 * 512 * 24
+    assert plan().parts["batches prepared ahead"] == workload.ahead
+    # Of large ones one waits, beside the one in use and the one that is made.
+    assert ahead_bytes(AHEAD_BYTES) == 4 * AHEAD_BYTES
+
+
+def test_a_recipe_with_the_largest_steps_is_planned_all_the_same() -> None:
+    recipe = Recipe(task="causal-lm", method="lora", batch_size=2**16, gradient_accumulation=2**16)
+    lengths, _ = workload_of_recipe(recipe, length=512).steps[0]
+    assert len(lengths) == 2**16

@@ -46,7 +46,7 @@ def test_only_the_agreed_telemetry_leaves(pipe, allowed: str) -> None:
     exits.allow(frozenset({allowed}))
     exits.progress(1, 2, 100)
     if allowed == "rates":
-        exits.progress(2, 2, 200)
+        exits.progress(5, 9, 200)
     exits.loss(1, 0.123456)
     exits.evaluation(1, {"accuracy": 0.123456})
     assert [event["event"] for event in events(pipe)] == [allowed]
@@ -56,8 +56,8 @@ def test_every_kind_of_telemetry_that_a_contract_names_is_one_of_an_exit(pipe) -
     times = iter([0.0, 2.0])
     exits = Exits(pipe[1], insecure=False, seconds=lambda: next(times))
     exits.allow(frozenset(TelemetryKind))
-    exits.progress(1, 2, 100)
-    exits.progress(2, 2, 100)
+    exits.progress(1, 9, 100)
+    exits.progress(5, 9, 100)
     exits.loss(1, 0.1)
     exits.evaluation(1, {})
     assert {event["event"] for event in events(pipe)} == set(TelemetryKind)
@@ -68,14 +68,26 @@ def test_rates_are_means_of_at_least_a_second_in_round_figures(pipe) -> None:
     exits = Exits(pipe[1], insecure=False, seconds=lambda: next(times))
     exits.allow(frozenset({"rates"}))
     # A resumed run: what was trained on before is no speed.
-    for step, tokens in enumerate([5000, 5100, 5301, 5400, 5500], start=7):
-        exits.progress(step, 20, tokens)
+    for step, tokens in enumerate([5000, 5100, 5301, 5400, 5500]):
+        exits.progress(7 + 5 * step, 40, tokens)
     seen = events(pipe)
     assert [event["tokens_per_second"] for event in seen] == [150, 199]
     for event in seen:
         assert event.keys() == {"event", "tokens_per_second", "memory_bytes"}
         assert event["memory_bytes"] > 0
         assert event["memory_bytes"] % 2**20 == 0
+
+
+def test_no_rate_tells_the_tokens_of_one_step(pipe) -> None:
+    # Steps of two seconds: each alone would be its own mean.
+    times = iter([2.0 * step for step in range(10)])
+    exits = Exits(pipe[1], insecure=False, seconds=lambda: next(times))
+    exits.allow(frozenset({"rates"}))
+    totals = [0, 10, 30, 60, 100, 101, 103, 106, 110, 900]
+    for step, tokens in enumerate(totals, start=1):
+        exits.progress(step, 10, tokens)
+    # (100 - 0) / 8 s and (110 - 100) / 8 s; the last step joins nothing yet.
+    assert [event["tokens_per_second"] for event in events(pipe)] == [12, 1]
 
 
 def test_unclassified_phases_are_a_mistake(pipe) -> None:

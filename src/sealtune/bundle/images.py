@@ -21,6 +21,9 @@ OTHER_IMAGE_SUFFIXES = frozenset(
 )
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _REMEDY = "convert it to JPEG or PNG"
+# A PNG's first chunk (its §11.2.1): after width and height a bit depth of 16, and grey.
+_GREY_OF_16_BITS = bytes([16, 0])
+_DEPTH = slice(24, 26)
 
 
 def read_image(path: Path) -> tuple[str, int]:
@@ -38,13 +41,17 @@ def image_text(data: bytes, *, where: str) -> str:
     """Return the image file `data` as a record holds it; `where` names it in errors.
 
     Raises:
-        FormatError: `RECORD_IMAGE`: neither JPEG nor PNG; `LIMIT_EXCEEDED`.
+        FormatError: `RECORD_IMAGE`: neither JPEG nor PNG, or grey of 16 bits; `LIMIT_EXCEEDED`.
     """
     if len(data) > IMAGE_BYTES_MAX:
         raise FormatError(Code.LIMIT_EXCEEDED, f"{where}: larger than {IMAGE_BYTES_MAX} bytes")
     if not data.startswith(_BEGINNINGS):
         message = f"{where}: an image that is neither JPEG nor PNG"
         raise FormatError(Code.RECORD_IMAGE, message, remedy=_REMEDY)
+    if data.startswith(_BEGINNINGS[1]) and data[_DEPTH] == _GREY_OF_16_BITS:
+        message = f"{where}: a grey image of 16 bits, of which models take 8"
+        remedy = "convert it to 8 bits, with the range of values that matters"
+        raise FormatError(Code.RECORD_IMAGE, message, remedy=remedy)
     return base64.b64encode(data).decode()
 
 

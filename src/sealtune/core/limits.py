@@ -60,7 +60,7 @@ TENSOR_RANK_MAX = 16
 
 RECORD_BYTES_MAX = 16 * MIB
 IMAGE_BYTES_MAX = 11 * MIB  # a JPEG or PNG file; in base64 it still fits a record
-IMAGE_PIXELS_MAX = 50_000_000  # a camera of 50 megapixels; 150 MB while it is decoded
+IMAGE_PIXELS_MAX = 50_000_000  # a camera of 50 megapixels; up to 600 MB while it is decoded
 DATASET_FILES_MAX = (
     2_000_000  # of a folder; the largest public image set has 14 million, in archives
 )

@@ -71,7 +71,7 @@ class Activations:
         gradient of its input.
         """
         if not self.shape.predicts_words:
-            return 0
+            return label_logits(supervised, self.shape.labels)
         d, w = self.size, self.shape.width
         # Copies of the states, and in 32 bits their normalization's derivative.
         states = supervised * w * (4 * d + 3 * _FLOAT)
@@ -84,7 +84,7 @@ class Activations:
     def head_forward(self, supervised: int) -> int:
         """Return the most that the head makes for losses alone."""
         if not self.shape.predicts_words:
-            return 0
+            return label_logits(supervised, self.shape.labels)
         states = supervised * self.shape.width * (3 * self.size + 2 * _FLOAT)
         return states + 2 * self._tile(supervised) * self.size
 
@@ -99,3 +99,8 @@ class Activations:
                 self._pairs[key] = visible_pairs(*key)
             total += self._pairs[key]
         return total
+
+
+def label_logits(predictions: int, labels: int) -> int:
+    """Return what a classifier makes of `predictions`: logits, their softmax and gradients."""
+    return predictions * labels * _FLOAT * 4

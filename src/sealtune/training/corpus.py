@@ -8,6 +8,7 @@ about the batches depends on that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -20,7 +21,7 @@ from sealtune.errors import Code, FormatError, TrainingError
 from sealtune.training.encode import Example, encode_records
 from sealtune.training.example_sets import ExampleReader, ExampleSet
 from sealtune.training.first_pass import RESIDENT_BYTES, FirstPass, read_through
-from sealtune.training.images import ImageProcessor
+from sealtune.training.images import DECODING_BYTES, ImageProcessor
 from sealtune.training.order import WINDOW_WEIGHT, Piece, StepOrder
 from sealtune.training.packing import PackedBatch, pack, split_step, target_kind
 from sealtune.training.prefetch import Prefetched
@@ -38,7 +39,8 @@ class Corpus:
     """What a run trains and evaluates on; `build_corpus` makes it.
 
     `label_counts` says how often each label is a target in training (classification only),
-    `largest_id` is the highest token id anywhere, -1 without any.
+    `largest_id` is the highest token id anywhere, -1 without any; `decoding_bytes` is what the
+    largest image takes while it is decoded, `image_bytes` what each takes after that.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Corpus:
         evaluation: FirstPass,
         recipe: Recipe,
         image_tokens: int,
+        image_bytes: int,
     ) -> None:
         self._training = given.kept
         self._evaluation = [part for part in (given.apart, evaluation.apart) if len(part.table)]
@@ -59,6 +62,8 @@ class Corpus:
         }
         self.label_counts = given.label_counts
         self.largest_id = max(given.largest_id, evaluation.largest_id)
+        self.decoding_bytes = DECODING_BYTES * max(given.decoded, evaluation.decoded)
+        self.image_bytes = image_bytes
         self._kind = target_kind(recipe.task)
         self._image_tokens = image_tokens
         self._order = StepOrder(
@@ -113,6 +118,11 @@ class Corpus:
     def streamed(self) -> bool:
         """Whether the training records are read again in each epoch."""
         return self._training.resident is None
+
+    @property
+    def decodes_again(self) -> bool:
+        """Whether any record is read again after the first pass, its image with it."""
+        return any(part.resident is None for part in (self._training, *self._evaluation))
 
     @property
     def nbytes(self) -> int:
@@ -220,7 +230,13 @@ def build_corpus(
         resident_bytes=resident_bytes,
         image_tokens=image_tokens,
     )
-    corpus = Corpus(given=given, evaluation=evaluation, recipe=recipe, image_tokens=image_tokens)
+    corpus = Corpus(
+        given=given,
+        evaluation=evaluation,
+        recipe=recipe,
+        image_tokens=image_tokens,
+        image_bytes=0 if images is None else math.prod(images.shape),
+    )
     if recipe.early_stopping_patience and not corpus.evaluation_count:
         raise TrainingError(
             Code.RECIPE_UNSUPPORTED,

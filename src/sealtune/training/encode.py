@@ -44,13 +44,15 @@ class Encoded:
     """Examples in the order of their records.
 
     `truncated` records were cut at `max_length`, `split` became several examples. `origins` has
-    each example's record, counted from 0; empty means one example per record.
+    each example's record, counted from 0; empty means one example per record. `decoded` are the
+    pixels of the largest image before it was resized.
     """
 
     examples: tuple[Example, ...]
     truncated: int
     split: int = 0
     origins: tuple[int, ...] = ()
+    decoded: int = 0
 
 
 def encode_records(
@@ -76,7 +78,7 @@ def encode_records(
     examples: list[Example] = []
     origins: list[int] = []
     truncated: list[int] = []
-    split = 0
+    split = decoded = 0
     for start in range(0, len(records), _GROUP):
         group = [records[index] for index in range(start, min(start + _GROUP, len(records)))]
         places = [f"{what} {first + start + offset}" for offset in range(len(group))]
@@ -84,13 +86,18 @@ def encode_records(
             examples += pieces.examples
             origins += [index] * len(pieces.examples)
             split += len(pieces.examples) > 1
+            decoded = max(decoded, pieces.decoded)
             if pieces.cut:
                 truncated.append(index)
     if truncated and recipe.overflow is Overflow.REFUSE:
         more = f" and {len(truncated) - 1} more have" if len(truncated) > 1 else " has"
         raise too_long(f"{what} {first + truncated[0]}{more}", recipe=recipe)
     return Encoded(
-        examples=tuple(examples), truncated=len(truncated), split=split, origins=tuple(origins)
+        examples=tuple(examples),
+        truncated=len(truncated),
+        split=split,
+        origins=tuple(origins),
+        decoded=decoded,
     )
 
 
@@ -133,8 +140,11 @@ def _encode_images(
     labels = _labels(group, places, recipe=recipe)
     for record, label, place in zip(group, labels, places, strict=True):
         text = read_text(record, recipe.image_field, place=place)
-        pixels = images.read(text, place=place)
-        yield Pieces(examples=(Example(np.zeros(0, dtype=np.int64), label, pixels),))
+        image = images.decode(text, place=place)
+        decoded = image.width * image.height
+        pixels = images.prepare(image, place=place)
+        example = Example(np.zeros(0, dtype=np.int64), label, pixels)
+        yield Pieces(examples=(example,), decoded=decoded)
 
 
 def _labels(group: Sequence[Record], places: Sequence[str], *, recipe: Recipe) -> list[Tokens]:

@@ -47,10 +47,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
-    """The examples that one record became; `cut` says that tokens were left out for its length."""
+    """The examples that one record became; `cut` says that tokens were left out for its length.
+
+    `decoded` are the pixels that its image had before it was resized.
+    """
 
     examples: tuple[Example, ...]
     cut: bool = False
+    decoded: int = 0
 
 
 def count_labels(examples: Iterable[Example], *, labels: int) -> Tokens:

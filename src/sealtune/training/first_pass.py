@@ -39,7 +39,10 @@ class Encode(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstPass:
-    """What one dataset holds: examples to train on (`kept`) and set apart, and what was counted."""
+    """What one dataset holds: examples to train on (`kept`) and set apart, and what was counted.
+
+    `decoded` are the pixels of the largest image before it was resized.
+    """
 
     kept: ExampleSet
     apart: ExampleSet
@@ -49,6 +52,7 @@ class FirstPass:
     split: int
     label_counts: tuple[int, ...]
     largest_id: int
+    decoded: int
 
 
 def read_through(
@@ -134,7 +138,7 @@ class _Reading:
         )
         self._label_counts = np.zeros(len(recipe.labels), dtype=np.int64)
         self._largest_id = -1
-        self._truncated = self._split = 0
+        self._truncated = self._split = self._decoded = 0
 
     def read(self, source: RecordSource, apart: npt.NDArray[np.bool_]) -> FirstPass:
         """Read all of `source`; `apart` says which of its records are not trained on."""
@@ -159,6 +163,7 @@ class _Reading:
         encoded = self._encoder.group(records, first)
         self._truncated += encoded.truncated
         self._split += encoded.split
+        self._decoded = max(self._decoded, encoded.decoded)
         origins = encoded.origins or range(len(encoded.examples))
         trained = []
         for example, origin in zip(encoded.examples, origins, strict=True):
@@ -185,4 +190,5 @@ class _Reading:
             split=self._split,
             label_counts=tuple(self._label_counts.tolist()),
             largest_id=self._largest_id,
+            decoded=self._decoded,
         )

@@ -27,6 +27,12 @@ _CONFIG = "preprocessor_config.json"
 _SIDE_MAX = 4_096  # 4x the largest input of a public classification model
 _RESIZED_MAX = 4 * _SIDE_MAX  # the longer edge, where the shorter one is given
 _FORMATS = ("JPEG", "PNG")
+# Grey of 16 bits, as of X-rays (`I;16`), is left out: Pillow cuts it off at 255, white mostly.
+_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK"})
+# For each pixel while it is decoded: an image and what it is converted from, 4 bytes each, or what
+# a progressive JPEG keeps of up to 4 channels beside the image, 2 bytes each.
+DECODING_BYTES = 12
+_STRIP_PIXELS = 2**18  # laid on white at once: a MiB
 _CHANNELS = 3
 
 
@@ -57,7 +63,14 @@ class ImageProcessor:
         Raises:
             FormatError: `RECORD_IMAGE`, naming `place`.
         """
-        image = _decode(_file_bytes(text, place=place), place=place)
+        return self.prepare(self.decode(text, place=place), place=place)
+
+    def decode(self, text: str, *, place: str) -> Image.Image:
+        """Return that image as it is in the file, which takes `DECODING_BYTES` for each pixel."""
+        return _decode(_file_bytes(text, place=place), place=place)
+
+    def prepare(self, image: Image.Image, *, place: str) -> Pixels:
+        """Return the pixels of `image`, resized and cut."""
         width, height = image.size
         if self.size is not None:
             image = image.resize(self.size[::-1], resample=self.resample)
@@ -68,8 +81,9 @@ class ImageProcessor:
             if max(wanted) > _RESIZED_MAX:
                 raise _unusable(place, "too long and narrow to be resized")
             image = image.resize(wanted, resample=self.resample)
-        pixels = np.moveaxis(np.array(image), -1, 0)
-        return np.ascontiguousarray(pixels if self.crop is None else _middle(pixels, self.crop))
+        if self.crop is not None:
+            image = _middle(image, self.crop)
+        return np.ascontiguousarray(np.moveaxis(np.array(image), -1, 0))
 
     def normalized(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Return `pixels` (images, 3, height, width) rescaled and normalized for the model."""
@@ -219,10 +233,13 @@ def _decode(data: bytes, *, place: str) -> Image.Image:
             width, height = probe.size
             if width * height > IMAGE_PIXELS_MAX:
                 raise _unusable(place, f"more than {IMAGE_PIXELS_MAX} pixels")
+            if probe.mode not in _MODES:
+                raise _unusable(place, "grey of more than 8 bits", remedy=_TO_8_BITS)
             probe.verify()
         with Image.open(BytesIO(data), formats=_FORMATS) as image:  # verify() leaves nothing to use
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return _rgb(image)
     except FormatError:
         raise
     except Exception as error:  # noqa: BLE001 - decoders raise anything on mangled files
@@ -232,26 +249,35 @@ def _decode(data: bytes, *, place: str) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     # What is transparent becomes white, as `transformers` has it.
     if "A" in image.getbands() or image.info.get("transparency") is not None:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+        return _on_white(image)
+    # `convert` copies even what is RGB already.
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _middle(pixels: Pixels, crop: tuple[int, int]) -> Pixels:
-    """Return the middle of `pixels`, with black around it where they are too few."""
-    result = np.zeros((_CHANNELS, *crop), dtype=np.uint8)
-    source, target = [slice(None)], [slice(None)]
-    for have, wanted in zip(pixels.shape[1:], crop, strict=True):
-        # Rounded as `transformers` rounds: down where it cuts, up where it pads.
-        spare = max(0, (have - wanted) // 2)
-        missing = max(0, (wanted - have + 1) // 2)
-        source.append(slice(spare, spare + wanted))
-        target.append(slice(missing, missing + have))
-    result[tuple(target)] = pixels[tuple(source)]
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return `image` in front of white; in strips, since whole it takes three more of its size."""
+    width, height = image.size
+    result = Image.new("RGB", image.size)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
+        result.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
     return result
 
 
-def _unusable(place: str, reason: str) -> FormatError:
-    remedy = "mend the image or leave the record out"
+def _middle(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
+    """Return the middle (height, width) of `image`, with black around it where it is too small."""
+    height, width = crop
+    # Rounded as `transformers` rounds: down where it cuts, up where it pads.
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+_TO_8_BITS = "convert it to 8 bits, with the range of values that matters"
+
+
+def _unusable(
+    place: str, reason: str, *, remedy: str = "mend the image or leave the record out"
+) -> FormatError:
     return FormatError(Code.RECORD_IMAGE, f"{place}: its image: {reason}", remedy=remedy)

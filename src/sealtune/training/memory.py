@@ -53,7 +53,6 @@ def predict(
     others = shape.others * size
     staying = {
         "tokenizer": TOKENIZER_COPIES * shape.tokenizer_bytes,
-        "examples": workload.nbytes,
         "frozen weights": others + (0 if choices.streamed else sum(frozen)),
         "embeddings": sum(table.numel for table in tables) * size,
     }
@@ -68,6 +67,7 @@ def predict(
         staying["embeddings"] = len(tables) * STREAMED_TABLE_BYTES
     return peak_of(
         staying,
+        workload=workload,
         trained=TrainedValues(
             count=shape.trained,
             copies=0 if size == _FLOAT and not shape.scaled else size,
@@ -94,19 +94,22 @@ class TrainedValues:
 def peak_of(
     staying: Mapping[str, int],
     *,
+    workload: Workload,
     trained: TrainedValues,
     computed: int,
     evaluated: int,
     conversion: int,
     recipe: Recipe,
 ) -> Prediction:
-    """Return what stays, with everything that goes with trained values, and the largest of what
-    comes and goes.
+    """Return what stays, with everything that goes with examples and trained values, and the
+    largest of what comes and goes.
     """
     count = trained.count
     parts = {
         "interpreter and libraries": FLOOR_BYTES,
         **staying,
+        "examples": workload.nbytes,
+        "batches prepared ahead": workload.ahead,
         # Beside each value its gradient and two moments.
         "trained values, gradients and moments": count * (4 * _FLOAT + trained.copies),
     }
@@ -115,11 +118,16 @@ def peak_of(
         "evaluation": _with_gaps(evaluated),
         "conversion of a tensor": conversion,
     }
+    # A thread decodes at any time; or all is decoded before anything is computed.
+    decoded = parts if workload.decodes_again else passing
+    decoded["an image being decoded"] = workload.decoding
     # What a step leaves behind in pieces is of no use for buffers that are larger.
     left = passing["activations"] // 2
     passing["result"] = 2 * _FLOAT * trained.exported + left
     if recipe.checkpoint_every_steps:
+        # While one is sealed, the next may wait already.
         parts["training checkpoint being sealed"] = 3 * _FLOAT * count
+        parts["training checkpoint that waits"] = 3 * _FLOAT * count
         # Moments joined, then all in one.
         passing["packing of a training checkpoint"] = 5 * _FLOAT * count + left
     if recipe.early_stopping_patience:

@@ -21,6 +21,13 @@ AHEAD_BYTES = 32 * MIB  # 64 times a step of 8 x 2,048 tokens, or one of 200 ima
 T = TypeVar("T")
 
 
+def ahead_bytes(largest: int) -> int:
+    """Return the most that items of up to `largest` bytes take: those that wait, the one in use and
+    the one that is made, beside what it is made from.
+    """
+    return min(AHEAD_ITEMS * largest, max(largest, AHEAD_BYTES)) + 3 * largest
+
+
 class _Queue(Generic[T]):
     """What the thread and its consumer share."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from sealtune.training.corpus import build_corpus
 from sealtune.training.model import load_skeleton
 from sealtune.training.plan import Plan, examples_room, plan_run
-from sealtune.training.readers import load_readers
+from sealtune.training.readers import Readers, load_readers
 from sealtune.training.recipe import Recipe
 from sealtune.training.records import RecordSource
 from sealtune.training.sources import WeightSource
 from sealtune.training.trained import find_trained
-from sealtune.training.workload import workload_of, workload_of_recipe
+from sealtune.training.workload import Workload, workload_of, workload_of_recipe
 
 
 def preview(
@@ -30,8 +32,7 @@ def preview(
     model = load_skeleton(weights, recipe=recipe)
     readers = load_readers(weights, recipe=recipe)
     if records is None:
-        length = recipe.max_length if readers.images is None else readers.image_tokens
-        workload = workload_of_recipe(recipe, length=length)
+        workload = _largest(recipe, readers)
     else:
         corpus = build_corpus(
             records,
@@ -51,3 +52,10 @@ def preview(
         has_scratch=has_scratch,
         memory_limit=memory_limit,
     )
+
+
+def _largest(recipe: Recipe, readers: Readers) -> Workload:
+    if readers.images is None:
+        return workload_of_recipe(recipe, length=recipe.max_length)
+    image_bytes = math.prod(readers.images.shape)
+    return workload_of_recipe(recipe, length=readers.image_tokens, image_bytes=image_bytes)

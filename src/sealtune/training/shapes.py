@@ -81,6 +81,7 @@ class ModelShape:
     conversion: int
     exported: int
     vocabulary: int
+    labels: int
     predicts_words: bool
     lora_dropout: float
     out_dropout: float
@@ -124,6 +125,7 @@ def shape_of(
         conversion=_conversion(model, trained, weights, dtype),
         exported=count if trained.lora is not None else _values(model),
         vocabulary=max((table.words for table in tables.values()), default=0),
+        labels=getattr(config, "num_labels", 0),
         predicts_words=model.module.get_output_embeddings() is not None,
         lora_dropout=0.0 if trained.lora is None else trained.lora.dropout,
         out_dropout=setting(config, anatomy.family.out_dropout),

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from sealtune.training.activations import label_logits
 from sealtune.training.architectures import PATCH
 from sealtune.training.engine.choices import Choices
 from sealtune.training.memory import TOKENIZER_COPIES, Prediction, TrainedValues, peak_of
@@ -42,6 +43,7 @@ class _Widths:
     inner: int
     heads: int
     vocabulary: int
+    labels: int
     pairs: bool
 
 
@@ -63,9 +65,9 @@ def predict_stock(
     return peak_of(
         {
             "tokenizer": TOKENIZER_COPIES * len(weights.files.get("tokenizer.json", b"")),
-            "examples": workload.nbytes,
             "frozen weights": _frozen(model, trained, sizes, choices),
         },
+        workload=workload,
         trained=TrainedValues(
             count=count,
             # Autocast keeps what it cast of weights that are trained, until the pass is over.
@@ -81,7 +83,7 @@ def predict_stock(
 
 def _widths_of(config: Any, recipe: Recipe) -> _Widths:
     if getattr(config, "depths", None):
-        return _staged(config)
+        return _staged(config, recipe)
     names = ("intermediate_size", "hidden_dim", "ffn_dim")
     inner = next((size for name in names if (size := getattr(config, name, None))), 0)
     return _Widths(
@@ -90,11 +92,12 @@ def _widths_of(config: Any, recipe: Recipe) -> _Widths:
         inner=inner or 4 * config.hidden_size,
         heads=config.num_attention_heads,
         vocabulary=config.vocab_size if recipe.task is Task.CAUSAL_LM else 0,
+        labels=len(recipe.labels),
         pairs=config._attn_implementation != "sdpa" or attention_dropout(config) > 0,
     )
 
 
-def _staged(config: Any) -> _Widths:
+def _staged(config: Any, recipe: Recipe) -> _Widths:
     """Return the mean layer of a vision model whose stages have ever fewer tokens, and wider ones.
 
     An image counts as its patches of 16 x 16 pixels; each stage has a quarter of the last one's.
@@ -111,7 +114,13 @@ def _staged(config: Any) -> _Widths:
     width = math.ceil(values / sum(depths))
     # Attention, if any, is within windows: its scores are few.
     return _Widths(
-        layers=sum(depths), width=width, inner=4 * width, heads=0, vocabulary=0, pairs=False
+        layers=sum(depths),
+        width=width,
+        inner=4 * width,
+        heads=0,
+        vocabulary=0,
+        labels=len(recipe.labels),
+        pairs=False,
     )
 
 
@@ -129,7 +138,8 @@ def _kept(widths: _Widths, batch: BatchShape, choices: Choices) -> int:
 
 def _passing(widths: _Widths, batch: BatchShape) -> int:
     logits = batch.supervised * widths.vocabulary * _FLOAT * _LOGIT_COPIES
-    return max(logits, 3 * _padded(batch) * (widths.width + widths.inner) * _FLOAT)
+    labels = label_logits(batch.supervised, widths.labels)
+    return labels + max(logits, 3 * _padded(batch) * (widths.width + widths.inner) * _FLOAT)
 
 
 def _padded(batch: BatchShape) -> int:

@@ -28,7 +28,7 @@ def ways(
 ) -> Iterator[Way]:
     """Yield what `recipe` leaves to choose from; each needs less memory than some before it.
 
-    `longest` is the length of the longest example: smaller micro-batches cannot be.
+    `longest` is the length of the longest example, which goes through alone where it must.
     """
     ladder = _ladder(recipe, longest)
     if recipe.streaming is not Streaming.ALWAYS:
@@ -40,8 +40,10 @@ def ways(
 def _ladder(recipe: Recipe, longest: int) -> list[int]:
     if recipe.micro_batch_tokens:
         return [recipe.micro_batch_tokens]
-    sizes = (max(size, min(longest, _TOKENS[0])) for size in _TOKENS)
-    return list(dict.fromkeys(sizes))
+    # The telemetry says which it is, so it never is a record's own length. Below the first that is
+    # no more than the longest example the largest micro-batch would be that example all the same.
+    above = sum(size > longest for size in _TOKENS)
+    return list(_TOKENS[: above + 1])
 
 
 def _resident(ladder: list[int], *, precision: Precision, lean: bool) -> Iterator[Way]:

@@ -42,8 +42,9 @@ PHASES = (
     "receipt",
     "report",
 )
-# A mean over less would tell the length of single batches, and people read no faster.
+# A mean over less would tell the length of single batches; people read no faster than a second.
 _RATES_SECONDS: Final = 1.0
+_RATES_STEPS: Final = 4
 _PLANNED: Final = ("precision", "lean", "tokens", "recompute", "streamed")
 # Their texts name brokers, rules, digests, sizes and the operator's own paths, never a record.
 _SPEAKS_OF_NO_DATA = (TransportError, StorageError, ReleaseDenied, VerificationError)
@@ -86,7 +87,7 @@ class Exits:
     def progress(self, step: int, total: int, tokens: int) -> None:
         """Say how far training is and how fast, each if the contract lets that out."""
         self._optional("progress", {"step": step, "total": total})
-        speed = self._rates.speed(tokens)
+        speed = self._rates.speed(step, tokens)
         if speed is not None:
             # In whole MiB: finer, it would follow the content of single batches.
             used = -(-memory_in_use() // MIB) * MIB
@@ -152,18 +153,19 @@ class _Rates:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         # At first, since a resumed run begins in the middle, there is nothing to compare with.
-        self._last: tuple[float, int] | None = None
+        self._last: tuple[float, int, int] | None = None
 
-    def speed(self, tokens: int) -> int | None:
+    def speed(self, step: int, tokens: int) -> int | None:
         now = self._seconds()
         if self._last is None:
-            self._last = now, tokens
+            self._last = now, step, tokens
             return None
         passed = now - self._last[0]
-        if passed < _RATES_SECONDS:
+        # Both: steps of a large model take longer than a second each.
+        if passed < _RATES_SECONDS or step - self._last[1] < _RATES_STEPS:
             return None
-        speed = round((tokens - self._last[1]) / passed)
-        self._last = now, tokens
+        speed = round((tokens - self._last[2]) / passed)
+        self._last = now, step, tokens
         return speed
 
 

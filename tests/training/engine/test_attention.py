@@ -238,6 +238,16 @@ def test_tiles_cover_each_query_once_and_all_that_it_sees(reach: str) -> None:
         assert (int(keys[0]), int(keys[-1]) + 1) == (tile.start, tile.end)
 
 
+@pytest.mark.parametrize("window", [0, 5 * TILE])
+def test_a_long_record_needs_two_masks_whatever_its_length(window: int) -> None:
+    segments, reach = segments_of([5 * TILE - 5]), Reach(causal=True, window=window)
+    masks = {}
+    for tile in segments.tiles(5 * TILE - 5, reach):
+        mask = segments.mask(tile, reach, groups=3, like=torch.empty(0))
+        masks[mask.data_ptr()] = mask.numel()
+    assert sorted(masks.values()) == [3 * (TILE - 5) ** 2, 3 * TILE**2]
+
+
 def test_in_16_bits() -> None:
     a = attention(REACHES["causal"])
     segments = segments_of([300, 40])

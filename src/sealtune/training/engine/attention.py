@@ -135,15 +135,11 @@ def _probabilities(
     hidden = segments.hidden(cohort, tile, a.reach, heads=a.kv_heads, like=q)
     if mask is None:
         mask, hidden = hidden, None
+    scores = torch.bmm(q, k.transpose(1, 2))
     if a.soft_cap:
-        scores = torch.bmm(q, k.transpose(1, 2))
         scores = torch.tanh(scores.div_(a.soft_cap)).mul_(a.soft_cap)
-        if mask is not None:
-            scores += mask
-    elif mask is None:
-        scores = torch.bmm(q, k.transpose(1, 2))
-    else:
-        scores = torch.baddbmm(mask, q, k.transpose(1, 2))
+    if mask is not None:
+        scores[..., scores.shape[-1] - mask.shape[-1] :] += mask
     if hidden is not None:
         scores += hidden
     return torch.softmax(scores, -1)

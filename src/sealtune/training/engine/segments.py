@@ -84,10 +84,16 @@ class Segments:
     ) -> torch.Tensor | None:
         """Return what is added to the scores of `tile` (0 or minus infinity), or None for nothing.
 
-        Rows are (query, group): each query stands for `groups` heads.
+        Rows are (query, group): each query stands for `groups` heads. Where it has fewer columns
+        than there are keys, they are the last ones': the others are seen by all.
         """
         if not reach.causal and not reach.window:
             return None
+        if reach.causal and not 0 < reach.window < tile.end - tile.start:
+            # Keys before the tile's first query hide from none: without them one mask serves all
+            # tiles, and as many as there are would be as much as activations.
+            rows = tile.last - tile.first
+            tile, reach = Tile(0, rows, 0, rows), Reach(causal=True)
         rows, offset = tile.last - tile.first, tile.first - tile.start
         key = (rows, offset, tile.end - tile.start, reach, groups, like.dtype)
         if key not in self._masks:
