@@ -124,7 +124,8 @@ def _encode_labelled(
     labels = _labels(group, places, recipe=recipe)
     encoded = tokenizer.encode(texts, max_length=recipe.max_length)
     for (ids, cut), label, place in zip(encoded, labels, places, strict=True):
-        yield Pieces(examples=(Example(token_array(ids, place=place), label),), cut=cut)
+        example = Example(token_array(ids, place=place), label, each_record=True)
+        yield Pieces(examples=(example,), cut=cut)
 
 
 def _encode_images(
@@ -134,7 +135,8 @@ def _encode_images(
     for record, label, place in zip(group, labels, places, strict=True):
         text = read_text(record, recipe.image_field, place=place)
         pixels = images.read(text, place=place)
-        yield Pieces(examples=(Example(np.zeros(0, dtype=np.int64), label, pixels),))
+        example = Example(np.zeros(0, dtype=np.int64), label, pixels, each_record=True)
+        yield Pieces(examples=(example,))
 
 
 def _labels(group: Sequence[Record], places: Sequence[str], *, recipe: Recipe) -> list[Tokens]:
