@@ -36,7 +36,8 @@ class Family:
 
     From `activation` on the names are the configuration's. A key that is not named here is one
     that the family's `transformers` module does not read, whatever a configuration says under it;
-    `kinds_rotate` says that each kind of layer has its own rotation. Nothing in `without` may be
+    `kinds_rotate` says that each kind of layer has its own rotation, `partly_rotated` that a part
+    of a head's width may be left as it is. Nothing in `without` may be
     set in the configuration: blocks do not do it.
     """
 
@@ -71,6 +72,7 @@ class Family:
     layer_kinds: str = ""
     kinds_rotate: bool = False
     rotated: str = ""
+    partly_rotated: bool = False
     pooling: str = ""
     attention_dropout: str = "attention_dropout"
     out_dropout: str = ""
@@ -193,6 +195,7 @@ FAMILIES: Mapping[str, Family] = {
         qkv=("self_attn.qkv_proj",),
         up=("mlp.gate_up_proj",),
         window="sliding_window",
+        partly_rotated=True,
         without=("resid_pdrop", "embd_pdrop"),
     ),
     "bert": _BERT,
