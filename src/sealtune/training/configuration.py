@@ -6,9 +6,12 @@ or compute what nobody meant. What is wrong is told by the key's name, never by 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import torch
 
 from sealtune.errors import Code, FormatError
 from sealtune.training.engine.families import FAMILIES, Family, named
@@ -105,6 +108,27 @@ def check_blocks(module: Any) -> None:
         partly = family.partly_rotated and 0 < rotated <= width
         if name.endswith("inv_freq") and rotated != width and not partly:
             raise _malformed("head_dim", "does not go with rotary positions")
+
+
+def check_images(module: Any, shape: tuple[int, int, int]) -> None:
+    """Return if `module` can compute an image of `shape` (channels, height, width).
+
+    Tried on a copy without values: which sizes windows and patches allow, the module knows best.
+
+    Raises:
+        FormatError: `MODEL_MALFORMED`.
+    """
+    trial = copy.deepcopy(module).to("meta").eval()
+    try:
+        with torch.no_grad():
+            trial(pixel_values=torch.empty(1, *shape, device="meta"))
+    except (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+        raise FormatError(
+            Code.MODEL_MALFORMED,
+            f"the model cannot compute images of {shape[1]}x{shape[2]} pixels, which the image "
+            f"processor makes ({type(error).__name__})",
+            remedy="seal the model with the image processor that belongs to it",
+        ) from error
 
 
 def _check_layers(config: Any, family: Family) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from sealtune.errors import Code, FormatError, TrainingError
 from sealtune.training.arithmetic import fixed_arithmetic
+from sealtune.training.configuration import check_images
 from sealtune.training.corpus import Corpus, build_corpus
 from sealtune.training.engine.run import Outcome
 from sealtune.training.export import export_adapter, export_model
@@ -263,6 +264,7 @@ def _check_images(model: LoadedModel, images: ImageProcessor) -> None:
             f"the model takes images of {model.config.num_channels} channels",
             remedy=f"use one for {channels} channels: red, green and blue",
         )
+    check_images(model.module, images.shape)
 
 
 def _mean_loss(
