@@ -54,6 +54,11 @@ def test_each_patch_of_an_image_counts_as_a_token(model_folder: Callable[..., Pa
         ("vit", {"height": 32, "width": 16}, 3, Code.MODEL_MALFORMED),
         ("vit", {"height": 16, "width": 16}, 1, Code.MODEL_UNSUPPORTED),
         ("convnext", {"height": 32, "width": 16}, 3, None),
+        ("dinov2", {"height": 32, "width": 16}, 3, None),
+        ("swin", {"height": 32, "width": 32}, 3, None),
+        ("convnext", {"height": 1, "width": 1}, 3, Code.MODEL_MALFORMED),
+        ("dinov2", {"height": 3, "width": 3}, 3, Code.MODEL_MALFORMED),
+        ("swin", {"height": 16, "width": 8}, 3, Code.MODEL_MALFORMED),
     ],
 )
 def test_images_that_the_model_cannot_take_are_refused(

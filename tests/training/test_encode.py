@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +118,41 @@ def test_nothing_left_to_learn(tokenizer: TextTokenizer) -> None:
         encode([{"messages": long}], LANGUAGE, tokenizer)
     assert caught.value.code is Code.RECORD_MALFORMED
     assert "record 0" in str(caught.value)
+
+
+@pytest.fixture
+def endless() -> TextTokenizer:
+    """A tokenizer that has no end token and adds none of its own."""
+    own = load_tokenizer(make_tokenizer_files())
+    own.backend.post_processor = None
+    return TextTokenizer(backend=own.backend, special={}, chat_template=None)
+
+
+@pytest.mark.parametrize("before", [[], [{"text": "fog and wind"}]])
+def test_a_text_of_one_token_has_nothing_to_predict(
+    before: list[dict[str, str]], endless: TextTokenizer
+) -> None:
+    with pytest.raises(FormatError) as caught:
+        encode([*before, {"text": "a"}], LANGUAGE, endless)
+    assert caught.value.code is Code.RECORD_MALFORMED
+    assert f"record {len(before)}" in caught.value.message
+
+
+def test_the_last_window_of_a_split_text_goes_if_it_is_one_token(endless: TextTokenizer) -> None:
+    text = "wind and rain " * 20
+    size = len(endless.encode_one(text).ids)
+    recipe = replace(LANGUAGE, overflow="split", max_length=size - 1)
+    (example,) = encode([{"text": text}], recipe, endless).examples
+    assert len(example.ids) == size - 1
+
+
+def test_a_lone_token_without_a_label_is_nothing_to_learn(endless: TextTokenizer) -> None:
+    recipe = Recipe(task="token-classification", method="lora", labels=LABELS, max_length=16)
+    (example,) = encode([{"tokens": ["a"], "tags": [1]}], recipe, endless).examples
+    assert (len(example.ids), example.supervised) == (1, 1)
+    with pytest.raises(FormatError) as caught:
+        encode([{"tokens": ["", ""], "tags": [0, 1]}], recipe, endless)
+    assert caught.value.code is Code.RECORD_MALFORMED
 
 
 def test_long_conversation_is_cut_and_counted(tokenizer: TextTokenizer) -> None:

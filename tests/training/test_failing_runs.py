@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import torch
 from tiny_learners import MemoryScratch, choosing, make_learner
 from tiny_models import FolderWeights, Recorder, text_records
 
-from sealtune.errors import Code, TrainingError, VerificationError
+from sealtune.errors import Code, FormatError, TrainingError, VerificationError
 from sealtune.training.corpus import build_corpus
 from sealtune.training.optimizer import Optimizer
 from sealtune.training.recipe import Recipe, Streaming
@@ -130,6 +131,25 @@ def test_an_evaluation_that_is_no_number(llama: Path) -> None:
     assert caught.value.code is Code.LOSS_NOT_FINITE
     assert not recorder.saved
     assert not recorder.evaluations
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_record_that_predicts_nothing_is_named(apart: bool, llama: Path) -> None:
+    weights = FolderWeights(llama)
+    document = json.loads(weights.files["tokenizer.json"]) | {"post_processor": None}
+    weights.files["tokenizer.json"] = json.dumps(document).encode()
+    del weights.files["tokenizer_config.json"]  # and with it the end token
+    with pytest.raises(FormatError) as caught:
+        train(
+            recipe(),
+            weights=weights,
+            records=text_records(4) if apart else [{"text": "a"}],
+            checkpoints=Recorder(),
+            telemetry=Recorder(),
+            evaluation_records=[{"text": "a"}] if apart else [],
+        )
+    assert caught.value.code is Code.RECORD_MALFORMED
+    assert ("evaluation record 0" if apart else "record 0") in caught.value.message
 
 
 def test_a_gradient_that_is_no_number_changes_no_weight(llama: Path) -> None:

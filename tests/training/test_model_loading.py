@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import transformers
 from tiny_models import LABELS, FolderWeights, make_model
 
 from sealtune.errors import Code, FormatError, SealtuneError, TrainingError
+from sealtune.training.configuration import check_blocks
 from sealtune.training.model import LoadedModel, fill_model, load_skeleton
 from sealtune.training.recipe import Recipe
 
@@ -198,6 +201,79 @@ def test_nonsense_configuration(llama: Path, change: dict[str, Any]) -> None:
     weights.config.update(change)
     error = refused(weights, LANGUAGE)
     assert (type(error), error.code) == (FormatError, Code.MODEL_MALFORMED)
+
+
+BERT = ("bert", "AutoModel", CLASSIFY)
+VIT = ("vit", "AutoModel", replace(CLASSIFY, task="image-classification"))
+GEMMA, SMOL, QWEN, LLAMA, STOCK = (
+    (name, "AutoModelForCausalLM", LANGUAGE)
+    for name in ("gemma2", "smollm3", "qwen2", "llama", "stablelm")
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "named"),
+    [
+        (LLAMA, {"num_hidden_layers": 0}, "num_hidden_layers"),
+        (LLAMA, {"num_hidden_layers": 10**12}, "num_hidden_layers"),
+        (BERT, {"num_hidden_layers": 0}, "num_hidden_layers"),
+        (LLAMA, {"num_key_value_heads": 3}, "num_attention_heads"),
+        (STOCK, {"num_key_value_heads": 3}, "num_attention_heads"),
+        (LLAMA, {"head_dim": 3}, "head_dim"),
+        (LLAMA, {"head_dim": 1}, "head_dim"),
+        (BERT, {"intermediate_size": 0}, "intermediate_size"),
+        (LLAMA, {"vocab_size": 0}, "vocab_size"),
+        (BERT, {"max_position_embeddings": -3}, "max_position_embeddings"),
+        (BERT, {"hidden_dropout_prob": 1.0}, "hidden_dropout_prob"),
+        (BERT, {"classifier_dropout": -0.5}, "classifier_dropout"),
+        (LLAMA, {"attention_dropout": 5.0}, "attention_dropout"),
+        (LLAMA, {"attention_dropout": 0.999}, "attention_dropout"),
+        (LLAMA, {"attention_dropout": float("nan")}, "attention_dropout"),
+        (VIT, {"attention_probs_dropout_prob": 1.0}, "attention_probs_dropout_prob"),
+        (LLAMA, {"rms_norm_eps": -1.0}, "rms_norm_eps"),
+        (LLAMA, {"rope_theta": float("inf")}, "rope_theta"),
+        (LLAMA, {"rope_parameters": {"rope_type": "default", "rope_theta": 0}}, "rope_theta"),
+        (GEMMA, {"final_logit_softcapping": "x"}, "final_logit_softcapping"),
+        (GEMMA, {"attn_logit_softcapping": -1.0}, "attn_logit_softcapping"),
+        (GEMMA, {"query_pre_attn_scalar": -1}, "query_pre_attn_scalar"),
+        (GEMMA, {"sliding_window": 0}, "sliding_window"),
+        (GEMMA, {"layer_types": ["full_attention"] * 3}, "layer_types"),
+        (GEMMA, {"layer_types": ["full_attention", "chunked_attention"]}, "layer_types"),
+        (QWEN, {"layer_types": ["full_attention", "sliding_attention"]}, "sliding_window"),
+        (SMOL, {"no_rope_layers": [1]}, "no_rope_layers"),
+    ],
+)
+def test_a_configuration_that_nothing_can_be_computed_with(
+    kind: tuple[str, str, Recipe],
+    change: dict[str, Any],
+    named: str,
+    model_folder: Callable[..., Path],
+) -> None:
+    name, auto, recipe = kind
+    weights = FolderWeights(model_folder(name, auto))
+    weights.config.update(change)
+    error = refused(weights, recipe)
+    assert (type(error), error.code) == (FormatError, Code.MODEL_MALFORMED)
+    assert named in error.message or "does not describe" in error.message
+
+
+def test_heads_that_are_not_as_wide_as_the_projections(model_folder: Callable[..., Path]) -> None:
+    """ModernBERT's rotations alone read head_dim: the module would fail at its first batch."""
+    weights = FolderWeights(model_folder("modernbert", "AutoModel"))
+    weights.config["head_dim"] = 4
+    assert "head_dim" in refused(weights, CLASSIFY).message
+    model = load_skeleton(FolderWeights(model_folder("vit", "AutoModel")), recipe=VIT[2])
+    model.config.head_dim = 4
+    with pytest.raises(FormatError) as caught:
+        check_blocks(model.module)
+    assert caught.value.code is Code.MODEL_MALFORMED
+
+
+def test_a_configuration_that_asks_for_tuples_or_many_labels_gets_neither(llama: Path) -> None:
+    weights = FolderWeights(llama)
+    weights.config |= {"return_dict": False, "num_labels": 10**12}
+    model = load(weights, recipe=LANGUAGE)
+    assert model.module(torch.arange(3, 20).unsqueeze(0)).logits.shape == (1, 17, 320)
 
 
 def test_configuration_cannot_name_a_kernel_to_fetch(llama: Path) -> None:

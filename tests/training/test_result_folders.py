@@ -244,3 +244,36 @@ def test_card_shows_how_to_load_and_nothing_of_the_records(bert: Path) -> None:
     assert all(label in card for label in LABELS)
     assert "lighthouse" not in card
     assert "0." + str(result.metrics["loss_after"])[2:6] not in card
+
+
+@pytest.mark.parametrize("name", ["llama", "stablelm"])
+def test_a_padding_token_without_an_embedding_is_none(name: str, tmp_path: Path) -> None:
+    """A tokenizer got a [PAD], the model's embeddings stayed as they were."""
+    shape = {"model_type": name, "auto_class": "AutoModelForCausalLM", "vocab_size": 310}
+    weights = FolderWeights(make_model(tmp_path / "base", **shape))
+    weights.config["pad_token_id"] = None
+    document = json.loads(weights.files["tokenizer.json"])
+    added = document["added_tokens"][0]
+    document["added_tokens"].append({**added, "id": 310, "content": "[PAD]"})
+    settings = json.loads(weights.files["tokenizer_config.json"]) | {"pad_token": "[PAD]"}
+    weights.files["tokenizer.json"] = json.dumps(document).encode()
+    weights.files["tokenizer_config.json"] = json.dumps(settings).encode()
+    recipe = Recipe(
+        task="causal-lm",
+        method="full",
+        epochs=1,
+        max_length=24,
+        evaluation_fraction=0.0,
+        threads=1,
+    )
+    recorder = Recorder()
+    result = train(
+        recipe,
+        weights=weights,
+        records=text_records(4),
+        checkpoints=recorder,
+        telemetry=recorder,
+    )
+    assert json.loads(result.files["config.json"])["pad_token_id"] == 2  # the end token
+    out = write_files(tmp_path / "out", result.files)
+    transformers.AutoModelForCausalLM.from_pretrained(out)

@@ -131,7 +131,8 @@ def _encode_labelled(
     labels = _labels(group, places, recipe=recipe)
     encoded = tokenizer.encode(texts, max_length=recipe.max_length)
     for (ids, cut), label, place in zip(encoded, labels, places, strict=True):
-        yield Pieces(examples=(Example(token_array(ids, place=place), label),), cut=cut)
+        example = Example(token_array(ids, place=place), label, each_record=True)
+        yield Pieces(examples=(example,), cut=cut)
 
 
 def _encode_images(
@@ -143,7 +144,7 @@ def _encode_images(
         image = images.decode(text, place=place)
         decoded = image.width * image.height
         pixels = images.prepare(image, place=place)
-        example = Example(np.zeros(0, dtype=np.int64), label, pixels)
+        example = Example(np.zeros(0, dtype=np.int64), label, pixels, each_record=True)
         yield Pieces(examples=(example,), decoded=decoded)
 
 

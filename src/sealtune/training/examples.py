@@ -28,19 +28,21 @@ class Example:
 
     `targets` has one value per id for causal-lm (`IGNORED` where no loss is wanted; the shift by
     one happens in the loss) and token-classification (labels' indices), and one value, the label's
-    index, for text- and image-classification. An image has `pixels` (channels, height, width) and
-    no ids. No prediction is made for the first `unpredicted` targets: 1 for causal-lm.
+    index, for text- and image-classification, which have `each_record`. An image has `pixels`
+    (channels, height, width) and no ids. No prediction is made for the first `unpredicted` targets:
+    1 for causal-lm, of which a single token has none.
     """
 
     ids: Tokens
     targets: Tokens
     pixels: Pixels | None = None
     unpredicted: int = 1
+    each_record: bool = False
 
     @property
     def supervised(self) -> int:
         """The number of predictions that enter the loss."""
-        if len(self.targets) == 1:
+        if self.each_record:
             return 1
         return int(np.count_nonzero(self.targets[self.unpredicted :] != IGNORED))
 

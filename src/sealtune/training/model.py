@@ -22,6 +22,7 @@ from torch import nn
 from sealtune.core.limits import MIB
 from sealtune.errors import Code, FormatError
 from sealtune.training.architectures import Architecture, find_architecture
+from sealtune.training.configuration import check_blocks, check_config, check_stored
 from sealtune.training.engine.layout import read_tensor, stored_dtype
 from sealtune.training.recipe import Recipe, Task
 from sealtune.training.sources import TensorInfo, WeightSource
@@ -92,17 +93,19 @@ def fill_model(model: LoadedModel, *, weights: WeightSource, half: bool) -> None
 
 
 def _build(model_class: Any, stored: Mapping[str, Any], *, recipe: Recipe) -> Any:
-    values = {k: v for k, v in stored.items() if k not in ("dtype", "torch_dtype")}
+    check_stored(stored)
+    values = {k: v for k, v in stored.items() if k not in ("dtype", "torch_dtype", "num_labels")}
     if recipe.task is not Task.CAUSAL_LM:
-        values.pop("num_labels", None)
         values["id2label"] = dict(enumerate(recipe.labels))
         values["label2id"] = {name: index for index, name in enumerate(recipe.labels)}
         values["problem_type"] = "single_label_classification"
     values["use_cache"] = False
+    values["return_dict"] = True
     # Named here, because a configuration could name a kernel that is downloaded.
     attention = "sdpa" if model_class._supports_sdpa else "eager"
     try:
         config = model_class.config_class.from_dict(values)
+        check_config(config)
         with torch.device("meta"):
             module = model_class._from_config(
                 config, dtype=torch.float32, attn_implementation=attention
@@ -112,6 +115,7 @@ def _build(model_class: Any, stored: Mapping[str, Any], *, recipe: Recipe) -> An
         raise FormatError(
             Code.MODEL_MALFORMED, f"config.json does not describe a {model_class.__name__} ({kind})"
         ) from error
+    check_blocks(module)
     module.config.architectures = [model_class.__name__]
     return module
 
@@ -120,6 +124,7 @@ _CONFIG_ERRORS = (
     TypeError,
     ValueError,
     KeyError,
+    IndexError,
     AttributeError,
     ZeroDivisionError,
     AssertionError,

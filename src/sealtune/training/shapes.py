@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sealtune.training.engine.build import Anatomy, layouts_of, slots_of
-from sealtune.training.engine.families import Kind, reach_of, setting
+from sealtune.training.engine.families import reach_of, setting
 from sealtune.training.engine.layout import stored_dtype
 from sealtune.training.engine.lean import anatomy_of
 from sealtune.training.engine.segments import Reach, Segments
@@ -170,7 +170,7 @@ def _block(model: LoadedModel, anatomy: Anatomy, index: int, frozen_bytes: int) 
         norms=len(anatomy.norms()),
         adapted=sum(sizes[group][1] for group, count in adapters.items() if count),
         matrix=max((math.prod(shape) for shape in matrices), default=0),
-        reach=reach_of(model.config, index, causal=family.kind is Kind.DECODER),
+        reach=reach_of(model.config, family, index),
     )
 
 

@@ -16,6 +16,7 @@ import torch
 
 from sealtune.errors import Code, FormatError, TrainingError
 from sealtune.training.arithmetic import fixed_arithmetic
+from sealtune.training.configuration import check_images
 from sealtune.training.corpus import Corpus, build_corpus
 from sealtune.training.engine.run import Outcome
 from sealtune.training.export import export_adapter, export_model
@@ -208,15 +209,16 @@ def _padding(model: LoadedModel, tokenizer: TextTokenizer | None) -> tuple[int, 
     """Return the pad token id, and again if the model's own configuration lacks it.
 
     RoBERTa counts positions by it and decoders find a text's last token by it, so the
-    configuration's comes first. A decoder without any gets the end token.
+    configuration's comes first. A decoder without any gets the end token. An id that the model has
+    no embedding for, as of a token added later, is none.
     """
     if tokenizer is None:
         return 0, None  # images have none
-    stored = model.config.pad_token_id
-    if isinstance(stored, int) and stored >= 0:
+    stored, size = model.config.pad_token_id, model.module.get_input_embeddings().weight.shape[0]
+    if isinstance(stored, int) and 0 <= stored < size:
         return stored, None
     candidates = (tokenizer.token_id("pad_token"), tokenizer.token_id("eos_token"), 0)
-    padding = next(value for value in candidates if value is not None)
+    padding = next(value for value in candidates if value is not None and value < size)
     model.config.pad_token_id = padding
     return padding, padding
 
@@ -262,6 +264,7 @@ def _check_images(model: LoadedModel, images: ImageProcessor) -> None:
             f"the model takes images of {model.config.num_channels} channels",
             remedy=f"use one for {channels} channels: red, green and blue",
         )
+    check_images(model.module, images.shape)
 
 
 def _mean_loss(

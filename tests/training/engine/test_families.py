@@ -6,8 +6,8 @@ are computed together and filled up and some are alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,27 @@ _MORE: dict[str, dict[str, Any]] = {
     "electra": {"embedding_size": 16},  # projected
     "modernbert": {"local_attention": 16, "num_hidden_layers": 3},
 }
+# What one family or another reads; most of it would change a lot. Lists are for two layers.
+_KEYS: dict[str, Any] = {
+    "sliding_window": 2,
+    "layer_types": ["sliding_attention", "full_attention"],
+    "attn_logit_softcapping": 0.5,
+    "final_logit_softcapping": 0.5,
+    "query_pre_attn_scalar": 1000,
+    "no_rope_layers": [0, 1],
+    "hidden_act": "relu",
+    "hidden_activation": "silu",
+    "activation": "silu",
+    "head_dim": 4,
+    "num_key_value_heads": 1,
+    "classifier_pooling": "mean",
+    "partial_rotary_factor": 0.5,
+    "scalar_embed_scale": 3.0,
+    "n_heads": 2,
+    "local_attention": 4,
+    "attention_chunk_size": 2,
+}
+_SIZES = {"head_dim", "num_key_value_heads"}  # of stored tensors, where a family reads them
 CASES = [(name, task) for name in FAMILIES for task in Task if class_for(ARCHITECTURES[name], task)]
 
 
@@ -97,9 +118,9 @@ def recipe_for(task: Task, method: Method = Method.LORA, **changes: Any) -> Reci
     return Recipe(task=task, method=method, labels=labels, **values)
 
 
-def build(folder: Path, recipe: Recipe, *, lean: bool, **choices: Any) -> Learner:
+def build(source: Path | FolderWeights, recipe: Recipe, *, lean: bool, **choices: Any) -> Learner:
     """Return a learner whose adapters do something from the beginning."""
-    weights = FolderWeights(folder)
+    weights = FolderWeights(source) if isinstance(source, Path) else source
     normalize = None
     if recipe.task is Task.IMAGE_CLASSIFICATION:
         images = load_image_processor(weights.files)
@@ -217,6 +238,41 @@ def test_variants_of_modernbert(changes: dict[str, Any], folder: Folder) -> None
         assert_same(compute(build(path, recipe, lean=True), batches), theirs)
 
 
+def own_keys(name: str) -> set[str]:
+    """The keys that the family called `name` reads."""
+    return set(_KEYS) & set(map(str, asdict(FAMILIES[name]).values()))
+
+
+def assert_obeyed_alike(name: str, keys: Iterable[str], folder: Folder) -> None:
+    task = next(task for task in Task if (name, task) in CASES)
+    weights = FolderWeights(folder(name, task))
+    layers = int(weights.config.get("num_hidden_layers", 2))
+    for key in keys:
+        value = _KEYS[key]
+        weights.config[key] = (value * layers)[:layers] if isinstance(value, list) else value
+    if "layer_types" in keys:
+        weights.config |= {"use_sliding_window": True, "sliding_window": 4}
+    recipe = recipe_for(task)
+    batches = [batch_of(task, examples_for(task))]
+    theirs = compute(build(weights, recipe, lean=False), batches)
+    assert_same(compute(build(weights, recipe, lean=True), batches), theirs)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_keys_of_other_families_are_obeyed_where_the_stock_module_does(
+    name: str, folder: Folder
+) -> None:
+    refused = {"head_dim"} if name == "modernbert" else set()  # its rotations alone would obey
+    assert_obeyed_alike(name, set(_KEYS) - own_keys(name) - refused, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [(n, key) for n in FAMILIES for key in sorted(own_keys(n) - _SIZES)]
+)
+def test_a_familys_own_keys_are_obeyed(name: str, key: str, folder: Folder) -> None:
+    assert_obeyed_alike(name, [key], folder)
+
+
 @pytest.mark.parametrize("name", ["bert", "roberta", "llama", "modernbert", "vit"])
 def test_streamed_classifiers_compute_the_same(name: str, folder: Folder) -> None:
     task = Task.IMAGE_CLASSIFICATION if name == "vit" else Task.TOKEN_CLASSIFICATION
@@ -311,6 +367,8 @@ def test_a_step_drops_the_same_when_it_is_computed_again(recompute: bool, folder
         ("bert", {"hidden_act": "tanh"}, "activation tanh"),
         ("modernbert", {"mlp_dropout": 0.1}, "mlp_dropout"),
         ("bert", {"is_decoder": True}, "is_decoder"),
+        ("gemma", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
+        ("llama", {"is_causal": False}, "is_causal"),
     ],
 )
 def test_what_lean_blocks_cannot_is_told(

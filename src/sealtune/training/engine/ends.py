@@ -12,7 +12,7 @@ from sealtune.training.engine.build import eps_of
 from sealtune.training.engine.decoder import DecoderEnds
 from sealtune.training.engine.dropout import Dropout
 from sealtune.training.engine.encoder import EncoderEnds
-from sealtune.training.engine.families import Family, Kind
+from sealtune.training.engine.families import Family, Kind, named, setting
 from sealtune.training.engine.heads import ClassifierHead, LanguageHead
 from sealtune.training.engine.outside import Entrance, Exit
 from sealtune.training.engine.pooling import (
@@ -114,7 +114,7 @@ class EndsBuilder:
         return LanguageHead(
             norm=norm,
             output=embedding if "lm_head.weight" in tied else self.values.table("lm_head.weight"),
-            soft_cap=getattr(config, "final_logit_softcapping", None) or 0.0,
+            soft_cap=setting(config, family.logit_cap),
         )
 
     def _classifier(self) -> ClassifierHead:
@@ -132,7 +132,7 @@ class EndsBuilder:
 
     @property
     def _takes_means(self) -> bool:
-        pooling = getattr(self.values.model.config, "classifier_pooling", "cls")
+        pooling = named(self.values.model.config, self.family.pooling)
         return self.task is Task.TEXT_CLASSIFICATION and pooling == "mean"
 
     @property

@@ -32,8 +32,13 @@ class Family:
     `after_forward` stand behind a part and before the sum; `middle` and `last` behind the sums.
 
     `embeddings` is the module that adds positions to words (or makes patches of images), to which
-    `projection` may be applied. The names that end in `dropout` are the configuration's; nothing
-    in `without` may be set in the configuration: blocks do not do it.
+    `projection` may be applied.
+
+    From `activation` on the names are the configuration's. A key that is not named here is one
+    that the family's `transformers` module does not read, whatever a configuration says under it;
+    `kinds_rotate` says that each kind of layer has its own rotation, `partly_rotated` that a part
+    of a head's width may be left as it is. Nothing in `without` may be
+    set in the configuration: blocks do not do it.
     """
 
     kind: Kind = Kind.DECODER
@@ -57,6 +62,18 @@ class Family:
     embedding: str = ""
     embeddings: str = ""
     projection: str = ""
+    activation: str = "hidden_act"
+    head_width: str = ""
+    kv_heads: str = ""
+    query_scalar: str = ""
+    score_cap: str = ""
+    logit_cap: str = ""
+    window: str = ""
+    layer_kinds: str = ""
+    kinds_rotate: bool = False
+    rotated: str = ""
+    partly_rotated: bool = False
+    pooling: str = ""
     attention_dropout: str = "attention_dropout"
     out_dropout: str = ""
     down_dropout: str = ""
@@ -75,15 +92,20 @@ _LLAMA = Family(
     before_forward="post_attention_layernorm",
     final_norm="norm",
     embedding="embed_tokens",
+    head_width="head_dim",
+    kv_heads="num_key_value_heads",
 )
-
-
+_WINDOW: Mapping[str, Any] = {"window": "sliding_window"}
+_KINDS: Mapping[str, Any] = {**_WINDOW, "layer_kinds": "layer_types"}
+_GEMMA = replace(_LLAMA, norm_offset=1.0, without=("use_bidirectional_attention",))
 _QUERY_KEY: Mapping[str, Any] = {"query_norm": "self_attn.q_norm", "key_norm": "self_attn.k_norm"}
 _SANDWICH: Mapping[str, Any] = {
     "after_attention": "post_attention_layernorm",
     "before_forward": "pre_feedforward_layernorm",
     "after_forward": "post_feedforward_layernorm",
-    "norm_offset": 1.0,
+    "activation": "hidden_activation",
+    "query_scalar": "query_pre_attn_scalar",
+    "logit_cap": "final_logit_softcapping",
 }
 
 _BERT = Family(
@@ -113,6 +135,7 @@ _DISTILBERT = replace(
     down="ffn.lin2",
     middle="sa_layer_norm",
     last="output_layer_norm",
+    activation="activation",
     attention_dropout="attention_dropout",
     out_dropout="",
     down_dropout="dropout",
@@ -131,6 +154,11 @@ _MODERNBERT = Family(
     final_norm="final_norm",
     embedding="embeddings.tok_embeddings",
     embeddings="embeddings",
+    activation="hidden_activation",
+    window="sliding_window",
+    layer_kinds="layer_types",
+    kinds_rotate=True,
+    pooling="classifier_pooling",
     out_dropout="attention_dropout",
     without=("mlp_dropout",),
 )
@@ -147,6 +175,7 @@ _VIT = Family(
     before_forward="layernorm_after",
     final_norm="layernorm",
     embeddings="embeddings",
+    head_width="head_dim",
     attention_dropout="attention_probs_dropout_prob",
     out_dropout="hidden_dropout_prob",
     down_dropout="hidden_dropout_prob",
@@ -154,17 +183,19 @@ _VIT = Family(
 
 FAMILIES: Mapping[str, Family] = {
     "llama": _LLAMA,
-    "mistral": _LLAMA,
-    "qwen2": _LLAMA,
-    "qwen3": replace(_LLAMA, **_QUERY_KEY),
-    "smollm3": _LLAMA,
-    "gemma": replace(_LLAMA, norm_offset=1.0),
-    "gemma2": replace(_LLAMA, **_SANDWICH),
-    "gemma3_text": replace(_LLAMA, **_SANDWICH, **_QUERY_KEY),
+    "mistral": replace(_LLAMA, **_WINDOW),
+    "qwen2": replace(_LLAMA, **_KINDS),
+    "qwen3": replace(_LLAMA, **_KINDS, **_QUERY_KEY),
+    "smollm3": replace(_LLAMA, **_KINDS, rotated="no_rope_layers"),
+    "gemma": _GEMMA,
+    "gemma2": replace(_GEMMA, **_KINDS, **_SANDWICH, score_cap="attn_logit_softcapping"),
+    "gemma3_text": replace(_GEMMA, **_KINDS, **_SANDWICH, **_QUERY_KEY, kinds_rotate=True),
     "phi3": replace(
         _LLAMA,
         qkv=("self_attn.qkv_proj",),
         up=("mlp.gate_up_proj",),
+        window="sliding_window",
+        partly_rotated=True,
         without=("resid_pdrop", "embd_pdrop"),
     ),
     "bert": _BERT,
@@ -179,37 +210,41 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
-def reach_of(config: Any, layer: int, *, causal: bool) -> Reach:
+def reach_of(config: Any, family: Family, layer: int) -> Reach:
     """Return which keys the queries of layer `layer` see."""
-    kinds = getattr(config, "layer_types", None)
-    window = getattr(config, "sliding_window", None) or 0
+    kinds = named(config, family.layer_kinds)
+    window = named(config, family.window) or 0
     sliding = kinds[layer] == "sliding_attention" if kinds else bool(window)
-    return Reach(causal=causal, window=window if sliding else 0)
+    return Reach(causal=family.kind is Kind.DECODER, window=window if sliding else 0)
 
 
 def attention_of(config: Any, family: Family, layer: int, **options: Any) -> Attention:
     """Return the attention of layer `layer`; `options` are more of its fields."""
     heads = config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    scalar = getattr(config, "query_pre_attn_scalar", None)
+    width = named(config, family.head_width) or config.hidden_size // heads
+    scalar = named(config, family.query_scalar)
     return Attention(
         heads=heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        kv_heads=named(config, family.kv_heads) or heads,
         width=width,
         scale=(scalar or width) ** -0.5,
-        reach=reach_of(config, layer, causal=family.kind is Kind.DECODER),
-        soft_cap=getattr(config, "attn_logit_softcapping", None) or 0.0,
+        reach=reach_of(config, family, layer),
+        soft_cap=setting(config, family.score_cap),
         dropout_rate=setting(config, family.attention_dropout),
         **options,
     )
 
 
-def activation_of(config: Any) -> str:
+def activation_of(config: Any, family: Family) -> str:
     """Return the name of the activation between the two feed-forward projections."""
-    names = ("hidden_activation", "hidden_act", "activation")  # Gemma 3 has two, the first counts
-    return next(str(value) for name in names if (value := getattr(config, name, None)))
+    return str(named(config, family.activation))
+
+
+def named(config: Any, name: str) -> Any:
+    """Return what the configuration has under `name`, None for what is absent or has no name."""
+    return getattr(config, name, None) if name else None
 
 
 def setting(config: Any, name: str) -> float:
     """Return the number `name` of the configuration, 0 for one that is absent or has no name."""
-    return float(getattr(config, name, None) or 0.0) if name else 0.0
+    return float(named(config, name) or 0.0)

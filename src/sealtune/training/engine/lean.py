@@ -19,7 +19,7 @@ from sealtune.training.engine.build import (
 from sealtune.training.engine.choices import Choices
 from sealtune.training.engine.dropout import Dropout
 from sealtune.training.engine.ends import EndsBuilder, outside_names
-from sealtune.training.engine.families import FAMILIES, activation_of, attention_of, setting
+from sealtune.training.engine.families import FAMILIES, activation_of, attention_of, named, setting
 from sealtune.training.engine.flat import FlatParameters, Slot
 from sealtune.training.engine.outside import count_dropout, place_adapters, place_parameters
 from sealtune.training.engine.prologue import ACTIVATIONS
@@ -45,12 +45,16 @@ def why_not_lean(model: LoadedModel, trained: Trained) -> str:
     config = model.config
     if config.model_type not in FAMILIES:
         return f"{config.model_type} has no lean blocks"
-    if activation_of(config) not in ACTIVATIONS:
-        return f"activation {activation_of(config)}"
+    family = FAMILIES[config.model_type]
+    if activation_of(config, family) not in ACTIVATIONS:
+        return f"activation {activation_of(config, family)}"
     kinds = {rope["rope_type"] for rope in _ropes(getattr(config, "rope_parameters", None) or {})}
     if not kinds <= _FIXED_ROTATIONS:
         return f"rotary positions {', '.join(sorted(kinds - _FIXED_ROTATIONS))}"
-    undone = [name for name in FAMILIES[config.model_type].without if getattr(config, name, None)]
+    undone = [name for name in family.without if named(config, name)]
+    # Keys that the code for masks and layers of all families reads.
+    undone += [] if named(config, "is_causal") in (None, True) else ["is_causal"]
+    undone += ["per_layer_config"] if named(config, "is_heterogeneous") else []
     if undone:
         return f"{', '.join(undone)} in the configuration"
     if mixed_parts(anatomy_of(model, trained, dtype=torch.float32)):
@@ -103,7 +107,9 @@ class LeanLearner:
         self._model, self._trained, self._weights = model, trained, weights
         self._choices, self._dropout = choices, Dropout()
         self._anatomy = anatomy_of(model, trained, dtype=choices.dtype)
-        self._rotary = rotary_of(model.module.get_submodule(model.base), dtype=choices.dtype)
+        self._rotary = rotary_of(
+            model.module.get_submodule(model.base), self._anatomy.family, dtype=choices.dtype
+        )
         self.parameters = self._make_parameters()
         self._values = Values(model=model, weights=weights, flat=self.parameters, choices=choices)
         self._values.initialize(trained)
@@ -206,7 +212,7 @@ class LeanLearner:
             anatomy=self._anatomy,
             flat=self.parameters,
             store=self._store,
-            activation=activation_of(config),
+            activation=activation_of(config, family),
             attention=lambda layer: attention_of(
                 config,
                 family,

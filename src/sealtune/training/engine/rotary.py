@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from sealtune.training.engine.attention import Pair
+from sealtune.training.engine.families import Family, named
 
 _ALL = "all"  # the rotation of models whose layers share one
 
@@ -34,16 +35,14 @@ class Rotary:
         return cosine[0, :, :half].contiguous(), sine[0, :, :half].contiguous()
 
 
-def rotary_of(base: Any, *, dtype: torch.dtype) -> Rotary:
-    """Return the rotations of the stock model `base`, which may have none."""
+def rotary_of(base: Any, family: Family, *, dtype: torch.dtype) -> Rotary:
+    """Return the rotations of the stock model `base` of `family`, which may have none."""
     config = base.config
     stock = getattr(base, "rotary_emb", None)
-    kinds = getattr(config, "layer_types", None)
-    parameters = getattr(config, "rope_parameters", None) or {}
     layers = [_ALL if stock is not None else ""] * config.num_hidden_layers
-    if kinds and set(parameters) >= set(kinds):
-        layers = list(kinds)
-    used = getattr(config, "no_rope_layers", None)  # SmolLM 3; 1 is for a layer that is rotated
+    if family.kinds_rotate:
+        layers = list(named(config, family.layer_kinds))
+    used = named(config, family.rotated)  # SmolLM 3; 1 is for a layer that is rotated
     if used:
         layers = [name if use else "" for name, use in zip(layers, used, strict=True)]
     return Rotary(stock=stock, layers=tuple(layers), dtype=dtype)
