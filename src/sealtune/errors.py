@@ -167,6 +167,7 @@ class Code(StrEnum):
     TOKENIZER_MALFORMED = "tokenizer-malformed"
     LOSS_NOT_FINITE = "loss-not-finite"
     NOTHING_TO_TRAIN = "nothing-to-train"
+    NARROWING_TOO_COARSE = "narrowing-too-coarse"
     MEMORY_TOO_SMALL = "memory-too-small"
     CHECKPOINT_ROLLBACK = "checkpoint-rollback"
     CHECKPOINT_MISSING = "checkpoint-missing"

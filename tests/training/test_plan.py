@@ -225,8 +225,15 @@ def test_a_run_that_is_resumed_goes_on_as_it_began() -> None:
     assert "begin it again" in error.remedy
 
 
-def test_frozen_matrices_in_8_bits_are_refused() -> None:
-    error = refusal(frozen_int8=True)
+def test_frozen_matrices_in_8_bits_take_half_the_memory() -> None:
+    wide, narrow = plan(precision="bf16"), plan(precision="bf16", frozen_int8=True)
+    assert narrow.choices.int8
+    assert "8 bits" in narrow.reasons[-1]
+    assert narrow.parts["frozen weights"] < 0.6 * wide.parts["frozen weights"]
+
+
+def test_8_bits_and_streaming_exclude_each_other() -> None:
+    error = refusal(frozen_int8=True, streaming="always")
     assert error.code is Code.RECIPE_UNSUPPORTED
     assert "frozen_int8" in error.message
 

@@ -53,7 +53,7 @@ def predict(
     others = shape.others * size
     staying = {
         "tokenizer": TOKENIZER_COPIES * shape.tokenizer_bytes,
-        "frozen weights": others + (0 if choices.streamed else sum(frozen)),
+        "frozen weights": others + _frozen(sum(frozen), choices),
         "embeddings": sum(table.numel for table in tables) * size,
     }
     if choices.streamed:
@@ -135,6 +135,14 @@ def peak_of(
     largest = max(passing, key=lambda name: passing[name])
     parts[largest] = passing[largest]
     return Prediction(parts={name: size for name, size in parts.items() if size})
+
+
+def _frozen(size: int, choices: Choices) -> int:
+    if choices.int8:
+        # One byte for each value; scales and vectors are a hundredth of that at most.
+        itemsize: int = choices.dtype.itemsize
+        return size // itemsize * 101 // 100
+    return 0 if choices.streamed else size
 
 
 def _with_gaps(size: int) -> int:

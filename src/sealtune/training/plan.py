@@ -89,20 +89,14 @@ def plan_run(
 
     Raises:
         TrainingError: `MEMORY_TOO_SMALL`: no way fits; says what the least would take.
-            `RECIPE_UNSUPPORTED`: streaming of a model that has no lean blocks, or `frozen_int8`.
+            `RECIPE_UNSUPPORTED`: streaming or `frozen_int8` of a model that has no lean blocks.
     """
-    _check(recipe)
     limit = limit_of(recipe, memory_limit)
     memory = _memory_of(model, trained, weights=weights, recipe=recipe, workload=workload)
     if fixed is not None:
         return _resumed(fixed, memory(fixed), limit)
     why_stock = why_not_lean(model, trained)
-    if why_stock and recipe.streaming is Streaming.ALWAYS:
-        raise TrainingError(
-            Code.RECIPE_UNSUPPORTED,
-            f"streaming is always, and this model cannot be streamed: {why_stock}",
-            remedy="leave streaming to auto",
-        )
+    _check(recipe, why_stock)
     precision = resolve_precision(recipe.precision)
     reasons = _beginning(recipe, precision, why_stock, limit)
     tried: list[tuple[Way, Prediction]] = []
@@ -138,12 +132,23 @@ def has_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _check(recipe: Recipe) -> None:
-    if recipe.frozen_int8:
+def _check(recipe: Recipe, why_stock: str) -> None:
+    wanted = {
+        "streaming is always": recipe.streaming is Streaming.ALWAYS,
+        "frozen_int8 is true": recipe.frozen_int8,
+    }
+    for name, asked in wanted.items():
+        if asked and why_stock:
+            raise TrainingError(
+                Code.RECIPE_UNSUPPORTED,
+                f"{name}, and this model cannot be computed block by block: {why_stock}",
+                remedy="leave streaming to auto and frozen_int8 false",
+            )
+    if recipe.frozen_int8 and recipe.streaming is Streaming.ALWAYS:
         raise TrainingError(
             Code.RECIPE_UNSUPPORTED,
-            "frozen_int8: frozen matrices in 8 bits are not computed yet",
-            remedy="set frozen_int8 to false; streaming needs less memory than 8 bits would",
+            "frozen_int8 keeps the weights in memory, and streaming is always",
+            remedy="leave streaming to auto",
         )
 
 

@@ -83,6 +83,11 @@ class StockLearner:
         self._module.train()
         return [Outcome(loss=float(loss), hits=hits) for loss, hits in found]
 
+    def narrowing(self, batches: Sequence[PackedBatch]) -> float:
+        """As the protocol says: nothing is in 8 bits here."""
+        del batches
+        return 0.0
+
     def adapters(self) -> Mapping[str, tuple[torch.Tensor, torch.Tensor]]:
         """As the protocol says."""
         parts = {name: self._module.get_submodule(name) for name in self._targets}

@@ -43,6 +43,7 @@ from sealtune.training.trained import find_trained
 from sealtune.training.workload import workload_of
 
 Records = Sequence[Mapping[str, Any]]
+_NARROWING_MAX = 0.005  # of the loss: as far as two seeds are apart, or less
 
 
 def train(
@@ -124,6 +125,8 @@ def train(
             state = saved.restore(parameters=learner.parameters, optimizer=optimizer)
             del saved, blob  # as much memory as the optimizer's own
         else:
+            if plan.choices.int8:
+                _check_narrowing(learner, corpus, budget)
             state = TrainingState()
             state.evaluation_before = _evaluate(learner, corpus, budget, recipe)
             if state.evaluation_before:
@@ -265,6 +268,20 @@ def _check_images(model: LoadedModel, images: ImageProcessor) -> None:
             remedy=f"use one for {channels} channels: red, green and blue",
         )
     check_images(model.module, images.shape)
+
+
+def _check_narrowing(learner: Learner, corpus: Corpus, budget: int) -> None:
+    """Refuse to go on where 8 bits change what the model predicts for the first step's records."""
+    with corpus.steps(after=0, budget=budget) as steps:
+        _, batches = next(iter(steps))
+    change = learner.narrowing(batches)
+    if not change <= _NARROWING_MAX:  # NaN too
+        raise TrainingError(
+            Code.NARROWING_TOO_COARSE,
+            f"frozen matrices in 8 bits change the loss by {change:.1%}, more than "
+            f"{_NARROWING_MAX:.1%}",
+            remedy="set frozen_int8 to false; streaming needs less memory still",
+        )
 
 
 def _mean_loss(

@@ -31,6 +31,9 @@ def ways(
     `longest` is the length of the longest example, which goes through alone where it must.
     """
     ladder = _ladder(recipe, longest)
+    if recipe.frozen_int8:
+        yield from _streamed(ladder, precision=precision, has_scratch=has_scratch, int8=True)
+        return
     if recipe.streaming is not Streaming.ALWAYS:
         yield from _resident(ladder, precision=precision, lean=lean)
     if lean and recipe.streaming is not Streaming.NEVER:
@@ -60,7 +63,9 @@ def _resident(ladder: list[int], *, precision: Precision, lean: bool) -> Iterato
         yield _way(again, "weights in memory, activations computed again")
 
 
-def _streamed(ladder: list[int], *, precision: Precision, has_scratch: bool) -> Iterator[Way]:
+def _streamed(
+    ladder: list[int], *, precision: Precision, has_scratch: bool, int8: bool = False
+) -> Iterator[Way]:
     for spilled in (_EVERY_BLOCK, 0) if has_scratch else (0,):
         for tokens in ladder:
             for tables in (False, True):
@@ -71,13 +76,18 @@ def _streamed(ladder: list[int], *, precision: Precision, has_scratch: bool) -> 
                     streamed=True,
                     tables_streamed=tables,
                     spilled=spilled,
+                    ring=1 if int8 else 2,
+                    int8=int8,
                 )
                 yield _way(choices, _streamed_words(choices))
 
 
 def _streamed_words(choices: Choices) -> str:
-    what = "weights and embeddings" if choices.tables_streamed else "weights"
     how = "kept in encrypted scratch" if choices.spilled else "computed again"
+    if choices.int8:
+        tables = ", embeddings streamed" if choices.tables_streamed else ""
+        return f"weights in memory in 8 bits{tables}, activations {how}"
+    what = "weights and embeddings" if choices.tables_streamed else "weights"
     return f"{what} streamed, activations {how}"
 
 

@@ -21,7 +21,8 @@ class Choices:
     `lean`: by blocks of our own, or by the stock module. `recompute`: keep each block's input only.
     `keep_probabilities`: of attention. `streamed`: frozen blocks are decrypted when needed,
     `tables_streamed`: embeddings too; `spilled` of the blocks' activations go to scratch, counted
-    from the first. `ring` buffers hold blocks.
+    from the first. `ring` buffers hold blocks. `int8`: frozen blocks are in memory in 8 bits, and
+    opened in the order of streamed ones.
     """
 
     precision: Precision
@@ -33,6 +34,7 @@ class Choices:
     tables_streamed: bool = False
     spilled: int = 0
     ring: int = 2
+    int8: bool = False
 
     @property
     def dtype(self) -> torch.dtype:

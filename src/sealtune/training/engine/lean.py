@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from sealtune.training.engine.families import FAMILIES, activation_of, attention
 from sealtune.training.engine.flat import FlatParameters, Slot
 from sealtune.training.engine.outside import count_dropout, place_adapters, place_parameters
 from sealtune.training.engine.prologue import ACTIVATIONS
+from sealtune.training.engine.quantized import QuantizedStore
 from sealtune.training.engine.rotary import rotary_of
 from sealtune.training.engine.run import Outcome, Runner
 from sealtune.training.engine.spill import Spill
@@ -37,6 +39,7 @@ from sealtune.training.trained import Trained
 
 # Rotations whose frequencies depend on how long a batch is belong to the stock module.
 _FIXED_ROTATIONS = frozenset({"default", "linear", "llama3", "yarn"})
+_TINY = 1e-9
 _CPU = torch.device("cpu")
 
 
@@ -151,6 +154,15 @@ class LeanLearner:
         """As the protocol says."""
         return self._runner.losses(batches)
 
+    def narrowing(self, batches: Sequence[PackedBatch]) -> float:
+        """As the protocol says."""
+        if not isinstance(self._store, QuantizedStore):
+            return 0.0
+        narrow = math.fsum(float(outcome.loss) for outcome in self.losses(batches))
+        with self._store.exact():
+            wide = math.fsum(float(outcome.loss) for outcome in self.losses(batches))
+        return abs(narrow - wide) / max(abs(wide), _TINY)
+
     def adapters(self) -> Mapping[str, tuple[torch.Tensor, torch.Tensor]]:
         """As the protocol says."""
         value = self.parameters.value
@@ -202,6 +214,8 @@ class LeanLearner:
 
     def _make_store(self) -> Store:
         layouts = layouts_of(self._anatomy)
+        if self._choices.int8:
+            return QuantizedStore(layouts, weights=self._weights)
         if self._choices.streamed:
             return StreamedStore(layouts, weights=self._weights, buffers=self._choices.ring)
         return ResidentStore(layouts, weights=self._weights, device=_CPU)

@@ -8,7 +8,7 @@ memory and no time. How far the loss moves is measured before a run begins, and 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import torch
 
@@ -50,7 +50,7 @@ class QuantizedStore:
             raise RuntimeError(f"block {block} is not open")
         return self._open[1][name]
 
-    def visit(self, order: Sequence[int]) -> Iterator[int]:
+    def visit(self, order: Sequence[int]) -> Generator[int, None, None]:
         """As the protocol says."""
         try:
             for block in order:
