@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sealtune.bundle.columns import Columns
 from sealtune.bundle.records import iter_records
 from sealtune.bundle.sources import find_dataset
 from sealtune.errors import Code, ConfigError, FormatError, SealtuneError
@@ -179,3 +181,34 @@ def test_damage_anywhere_gives_records_or_our_error(data: Any, tmp_path: Path) -
         list(iter_records(path))
     except SealtuneError as error:
         assert str(path) in error.message
+
+
+@pytest.mark.parametrize("feature", [["x"], "x", 7, {"tag": "x"}])
+def test_a_sequence_of_no_objects_leaves_the_values(feature: Any, tmp_path: Path) -> None:
+    columns = {"items": [{"tag": [1, 0]}]}
+    features = {"items": {"_type": "Sequence", "feature": feature}}
+    folder = save_to_disk(tmp_path / "d", [table(columns, features)])
+    assert records(folder) == [{"items": {"tag": [1, 0]}}]
+
+
+def test_types_that_nest_without_end_are_refused(tmp_path: Path) -> None:
+    def nested(depth: int) -> Any:
+        kind = pyarrow.int64()
+        for _ in range(depth):
+            kind = pyarrow.list_(kind)
+        return pyarrow.table({"a": pyarrow.array([None], kind)})
+
+    assert refusal(save_to_disk(tmp_path / "deep", [nested(40)])).code is Code.RECORDS_FORMAT
+    with pytest.raises(FormatError):  # deeper than pyarrow writes: Python would stop at 1,000
+        Columns(nested(3_000).schema, source="x")
+    assert records(save_to_disk(tmp_path / "d", [nested(20)])) == [{"a": None}]
+
+
+def test_offsets_behind_the_texts_are_refused(tmp_path: Path) -> None:
+    folder = save_to_disk(tmp_path / "d", [table({"text": ["abc", "de"]})])
+    path = folder / "data-00000-of-00001.arrow"
+    offsets = struct.pack("<iii", 0, 3, 5)
+    assert path.read_bytes().count(offsets) == 1
+    # One byte more than there is: of memory that is not the file's.
+    path.write_bytes(path.read_bytes().replace(offsets, struct.pack("<iii", 0, 3, 6)))
+    assert isinstance(refusal(folder), FormatError)

@@ -101,6 +101,6 @@ def test_an_input_without_a_place_is_named(job: list[object], sealtune_: Sealtun
     assert "encoder" in said.error["message"]
 
 
-@pytest.mark.parametrize("text", ["1.5", "1.55G", "G", "-1G", "1T"])
+@pytest.mark.parametrize("text", ["1.5", "1.5555G", "G", "-1G", "1e3", "0M", "0.0G"])
 def test_sizes_that_do_not_read(text: str, job: list[object], sealtune_: Sealtune) -> None:
     assert sealtune_(*job, "--memory-limit", text).status == 2

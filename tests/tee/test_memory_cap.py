@@ -11,6 +11,7 @@ import pytest
 from sealtune.core.limits import MIB
 from sealtune.core.memory import memory_limit
 from sealtune.errors import Code, SealtuneError
+from sealtune.tee import memory_cap as memory_cap_module
 from sealtune.tee.memory_cap import CapKind, MemoryCap, group_shown, killed_count, memory_cap
 from sealtune.tee.supervise import WorkerProcess, supervise
 
@@ -117,3 +118,16 @@ def test_a_sandbox_is_shown_the_workers_group(tmp_path: Path) -> None:
     old = MemoryCap(kind=CapKind.LEGACY, bytes=1, folder=tmp_path)
     assert group_shown(new) == (tmp_path, Path("/sys/fs/cgroup"))
     assert group_shown(old) == (tmp_path, Path("/sys/fs/cgroup/memory"))
+
+
+def test_a_group_that_answers_to_no_trial_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frozen(command: list[str], **options: object) -> None:
+        raise subprocess.TimeoutExpired(command, 1)
+
+    folder = tmp_path / "group"
+    folder.mkdir()
+    (folder / "memory.max").write_text("max")
+    monkeypatch.setattr(subprocess, "run", frozen)
+    assert not memory_cap_module._set(folder, "memory.max", LIMIT)

@@ -130,4 +130,4 @@ def test_a_list_is_one_shard() -> None:
 
 def test_the_weight_of_a_record_is_its_text_and_its_values() -> None:
     assert record_weight("ab") == 18
-    assert record_weight({"a": "bcd", "e": [1, None, True]}) == 16 + 19 + 16 + 3 * 16
+    assert record_weight({"a": "bcd", "e": [1, None, True]}) == 16 + 17 + 19 + 17 + 16 + 3 * 16

@@ -124,3 +124,29 @@ def test_nothing_is_left_running() -> None:
         checkpoints.save(1, b"one")
         checkpoints.drain()
     assert threading.active_count() == before
+
+
+def test_after_a_failure_what_waits_is_not_tried() -> None:
+    disk = SlowDisk(full=True)
+    checkpoints = BackgroundCheckpoints(disk)
+    checkpoints.save(1, b"one")
+    disk.wait()
+    checkpoints.save(2, b"two")
+    disk.free()
+    with pytest.raises(StorageError):
+        checkpoints.drain()
+    assert not disk.began.acquire(blocking=False)
+
+
+def test_a_system_that_gives_no_thread_is_the_error_that_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with (
+        pytest.raises(RuntimeError, match="new thread"),
+        BackgroundCheckpoints(SlowDisk()) as checkpoints,
+    ):
+        checkpoints.save(1, b"one")

@@ -18,7 +18,7 @@ from sealtune.crypto.hpke import RecipientKey
 from sealtune.crypto.secret import ContentKey
 from sealtune.crypto.signing import SigningKey
 from sealtune.errors import Code, SealtuneError
-from sealtune.worker.inputs import find_inputs, open_model, open_record_source, open_records
+from sealtune.worker.inputs import find_inputs, open_model, open_record_source
 
 OWNER, KEY = SigningKey.generate(), ContentKey.generate()
 RECIPIENT = RecipientKey.generate().public
@@ -50,7 +50,10 @@ def contract(path: Path, **changes: Any) -> Any:
 def test_the_agreed_bundle_is_found(tmp_path: Path) -> None:
     path = dataset(tmp_path / "b", b'{"text":"a"}\n{"text":"b"}\n', count=2)
     found = find_inputs(contract(path), {"notes": path})["notes"]
-    assert open_records(found, {found.digest: KEY}) == [{"text": "a"}, {"text": "b"}]
+    assert open_record_source([found], {found.digest: KEY}).read(0) == [
+        {"text": "a"},
+        {"text": "b"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_records_that_are_none(tmp_path: Path, text: bytes, count: int, code: Co
     """A hostile owner seals what `sealtune seal` would not."""
     path = dataset(tmp_path / "b", text, count=count)
     with open_bundle_file(path) as bundle, pytest.raises(SealtuneError) as caught:
-        open_records(bundle, {bundle.digest: KEY})
+        open_record_source([bundle], {bundle.digest: KEY}).read(0)
     assert caught.value.code is code
 
 
@@ -89,7 +92,7 @@ def test_a_dataset_without_records(tmp_path: Path) -> None:
     entries = [("notes.txt", b"x", Media.FILE, 0)]
     path = sealed(tmp_path / "b", kind=BundleKind.DATASET, entries=entries)
     with open_bundle_file(path) as bundle, pytest.raises(SealtuneError) as caught:
-        open_records(bundle, {bundle.digest: KEY})
+        open_record_source([bundle], {bundle.digest: KEY})
     assert caught.value.code is Code.RECORDS_EMPTY
 
 

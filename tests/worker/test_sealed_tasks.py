@@ -18,7 +18,7 @@ from sealtune.errors import Code, FormatError
 from sealtune.training.encode import encode_records
 from sealtune.training.images import load_image_processor
 from sealtune.training.recipe import Recipe
-from sealtune.worker.inputs import open_records
+from sealtune.worker.inputs import open_record_source
 
 LABELS = ["cat", "dog"]
 RECIPE = Recipe(task="image-classification", method="lora", labels=LABELS)
@@ -44,7 +44,9 @@ def sealed_records(folder: Path, task: Task) -> list[dict[str, Any]]:
     output = folder.parent / "out.sealed"
     seal_data(folder, output, owner=owner, recipients=[], task=task)
     with open_bundle_file(output) as bundle:
-        return open_records(bundle, {bundle.digest: bundle.unwrap(owner.recipient)})
+        keys = {bundle.digest: bundle.unwrap(owner.recipient)}
+        source = open_record_source([bundle], keys)
+        return [record for shard in range(len(source.shards)) for record in source.read(shard)]
 
 
 def encode(records: list[dict[str, Any]]) -> list[Any]:

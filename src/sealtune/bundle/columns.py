@@ -13,13 +13,14 @@ from typing import Any
 
 from sealtune.bundle.images import image_text
 from sealtune.core.canonical import parse_foreign_json
-from sealtune.core.limits import LABELS_MAX, MIB
+from sealtune.core.limits import JSON_DEPTH_MAX, LABELS_MAX, MIB
 from sealtune.errors import Code, FormatError
 
 _INTEGER_MAX = 2**53 - 1
 _METADATA = b"huggingface"
 _METADATA_BYTES_MAX = 16 * MIB  # 10,000 labels of 100 characters are 1 MiB
 _LISTS = frozenset({"Sequence", "List", "LargeList"})
+_DEPTH_MAX = JSON_DEPTH_MAX - 1  # the record is around it
 _IMAGE_PARTS = frozenset({"bytes", "path"})
 
 Convert = Callable[[Any, str], Any]  # a value and where it stands, for errors
@@ -71,21 +72,26 @@ def _features(schema: Any, source: str) -> dict[str, Any]:
     return features if isinstance(features, dict) else {}
 
 
-def _converter(kind: Any, feature: Any) -> Convert | None:
-    """Return what turns a value of type `kind` into JSON, or None where nothing does."""
+def _converter(kind: Any, feature: Any, depth: int = 1) -> Convert | None:
+    """Return what turns a value of type `kind` into JSON, or None where nothing does.
+
+    `depth` says how deep inside a column it is: the types of a file may nest without end.
+    """
     from pyarrow import types
 
+    if depth > _DEPTH_MAX:
+        return None
     feature = feature if isinstance(feature, dict) else {}
     if types.is_integer(kind) and feature.get("_type") == "ClassLabel":
         return _named(feature.get("names"))
     if types.is_struct(kind):
-        return _image if _is_image(kind) else _struct(kind, feature)
+        return _image if _is_image(kind) else _struct(kind, feature, depth)
     if types.is_binary(kind) or types.is_large_binary(kind):
         return _image if feature.get("_type") == "Image" else None
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _list(kind, feature)
+        return _list(kind, feature, depth)
     if types.is_dictionary(kind):
-        return _converter(kind.value_type, None)
+        return _converter(kind.value_type, None, depth + 1)
     plain = (
         types.is_string,
         types.is_large_string,
@@ -104,14 +110,17 @@ def _is_image(kind: Any) -> bool:
     return parts.keys() == _IMAGE_PARTS and types.is_binary(parts["bytes"])
 
 
-def _struct(kind: Any, feature: dict[str, Any]) -> Convert | None:
+def _struct(kind: Any, feature: dict[str, Any], depth: int) -> Convert | None:
     inner = feature
     if feature.get("_type") in _LISTS:
         # A sequence of objects is stored as an object of sequences.
         of = feature.get("feature")
-        inner = {n: {"_type": "Sequence", "feature": f} for n, f in of.items()} if of else {}
+        named = of if isinstance(of, dict) else {}
+        inner = {name: {"_type": "Sequence", "feature": each} for name, each in named.items()}
     fields = [kind.field(index) for index in range(kind.num_fields)]
-    parts = {field.name: _converter(field.type, inner.get(field.name)) for field in fields}
+    parts = {
+        field.name: _converter(field.type, inner.get(field.name), depth + 1) for field in fields
+    }
     known = {name: convert for name, convert in parts.items() if convert is not None}
     if len(known) != len(fields):
         return None
@@ -124,8 +133,8 @@ def _struct(kind: Any, feature: dict[str, Any]) -> Convert | None:
     return convert
 
 
-def _list(kind: Any, feature: dict[str, Any]) -> Convert | None:
-    inner = _converter(kind.value_type, feature.get("feature"))
+def _list(kind: Any, feature: dict[str, Any], depth: int) -> Convert | None:
+    inner = _converter(kind.value_type, feature.get("feature"), depth + 1)
     if inner is None:
         return None
 

@@ -82,7 +82,10 @@ class Size(click.ParamType[int]):
         found = _SIZE.fullmatch(str(value))
         if found is None:
             self.fail(f"{value!r} does not read like 1536M or 1.5G", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2]])
+        size = int(float(found[1]) * _UNITS[found[2]])
+        if not size:
+            self.fail("nothing fits into 0 bytes; without a limit, leave it out", param, ctx)
+        return size
 
 
 def unique(pairs: Sequence[tuple[str, str]], *, option: str) -> Mapping[str, str]:

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import sealtune
 from sealtune.cli.framework import Command
 from sealtune.cli.output import emit, hint, rows, size, table
-from sealtune.cli.parameters import PATH, Named, passphrase_file_option, unique
+from sealtune.cli.parameters import PATH, Named, Size, passphrase_file_option, unique
 from sealtune.cli.passphrases import load_key
 from sealtune.cli.progress import waiting
-from sealtune.core.limits import GIB, MIB
 
 if TYPE_CHECKING:
     from sealtune import JobPlan
-
-_SIZE: Final = re.compile(r"([0-9]{1,7})(?:\.([0-9]))?([MG])")
-_UNITS: Final = {"M": MIB, "G": GIB}
-
-
-class MemorySize(click.ParamType[int]):
-    """A number of MiB or GiB, as `512M` or `1.5G`."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the bytes."""
-        if isinstance(value, int):
-            return value
-        match = _SIZE.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} does not read as 512M or 1.5G", param, ctx)
-        unit = _UNITS[match[3]]
-        return int(match[1]) * unit + int(match[2] or 0) * unit // 10
 
 
 @click.command(
@@ -60,7 +39,7 @@ class MemorySize(click.ParamType[int]):
 )
 @click.option(
     "--memory-limit",
-    type=MemorySize(),
+    type=Size(),
     metavar="SIZE",
     help="What the enclave has, as 512M or 1.5G; the recipe's own limit counts beside it.",
 )

@@ -149,7 +149,10 @@ def _set(folder: Path, file: str, limit: int) -> bool:
         return False
     # Whether a process may be moved into it depends on all folders in between: a trial says it.
     trial = [_SHELL, "-c", _MOVE, "sh", str(folder), "true"]
-    done = subprocess.run(trial, capture_output=True, check=False, timeout=_TRIAL_S)
+    try:
+        done = subprocess.run(trial, capture_output=True, check=False, timeout=_TRIAL_S)
+    except subprocess.TimeoutExpired:  # a group that is frozen, say
+        return False
     return done.returncode == 0
 
 

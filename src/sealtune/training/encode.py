@@ -27,6 +27,7 @@ from sealtune.training.tokens import TextTokenizer
 from sealtune.training.words import encode_words
 
 __all__ = [
+    "GROUP",
     "IGNORED",
     "Encoded",
     "Example",
@@ -35,7 +36,7 @@ __all__ = [
     "encode_records",
 ]
 
-_GROUP = 1_024  # records tokenized at once: enough to use every core, little enough to hold twice
+GROUP = 1_024  # records tokenized at once: enough to use every core, little enough to hold twice
 _Encoder = Callable[[Sequence[Record], Sequence[str]], Iterable[Pieces]]
 
 
@@ -79,8 +80,8 @@ def encode_records(
     origins: list[int] = []
     truncated: list[int] = []
     split = decoded = 0
-    for start in range(0, len(records), _GROUP):
-        group = [records[index] for index in range(start, min(start + _GROUP, len(records)))]
+    for start in range(0, len(records), GROUP):
+        group = [records[index] for index in range(start, min(start + GROUP, len(records)))]
         places = [f"{what} {first + start + offset}" for offset in range(len(group))]
         for index, pieces in enumerate(encode(group, places), start=start):
             examples += pieces.examples

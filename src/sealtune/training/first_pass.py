@@ -16,7 +16,7 @@ import torch
 
 from sealtune.core.limits import MIB
 from sealtune.errors import Code, FormatError
-from sealtune.training.encode import Encoded, Example
+from sealtune.training.encode import GROUP, Encoded, Example
 from sealtune.training.example_sets import ExampleSet, ExampleSetBuilder
 from sealtune.training.examples import Record, count_labels
 from sealtune.training.packing import target_kind
@@ -25,7 +25,6 @@ from sealtune.training.records import RecordSource, record_weight
 
 RESIDENT_BYTES = 256 * MIB  # 60 million tokens of plain text
 _EVALUATION_SHARE = 4  # sets for evaluation may take this part of what training may
-_GROUP = 1_024  # texts encoded at once: enough to use every core
 _IMAGES = 32  # images decoded at once: 150 KiB each at the usual 224 x 224
 
 
@@ -130,7 +129,7 @@ class _Reading:
         self, encoder: RecordEncoder, *, recipe: Recipe, resident_bytes: int, image_tokens: int
     ) -> None:
         self._encoder = encoder
-        self._group = _IMAGES if recipe.task is Task.IMAGE_CLASSIFICATION else _GROUP
+        self._group = _IMAGES if recipe.task is Task.IMAGE_CLASSIFICATION else GROUP
         kind = target_kind(recipe.task)
         self._kept, self._apart = (
             ExampleSetBuilder(kind=kind, resident_bytes=limit, image_tokens=image_tokens)

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from sealtune.core.limits import LABELS_MAX
+
 ALL_LINEAR = "all-linear"
-LABELS_MAX = 10_000  # about 10x the label set of the largest public text classification task
 
 
 class Task(StrEnum):

@@ -13,7 +13,11 @@ from sealtune.training.examples import Record
 
 
 class RecordSource(Protocol):
-    """A dataset in shards. `read` is called from one thread at a time, not always the same."""
+    """A dataset in shards.
+
+    Two threads may call `read` at once, for the same shard too: the next steps are prepared while
+    records are evaluated on.
+    """
 
     @property
     def shards(self) -> Sequence[int]:
@@ -51,7 +55,10 @@ def record_weight(value: Any) -> int:
     if isinstance(value, str):
         return 16 + len(value)
     if isinstance(value, Mapping):
-        return 16 + sum(record_weight(item) for item in value.values())
+        # Names too: records may have many, and each record has its own.
+        return 16 + sum(
+            record_weight(str(name)) + record_weight(item) for name, item in value.items()
+        )
     if isinstance(value, list | tuple):
         return 16 + sum(record_weight(item) for item in value)
     return 16

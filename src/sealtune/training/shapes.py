@@ -57,7 +57,6 @@ class TableShape:
     words: int
     width: int
     trained: bool
-    stored_itemsize: int
 
     @property
     def numel(self) -> int:
@@ -103,7 +102,7 @@ def shape_of(
     slots = slots_of(anatomy)
     inside = {slot.name for slot in slots}
     outside = [name for name in trained.names if name not in inside]
-    tables = _tables(model, trained, weights)
+    tables = _tables(model, trained)
     get = model.module.get_parameter
     in_blocks = tuple(f"{name}." for name in anatomy.names)
     others = [
@@ -180,7 +179,7 @@ def _adapters(anatomy: Anatomy, block: str, modules: tuple[str, ...]) -> int:
     return sum(f"{block}.{module}" in anatomy.lora.targets for module in modules)
 
 
-def _tables(model: LoadedModel, trained: Trained, weights: WeightSource) -> dict[str, TableShape]:
+def _tables(model: LoadedModel, trained: Trained) -> dict[str, TableShape]:
     names = {id(value): name for name, value in model.module.named_parameters()}
     ends = (model.module.get_input_embeddings(), model.module.get_output_embeddings())
     weighed = [end.weight for end in ends if getattr(end, "weight", None) is not None]
@@ -188,12 +187,10 @@ def _tables(model: LoadedModel, trained: Trained, weights: WeightSource) -> dict
     found = {}
     for value in weighed:
         name = tied.get(names[id(value)], names[id(value)])
-        stored = weights.tensors.get(model.placement.get(name, ""))
         found[name] = TableShape(
             words=value.shape[0],
             width=value.shape[1],
             trained=name in trained.names,
-            stored_itemsize=stored_dtype(name, stored).itemsize if stored else 4,
         )
     return found
 

@@ -40,7 +40,7 @@ from sealtune.training.sources import (
 from sealtune.training.state import TrainingState, pack_state, run_fingerprint, unpack_state
 from sealtune.training.tokens import TextTokenizer
 from sealtune.training.trained import find_trained
-from sealtune.training.workload import workload_of
+from sealtune.training.workload import EVALUATED_TOGETHER, workload_of
 
 Records = Sequence[Mapping[str, Any]]
 _NARROWING_MAX = 0.005  # of the loss: as far as two seeds are apart, or less
@@ -322,14 +322,11 @@ def _groups(batches: Any) -> Any:
     group: list[PackedBatch] = []
     for batch in batches:
         group.append(batch)
-        if len(group) == _EVALUATED_TOGETHER:
+        if len(group) == EVALUATED_TOGETHER:
             yield group
             group = []
     if group:
         yield group
-
-
-_EVALUATED_TOGETHER = 8
 
 
 def _metrics(state: TrainingState) -> dict[str, float]:

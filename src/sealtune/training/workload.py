@@ -26,7 +26,7 @@ _CANDIDATES = 8  # steps kept for each of the ways in which one can be the large
 # A window of records that are read again, as Python objects, and the next one while it is read.
 _WINDOW_BYTES = 4 * WINDOW_WEIGHT
 _TOKEN_BYTES = 3 * 8  # of a batch: id, position and target
-_EVALUATED_TOGETHER = 8  # as the training loop has it
+EVALUATED_TOGETHER = 8  # micro-batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Workload:
     def evaluated(self, budget: int) -> list[BatchShape]:
         """Return the largest micro-batches that are evaluated together."""
         lengths, supervised = self.evaluation
-        room = budget * _EVALUATED_TOGETHER
+        room = budget * EVALUATED_TOGETHER
         count = max(1, int(np.searchsorted(np.cumsum(lengths), room, side="right")))
         return _split(lengths[:count], supervised[:count], budget)
 

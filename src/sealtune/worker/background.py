@@ -48,8 +48,10 @@ class BackgroundCheckpoints:
             self._raise_failure()
             self._waiting = (step, blob)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="checkpoints")
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="checkpoints")
+                thread.start()
+                # After that: there is nothing to wait for where the system gives no thread.
+                self._thread = thread
 
     def load(self) -> tuple[int, bytes] | None:
         """Return the newest anchored checkpoint, or None when no broker knows one.

@@ -105,23 +105,6 @@ def open_model(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> Bundl
     return BundleWeights(bundle.unlock(keys[bundle.digest]).pinned())
 
 
-def open_records(bundle: SealedBundle, keys: Mapping[Digest, ContentKey]) -> list[dict[str, Any]]:
-    """Return all records of a dataset bundle.
-
-    Raises:
-        VerificationError: a byte of the file differs.
-        FormatError: what was sealed is no JSON Lines of objects.
-    """
-    records: list[dict[str, Any]] = []
-    # Provisional until the loop has ended: only then is the whole body's digest checked.
-    for entry, plaintext in bundle.unlock(keys[bundle.digest]).read_all():
-        if entry.media is Media.RECORDS:
-            records += _parse_shard(bytes(plaintext), entry)
-    if not records:
-        raise FormatError(Code.RECORDS_EMPTY, "the dataset has no records")
-    return records
-
-
 class BundleRecords:
     """The training engine's RecordSource: each shard is decrypted when it is wanted."""
 

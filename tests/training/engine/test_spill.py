@@ -212,3 +212,17 @@ def test_at_most_a_few_tapes_are_in_memory() -> None:
     thread.join(20)
     spill.close()
     assert recorded == [0, 1, 2, 3, 4]
+
+
+def test_each_block_and_micro_batch_has_a_key_of_its_own() -> None:
+    scratch = MemoryScratch()
+    spill = Spill(scratch, blocks=range(3))
+    leaf = torch.ones(2, requires_grad=True)
+    # The most micro-batches that a recipe lets a step have: 65,536 x 65,536.
+    for key in ((0, 2**20), (1, 0), (0, 2**32 - 1), (2, 0)):
+        with spill.recording(key, leaf):
+            (leaf * 2).sin()
+    spill.turn()
+    spill.close()
+    assert len(scratch.kept) == 4
+    assert max(scratch.kept) < 2**64

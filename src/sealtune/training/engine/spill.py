@@ -21,7 +21,7 @@ from sealtune.training.sources import Scratch
 
 Key = tuple[int, int]  # block, micro-batch
 _AHEAD = 2  # tapes on their way out, and as many on their way in
-_MICRO_BATCHES_MAX = 1 << 20
+_MICRO_BATCHES_MAX = 1 << 32  # of a step: the most examples that a recipe can put into one
 
 
 @dataclass(slots=True)
