@@ -85,6 +85,18 @@ def test_stored_head_is_kept(bert: Path) -> None:
     assert torch.equal(model.module.classifier.weight, head)
 
 
+def test_a_stored_head_for_other_classes_gives_way_to_a_new_one(bert: Path) -> None:
+    weights = FolderWeights(bert)
+    weights.put("classifier.weight", torch.randn(2, 32))
+    weights.put("classifier.bias", torch.zeros(2))
+    model = load(weights, recipe=CLASSIFY)
+    assert (model.new_modules, model.replaced) == (("classifier",), ("classifier",))
+    assert model.module.classifier.weight.shape == (3, 32)
+    assert "classifier.weight" not in model.placement
+    weights.put("classifier.weight", torch.randn(2, 31))  # of another width
+    assert refused(weights, CLASSIFY).code is Code.MODEL_MALFORMED
+
+
 def test_half_a_head_is_refused(bert: Path) -> None:
     weights = FolderWeights(bert)
     weights.put("classifier.weight", torch.zeros(3, 32))

@@ -236,12 +236,39 @@ def test_early_stopping_returns_the_best_weights(bert: Path, tmp_path: Path) -> 
     assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("bert", Task.TEXT_CLASSIFICATION), ("vit", Task.IMAGE_CLASSIFICATION)],
+)
+@pytest.mark.parametrize("method", Method)
+def test_a_head_for_other_classes_is_replaced(
+    name: str, task: Task, method: Method, tmp_path: Path
+) -> None:
+    kinds = {"bert": "AutoModelForSequenceClassification", "vit": "AutoModelForImageClassification"}
+    folder = make_model(tmp_path / "base", model_type=name, auto_class=kinds[name], num_labels=2)
+    recipe = small_recipe(task, method=method)
+    result, held_out = run(folder, recipe)
+    out = write_files(tmp_path / "out", result.files)
+    card = result.files["README.md"].decode()
+    assert result.counts["replaced_heads"] == 1
+    assert "The base model's `classifier`, for another number of classes" in card
+    if method is Method.FULL:
+        model = AUTO[task].from_pretrained(out)
+    else:
+        assert "from_pretrained(BASE, num_labels=3, ignore_mismatched_sizes=True)" in card
+        base = AUTO[task].from_pretrained(folder, num_labels=3, ignore_mismatched_sizes=True)
+        model = peft.PeftModel.from_pretrained(base, out)
+    loss = plain_loss(model, folder, recipe, held_out)
+    assert loss == pytest.approx(result.metrics["loss_after"], rel=1e-4)
+
+
 def test_card_shows_how_to_load_and_nothing_of_the_records(bert: Path) -> None:
     result, _ = run(bert, small_recipe(Task.TEXT_CLASSIFICATION))
     card = result.files["README.md"].decode()
     assert "BertForSequenceClassification.from_pretrained(BASE, num_labels=3)" in card
     assert "PeftModel.from_pretrained(base, HERE)" in card
     assert all(label in card for label in LABELS)
+    assert "another number of classes" not in card
     assert "lighthouse" not in card
     assert "0." + str(result.metrics["loss_after"])[2:6] not in card
 

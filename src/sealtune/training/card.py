@@ -11,10 +11,18 @@ from collections.abc import Sequence
 from sealtune.training.recipe import Method, Recipe, Task
 
 
-def model_card(recipe: Recipe, *, model_type: str, class_name: str, padding: int | None) -> bytes:
+def model_card(
+    recipe: Recipe,
+    *,
+    model_type: str,
+    class_name: str,
+    padding: int | None,
+    replaced: Sequence[str],
+) -> bytes:
     """Return README.md for the result of `recipe` on a model of `model_type`.
 
-    `padding` is the pad token id that the base model's configuration lacks and a batch needs.
+    `padding` is the pad token id that the base model's configuration lacks and a batch needs,
+    `replaced` are the parts that the base model has for another number of classes.
     """
     lora = recipe.method is Method.LORA
     lines = [
@@ -32,9 +40,14 @@ def model_card(recipe: Recipe, *, model_type: str, class_name: str, padding: int
         "## Load it",
         "",
         "```python",
-        *(_load_adapter(recipe, class_name, padding) if lora else _load_model(recipe, class_name)),
+        *(
+            _load_adapter(recipe, class_name, padding, replaced)
+            if lora
+            else _load_model(recipe, class_name)
+        ),
         "```",
         "",
+        *_replaced_lines(replaced),
         *_label_lines(recipe),
         "## Recipe",
         "",
@@ -50,8 +63,11 @@ def _pipeline(task: Task) -> str:
     return "text-generation" if task is Task.CAUSAL_LM else str(task.value)
 
 
-def _load_adapter(recipe: Recipe, class_name: str, padding: int | None) -> Sequence[str]:
+def _load_adapter(
+    recipe: Recipe, class_name: str, padding: int | None, replaced: Sequence[str]
+) -> Sequence[str]:
     labels = f", num_labels={len(recipe.labels)}" if recipe.labels else ""
+    labels += ", ignore_mismatched_sizes=True" if replaced else ""
     lines = [
         "from peft import PeftModel",
         f"from transformers import {class_name}",
@@ -76,6 +92,13 @@ def _load_model(recipe: Recipe, class_name: str) -> Sequence[str]:
         f"model = {class_name}.from_pretrained(HERE)",
         f"{name} = {reader}.from_pretrained(HERE)",
     ]
+
+
+def _replaced_lines(replaced: Sequence[str]) -> Sequence[str]:
+    if not replaced:
+        return []
+    names = ", ".join(f"`{name}`" for name in replaced)
+    return [f"The base model's {names}, for another number of classes, gave way to a new one.", ""]
 
 
 def _label_lines(recipe: Recipe) -> Sequence[str]:

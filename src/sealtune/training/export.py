@@ -100,4 +100,5 @@ def _card(model: LoadedModel, *, recipe: Recipe, padding: int | None) -> bytes:
         model_type=str(model.config.model_type),
         class_name=type(model.module).__name__,
         padding=padding,
+        replaced=model.replaced,
     )

@@ -4,7 +4,8 @@ The model is built on the meta device, so that no weight exists twice; each tens
 read and cast by itself. Loading is strict. What may be absent: weights that the configuration ties
 to another, and a classification head (or pooler) that the stored model does not have, which is
 then newly initialized from the seed. What may be there and is left unread: the head of another
-task, as `architectures` lists it, and buffers that the model computes itself.
+task, as `architectures` lists it, or of another number of classes, and buffers that the model
+computes itself.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ class LoadedModel:
     """A model's module, whose weights are on the meta device until `fill_model` reads them.
 
     `new_modules` names the parts that the stored model did not have; they have their first values.
-    `placement` maps the module's tensor names to stored names.
+    `replaced` are those among them for which it had one of another number of classes. `placement`
+    maps the module's tensor names to stored names.
     """
 
     module: Any
     architecture: Architecture
     new_modules: tuple[str, ...]
+    replaced: tuple[str, ...]
     placement: Mapping[str, str]
 
     @property
@@ -70,12 +73,19 @@ def load_skeleton(weights: WeightSource, *, recipe: Recipe) -> LoadedModel:
     architecture, class_name = find_architecture(weights.config, task=recipe.task)
     module = _build(getattr(transformers, class_name), weights.config, recipe=recipe)
     placement = _match(module, weights.tensors, architecture=architecture)
+    replaced = _other_heads(module, placement, weights.tensors, architecture=architecture)
+    beginnings = tuple(f"{name}." for name in replaced)
+    placement = {k: v for k, v in placement.items() if not k.startswith(beginnings)}
     new_modules = _new_modules(module, placement, architecture=architecture)
     _check_shapes(module, placement, weights.tensors)
     _check_ties(module, placement, weights)
     _initialize(module, new_modules)
     return LoadedModel(
-        module=module, architecture=architecture, new_modules=new_modules, placement=placement
+        module=module,
+        architecture=architecture,
+        new_modules=new_modules,
+        replaced=replaced,
+        placement=placement,
     )
 
 
@@ -175,6 +185,28 @@ def _modern(name: str, spelling: Iterable[tuple[str, str]]) -> str:
 def _may_be_ignored(name: str, *, architecture: Architecture) -> bool:
     computed = ("." + name).endswith(_COMPUTED_SUFFIXES)
     return computed or name.startswith(architecture.ignored)
+
+
+def _other_heads(
+    module: Any,
+    placement: Mapping[str, str],
+    stored: Mapping[str, TensorInfo],
+    *,
+    architecture: Architecture,
+) -> tuple[str, ...]:
+    """Return the heads that are stored for another number of classes, and otherwise alike."""
+    expected = module.state_dict()
+    found = []
+    for head in architecture.head:
+        pairs = [
+            (tuple(stored[name].shape), tuple(expected[key].shape))
+            for key, name in placement.items()
+            if key.startswith(f"{head}.")
+        ]
+        alike = all(shape[1:] == like[1:] for shape, like in pairs)
+        if alike and any(shape != like for shape, like in pairs):
+            found.append(head)
+    return tuple(found)
 
 
 def _new_modules(

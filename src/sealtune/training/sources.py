@@ -130,7 +130,8 @@ class TrainResult:
     `counts`: `records` (trained on), `evaluation_records`, `optimizer_steps`, `tokens` (real ones
     seen in training, padding excluded), `truncated_records`, `trainable_parameters`, `threads`,
     `precision_bits` (16 or 32) of what was computed with, and in classification
-    `classes_without_records`: labels that no training record has.
+    `classes_without_records`: labels that no training record has; `replaced_heads`: parts that the
+    stored model had for another number of classes, in whose place new ones were trained.
     """
 
     files: Mapping[str, bytes]

@@ -183,7 +183,7 @@ def train(
             metrics=_metrics(state),
             counts={
                 **corpus.counts,
-                **_unlearned(corpus),
+                **_classes(model, corpus),
                 "optimizer_steps": state.step,
                 "tokens": state.tokens,
                 "trainable_parameters": learner.parameters.count,
@@ -201,11 +201,17 @@ def _normalize(images: ImageProcessor, pixels: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(images.normalized(pixels.numpy()))
 
 
-def _unlearned(corpus: Corpus) -> dict[str, int]:
-    """Return how many classes no training record has; that is for whoever reads it to judge."""
+def _classes(model: LoadedModel, corpus: Corpus) -> dict[str, int]:
+    """Return how many classes no training record has, and how many heads were of other classes.
+
+    Either is for whoever reads it to judge.
+    """
     if not corpus.label_counts:
         return {}
-    return {"classes_without_records": sum(not count for count in corpus.label_counts)}
+    return {
+        "classes_without_records": sum(not count for count in corpus.label_counts),
+        "replaced_heads": len(model.replaced),
+    }
 
 
 def _padding(model: LoadedModel, tokenizer: TextTokenizer | None) -> tuple[int, int | None]:
