@@ -133,6 +133,23 @@ def test_metadata_that_is_not_there(name: str) -> None:
     refused(altered(lambda values: {k: v for k, v in values.items() if k != name}))
 
 
+NO_CHOICES = [
+    ("tokens", "x"),
+    ("tokens", 0),
+    ("tokens", 2**60),
+    ("tokens", True),
+    ("ring", 0),
+    ("ring", 2**60),
+    ("spilled", -3),
+    ("spilled", 1.0),
+    ("lean", "no"),
+    ("recompute", 0),
+    ("keep_probabilities", None),
+    ("streamed", 1),
+    ("tables_streamed", []),
+]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -141,6 +158,7 @@ def test_metadata_that_is_not_there(name: str) -> None:
         {"choices": {"precision": "fp32"}},
         {"choices": {**CHOICES.to_dict(), "precision": "fp8"}},
         {"choices": {**CHOICES.to_dict(), "more": 1}},
+        *({"choices": {**CHOICES.to_dict(), name: value}} for name, value in NO_CHOICES),
         {"choices": []},
         {"state": {"steps": 2}},
         {"state": None},

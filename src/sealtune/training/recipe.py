@@ -98,11 +98,12 @@ class Recipe:
     chat between two turns. A text or an image with one label cannot be split, and images have no
     length.
 
-    Optimization. One optimizer step is `gradient_accumulation` micro-batches of `batch_size`
-    records; its loss is the mean over all its supervised tokens (classification: records), not a
-    mean of means. AdamW, decoupled weight decay, none on biases and normalization. The rate rises
-    linearly over `warmup_ratio` of all steps to `learning_rate`, then follows `schedule` to 0
-    (`constant`: stays). `max_grad_norm` 0 switches clipping off.
+    Optimization. One optimizer step is `gradient_accumulation` times `batch_size` records, in as
+    many micro-batches as memory asks for; its loss is the mean over all its supervised tokens (text
+    and image classification: records), not a mean of means. AdamW, decoupled weight decay, none on
+    biases and normalization. The rate rises linearly over `warmup_ratio` of all steps to
+    `learning_rate`, then follows `schedule` to 0 (`constant`: stays). `max_grad_norm` 0 switches
+    clipping off.
 
     Evaluation. `evaluation_fraction` of the records, drawn with `seed`, is set apart (0: none); it
     is evaluated before the first step, every `evaluation_every_steps` optimizer steps (0: at each
@@ -111,7 +112,9 @@ class Recipe:
     with 0 the last weights are.
 
     `checkpoint_every_steps` 0 writes no training checkpoint. `threads` 0 uses every core that the
-    process may use; equal bytes are promised on the same CPU with the same number of threads.
+    process may use; equal bytes are promised on the same CPU with the same number of threads and
+    the same plan, which depends on the memory that there is.
+
     `lora_targets` is `all-linear` (every linear layer of the base model, its head excepted) or a
     tuple of module names, matched as PEFT matches them. `rslora` scales an adapter's product by
     alpha over the square root of its rank instead of alpha over rank. With method full, `frozen`

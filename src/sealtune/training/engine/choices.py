@@ -50,6 +50,19 @@ def choices_from_dict(values: dict[str, Any]) -> Choices:
     """Return the Choices that `to_dict` wrote.
 
     Raises:
-        TypeError, ValueError: `values` are none.
+        TypeError, ValueError: `values` are none, or out of all bounds.
     """
-    return Choices(**{**values, "precision": Precision(values["precision"])})
+    choices = Choices(**{**values, "precision": Precision(values["precision"])})
+    for name in _SWITCHES:
+        if type(getattr(choices, name)) is not bool:
+            raise TypeError(f"{name} is neither true nor false")
+    for name, (lowest, highest) in _NUMBERS.items():
+        value = getattr(choices, name)
+        if type(value) is not int or not lowest <= value <= highest:
+            raise ValueError(f"{name} is not from {lowest} to {highest}")
+    return choices
+
+
+_SWITCHES = ("lean", "recompute", "keep_probabilities", "streamed", "tables_streamed")
+# Far beyond what a planner chooses; a checkpoint is not to have a run allocate without end.
+_NUMBERS = {"tokens": (1, 2**24), "spilled": (0, 10_000), "ring": (1, 64)}
