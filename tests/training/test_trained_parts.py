@@ -12,8 +12,16 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load as load_safetensors
-from tiny_learners import assert_near, gradients_of, make_learner, packed, wake_adapters
-from tiny_models import LABELS, FolderWeights, Recorder, make_model, text_records, write_files
+from tiny_learners import assert_near, choosing, gradients_of, make_learner, packed, wake_adapters
+from tiny_models import (
+    LABELS,
+    FolderWeights,
+    Recorder,
+    labelled_records,
+    make_model,
+    text_records,
+    write_files,
+)
 
 from sealtune.errors import Code, TrainingError
 from sealtune.training.engine.lean import why_not_lean
@@ -166,6 +174,38 @@ def test_a_name_that_is_no_part_is_refused(frozen: str, llama: Path) -> None:
         find_trained(model, recipe=chosen)
     assert caught.value.code is Code.RECIPE_UNSUPPORTED
     assert frozen in caught.value.message
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_a_frozen_part_that_the_model_lacks_stays_as_it_was_drawn(lean: bool, llama: Path) -> None:
+    labels = {"task": "text-classification", "labels": LABELS}
+    chosen = recipe(method="full", frozen=("score",), learning_rate=1e-3, **labels)
+    recorder = Recorder()
+    with choosing({"lean": lean}):
+        result = train(
+            chosen,
+            weights=FolderWeights(llama),
+            records=labelled_records(8),
+            checkpoints=recorder,
+            telemetry=recorder,
+        )
+    torch.manual_seed(chosen.seed)
+    drawn = load_skeleton(FolderWeights(llama), recipe=chosen).module.score.weight
+    assert torch.equal(load_safetensors(result.files["model.safetensors"])["score.weight"], drawn)
+
+
+def test_what_is_tied_to_the_embedding_is_frozen_with_it(tmp_path: Path) -> None:
+    shape = {"model_type": "llama", "auto_class": "AutoModelForCausalLM"}
+    weights = FolderWeights(make_model(tmp_path / "tied", **shape, tie_word_embeddings=True))
+    chosen = recipe(method="full", frozen=("lm_head",))
+    model = load_skeleton(weights, recipe=chosen)
+    with pytest.raises(TrainingError) as caught:
+        find_trained(model, recipe=chosen)
+    assert caught.value.code is Code.RECIPE_UNSUPPORTED
+    assert "lm_head is tied to model.embed_tokens.weight" in caught.value.message
+    assert "model.embed_tokens" in caught.value.remedy
+    chosen = recipe(method="full", frozen=("model.embed_tokens",))
+    assert "model.embed_tokens.weight" not in find_trained(model, recipe=chosen).names
 
 
 def test_something_must_be_trained(llama: Path) -> None:

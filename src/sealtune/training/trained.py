@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,15 +84,11 @@ def _own_parameters(model: LoadedModel, name: str) -> list[str]:
 
 
 def _unfrozen(model: LoadedModel, recipe: Recipe) -> tuple[str, ...]:
-    tied = set(getattr(model.module, "all_tied_weights_keys", {}))
+    tied = getattr(model.module, "all_tied_weights_keys", {})
     names = [name for name, _ in model.module.named_parameters() if name not in tied]
     for pattern in recipe.frozen:
         if not any(_covers(pattern, name) for name in names):
-            raise TrainingError(
-                Code.RECIPE_UNSUPPORTED,
-                f"frozen: no part of the model is named {pattern}",
-                remedy="use names of the model's modules or tensors, or their beginnings or ends",
-            )
+            raise _covers_nothing(pattern, tied)
     kept = tuple(
         name for name in names if not any(_covers(pattern, name) for pattern in recipe.frozen)
     )
@@ -101,6 +97,21 @@ def _unfrozen(model: LoadedModel, recipe: Recipe) -> tuple[str, ...]:
             Code.NOTHING_TO_TRAIN, "frozen names every part of the model", remedy="free some"
         )
     return kept
+
+
+def _covers_nothing(pattern: str, tied: Mapping[str, str]) -> TrainingError:
+    source = next((source for name, source in tied.items() if _covers(pattern, name)), "")
+    if source:
+        return TrainingError(
+            Code.RECIPE_UNSUPPORTED,
+            f"frozen: {pattern} is tied to {source}: they are one tensor",
+            remedy=f"freeze {source.removesuffix('.weight')}, and both are",
+        )
+    return TrainingError(
+        Code.RECIPE_UNSUPPORTED,
+        f"frozen: no part of the model is named {pattern}",
+        remedy="use names of the model's modules or tensors, or their beginnings or ends",
+    )
 
 
 def _covers(pattern: str, name: str) -> bool:
