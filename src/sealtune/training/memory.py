@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sealtune.core.limits import MIB
 from sealtune.training.activations import Activations
 from sealtune.training.engine.choices import Choices
+from sealtune.training.engine.run import PLACES
 from sealtune.training.engine.tables import STREAMED_TABLE_BYTES
 from sealtune.training.recipe import Recipe
 from sealtune.training.shapes import ModelShape
@@ -60,7 +61,7 @@ def predict(
         staying["buffers of streamed weights"] = choices.ring * max(frozen)
         # One room, made once: it leaves no gaps.
         staying["inputs of all blocks"] = max(
-            (len(frozen) + 1) * lean.boundary(sum(batch.tokens for batch in step))
+            _places(choices, len(frozen)) * lean.boundary(sum(batch.tokens for batch in step))
             for step in workload.batches(choices.tokens)
         )
     if choices.tables_streamed:
@@ -137,6 +138,11 @@ def peak_of(
     return Prediction(parts={name: size for name, size in parts.items() if size})
 
 
+def _places(choices: Choices, blocks: int) -> int:
+    # `Choices.spilled` is all blocks or none: with all, inputs are on the tapes.
+    return min(blocks + 1, PLACES) if choices.spilled >= blocks else blocks + 1
+
+
 def _frozen(size: int, choices: Choices) -> int:
     if choices.int8:
         # One byte for each value; scales and vectors are a hundredth of that at most.
@@ -177,6 +183,8 @@ def _layer_by_layer(lean: Activations, step: Sequence[BatchShape]) -> int:
     passing = max(lean.passing(block, batch) for block in blocks for batch in step)
     gradients = lean.boundary(tokens)
     tapes = _TAPES if lean.choices.spilled else 1
+    if lean.choices.spilled:
+        kept += max(lean.boundary(batch.tokens) for batch in step)
     head = lean.head(tokens, sum(batch.supervised for batch in step))
     in_flight = 2 * kept if lean.choices.spilled else 0
     return max(gradients + tapes * kept + passing, in_flight + head)

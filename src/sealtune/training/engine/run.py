@@ -27,6 +27,8 @@ from sealtune.training.engine.spill import Spill
 from sealtune.training.engine.store import Store
 from sealtune.training.packing import PackedBatch
 
+PLACES = 3  # for what goes from block to block where every block spills
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -145,24 +147,25 @@ class Runner:
         last = len(self.blocks) - 1
         inputs = self._boundaries(batches, contexts)
         kept: dict[tuple[int, int], Any] = {}
+        anchor = torch.empty(0, requires_grad=True)
         self._begin(step, 0, last + 1)()
         _put(inputs[0], self.ends.embed(batches))
         for index in range(last + 1):
             next(visit)
             for number, context in enumerate(contexts):
                 self._begin(step, number, index)()
-                leaf, into = inputs[index][number], inputs[index + 1][number]
+                given, into = inputs[index][number], inputs[index + 1][number]
                 if self.spill is not None and self.spill.takes(index):
-                    leaf = leaf.detach().requires_grad_()
-                    with self.spill.recording((index, number), leaf):
-                        out = self.blocks[index](leaf, context)
-                    # The graph alone: the values lie in `inputs`.
-                    kept[index, number] = (leaf, get_gradient_edge(out))
+                    arrived: list[torch.Tensor] = []
+                    with self.spill.recording((index, number)):
+                        out = self.blocks[index](_Enter.apply(anchor, given, arrived), context)
+                    # The graph alone: its values are on the tape.
+                    kept[index, number] = (arrived, get_gradient_edge(out))
                     into.copy_(out.detach())
                     del out
                 else:
                     with torch.no_grad():
-                        into.copy_(self.blocks[index](leaf, context))
+                        into.copy_(self.blocks[index](given, context))
         self._begin(step, 0, last + 2)()
         results = self.ends.head(inputs[last + 1], batches, scale=scale)
         gradients = [_gradient(result) for result in results]
@@ -172,16 +175,17 @@ class Runner:
             next(visit)
             # From the last to the first, as tapes come back.
             for number in range(len(batches) - 1, -1, -1):
-                leaf, edge = kept.pop((index, number), (None, None))
-                if leaf is None:
+                arrived, edge = kept.pop((index, number), (None, None))
+                if arrived is None:
                     leaf = inputs[index][number].detach().requires_grad_()
                     self._begin(step, number, index)()
                     self.blocks[index](leaf, contexts[number]).backward(gradients[number])
-                else:
-                    torch.autograd.backward(edge, gradients[number])
-                gradients[number] = _of(leaf)
-                if edge is not None and self.spill is not None:
-                    del edge
+                    gradients[number] = _of(leaf)
+                    continue
+                torch.autograd.backward(edge, gradients[number])
+                (gradients[number],) = arrived
+                del edge
+                if self.spill is not None:
                     self.spill.done()
         self.ends.embed_backward(batches, gradients)
         return results
@@ -191,17 +195,22 @@ class Runner:
     ) -> list[list[torch.Tensor]]:
         """Return room for what goes into each block and comes out of the last, of each batch.
 
-        Out of the last come the wanted rows only.
+        Out of the last come the wanted rows only. Blocks that all spill have their inputs on tape:
+        three places serve in turn, since a tape is written before the block after the next begins.
         One allocation that stays: many, made between others that go, would leave holes in the heap
         that nothing fits into.
         """
         sizes = [self.ends.length(batch) for batch in batches]
-        shape = (len(self.blocks) + 1, sum(sizes), self.ends.width)
+        count = len(self.blocks)
+        spills = self.spill is not None and all(map(self.spill.takes, range(count)))
+        places = min(count + 1, PLACES) if spills else count + 1
+        shape = (places, sum(sizes), self.ends.width)
         if self.room.numel() < math.prod(shape):
-            self.room.untyped_storage().resize_(0)  # the old one goes before the new comes
-            self.room.resize_(math.prod(shape))
+            dtype = self.room.dtype
+            self.room.set_(torch.empty(0, dtype=dtype))  # the old one goes before the new comes
+            self.room.set_(torch.empty(math.prod(shape), dtype=dtype))
         whole = self.room[: math.prod(shape)].view(shape)
-        rooms = [list(whole[index].split(sizes)) for index in range(shape[0])]
+        rooms = [list(whole[index % places].split(sizes)) for index in range(count + 1)]
         for number, context in enumerate(contexts):
             if context.wanted is not None:
                 rooms[-1][number] = rooms[-1][number][: len(context.wanted)]
@@ -209,6 +218,23 @@ class Runner:
 
     def _begin(self, step: int, number: int, index: int) -> Callable[[], None]:
         return lambda: self.dropout.begin(self.seed, step, number, index)
+
+
+class _Enter(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen by mypy here
+    """Lets a block's input into the graph without the graph holding on to its values."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, anchor: torch.Tensor, h: torch.Tensor, arrived: list[torch.Tensor]
+    ) -> torch.Tensor:
+        del anchor  # what makes the result part of a graph
+        ctx.arrived = arrived
+        return h.detach()
+
+    @staticmethod
+    def backward(ctx: Any, dh: torch.Tensor) -> tuple[Any, ...]:
+        ctx.arrived.append(dh)
+        return None, None, None
 
 
 class _Again(torch.autograd.Function):  # type: ignore[misc]  # torch is unseen by mypy here

@@ -54,15 +54,13 @@ class Spill:
         return block in self._blocks
 
     @contextlib.contextmanager
-    def recording(self, key: Key, leaf: torch.Tensor) -> Iterator[None]:
-        """Put what autograd keeps inside the block on a tape, all but the block's input `leaf`."""
+    def recording(self, key: Key) -> Iterator[None]:
+        """Put what autograd keeps inside the block on a tape."""
         tape = _Tape(key[0] * _MICRO_BATCHES_MAX + key[1])
         if len(self._written) >= _AHEAD:
             self._written[-_AHEAD].settle()
 
         def pack(tensor: torch.Tensor) -> Any:
-            if tensor.data_ptr() == leaf.data_ptr():
-                return tensor
             # Not by the tensor's own address: once it is copied, that memory is soon another's.
             kept = tensor.detach().contiguous()
             place = (kept.data_ptr(), kept.shape, kept.dtype)
@@ -98,8 +96,6 @@ class Spill:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _unpack(self, packed: Any) -> torch.Tensor:
-        if isinstance(packed, torch.Tensor):
-            return packed
         tape, index = packed
         tape.settle()
         tensor: torch.Tensor = tape.tensors[index]
