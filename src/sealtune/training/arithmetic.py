@@ -51,9 +51,11 @@ def fixed_arithmetic(*, seed: int, threads: int) -> Iterator[int]:
             hub_constants.HF_HUB_OFFLINE = before[5]
 
 
-def forward_precision(precision: Precision) -> contextlib.AbstractContextManager[None]:
-    """Return the context in which a forward pass has `precision` (see `Precision`)."""
+def forward_precision(
+    precision: Precision, *, device: str = "cpu"
+) -> contextlib.AbstractContextManager[None]:
+    """Return the context in which a forward pass on `device` has `precision` (see `Precision`)."""
     if precision is Precision.FP32:
         return contextlib.nullcontext()
-    autocast: contextlib.AbstractContextManager[None] = torch.autocast("cpu", dtype=torch.bfloat16)
+    autocast: contextlib.AbstractContextManager[None] = torch.autocast(device, dtype=torch.bfloat16)
     return autocast

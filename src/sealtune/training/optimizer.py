@@ -38,13 +38,21 @@ class Optimizer:
             fused=True,
         )
 
-    def step(self, *, rate: float) -> None:
+    def norm(self) -> torch.Tensor:
+        """Return the norm of all gradients, where they are: without dimensions."""
+        result: torch.Tensor = torch.linalg.vector_norm(self._flat.gradients)
+        return result
+
+    def step(self, *, rate: float, norm: float | None = None) -> None:
         """Clip the gradients, take one step at `rate`, refresh compute copies, clear gradients.
+
+        `norm` is what `norm()` says of these gradients, for who has read it already.
 
         Raises:
             TrainingError: `LOSS_NOT_FINITE`: the gradient is not finite; no weight was changed.
         """
-        norm = float(torch.linalg.vector_norm(self._flat.gradients))
+        if norm is None:
+            norm = float(self.norm())
         require_finite(norm, what="the gradient")
         if norm > self._limit:
             self._flat.gradients.mul_(self._limit / (norm + 1e-6))  # as torch's clip_grad_norm_
@@ -66,9 +74,10 @@ class Optimizer:
         start = 0
         for parameter in self._parameters:
             end = start + parameter.numel()
+            there = parameter.device
             self._adam.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                **{name: moments[name][start:end].clone() for name in MOMENTS},
+                "step": torch.tensor(float(step), device=there),
+                **{name: moments[name][start:end].to(there, copy=True) for name in MOMENTS},
             }
             start = end
 

@@ -46,6 +46,20 @@ def target_kind(task: Task) -> TargetKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Indices:
+    """What of a micro-batch has a size that depends on its content, counted on the host.
+
+    An accelerator that counted it would make the host wait for the answer. `borders` are the
+    batch's bounds, `labels` its targets that are not `IGNORED`, `wanted` the rows that the head
+    looks at, None for all of them.
+    """
+
+    borders: torch.Tensor
+    labels: torch.Tensor
+    wanted: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackedBatch:
     """A micro-batch of T tokens in segments, one for each example, the longest first.
 
@@ -55,7 +69,8 @@ class PackedBatch:
     a segment's last position has `IGNORED`. `pixels` is (segments, channels, height, width), uint8,
     for images, whose `ids`, `positions` and segments are empty. `tokens` is what counts towards a
     budget, `supervised` the number of predictions in the loss, `records` the number of each
-    segment's record in the dataset.
+    segment's record in the dataset. `indices` come with a batch whose ids and positions lie on an
+    accelerator.
     """
 
     ids: torch.Tensor
@@ -66,6 +81,7 @@ class PackedBatch:
     supervised: int
     records: tuple[int, ...]
     pixels: torch.Tensor | None = None
+    indices: Indices | None = None
 
     @property
     def nbytes(self) -> int:

@@ -2,13 +2,17 @@
 
 Ways are tried in a fixed order, from everything in memory to almost nothing, and the first whose
 predicted peak fits is taken. What the recipe fixes is not tried otherwise. The choice is a function
-of recipe, model, data and limit: the same on every machine.
+of recipe, model, data, limit and accelerator: the same on every machine.
+
+What goes to an accelerator's memory is predicted as the processor's is, and the same figure has to
+fit both: its attention keeps less, what its libraries take was never measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -16,7 +20,8 @@ import torch
 from sealtune.core.limits import MIB
 from sealtune.core.memory import size_text
 from sealtune.errors import Code, TrainingError
-from sealtune.training.engine.choices import Choices
+from sealtune.training.accelerator import Accelerator, why_not_accelerated
+from sealtune.training.engine.choices import Choices, Device
 from sealtune.training.engine.lean import why_not_lean
 from sealtune.training.first_pass import RESIDENT_BYTES
 from sealtune.training.memory import Prediction, predict
@@ -26,7 +31,7 @@ from sealtune.training.shapes import ModelShape, shape_of
 from sealtune.training.sources import WeightSource
 from sealtune.training.stock_memory import predict_stock
 from sealtune.training.trained import Trained
-from sealtune.training.ways import Way, ways
+from sealtune.training.ways import Way, accelerated_ways, ways
 from sealtune.training.workload import Workload
 
 # Of a limit this part stays free: predictions were up to 6 % below what `benchmarks/memory.py`
@@ -83,36 +88,75 @@ def plan_run(
     has_scratch: bool,
     memory_limit: int,
     fixed: Choices | None = None,
+    accelerator: Accelerator | None = None,
 ) -> Plan:
     """Return the plan of a run in `memory_limit` bytes, 0 for no limit beside the recipe's own;
-    `fixed` are the choices of the run that it resumes.
+    `fixed` are the choices of the run that it resumes, `accelerator` is what it may use.
 
     Raises:
         TrainingError: `MEMORY_TOO_SMALL`: no way fits; says what the least would take.
             `RECIPE_UNSUPPORTED`: streaming or `frozen_int8` of a model that has no lean blocks.
+            `CHECKPOINT_FOREIGN`: the run that it resumes had an accelerator, and there is none.
     """
     limit = limit_of(recipe, memory_limit)
     memory = _memory_of(model, trained, weights=weights, recipe=recipe, workload=workload)
     if fixed is not None:
+        _check_device(fixed, accelerator)
         return _resumed(fixed, memory(fixed), limit)
     why_stock = why_not_lean(model, trained)
     _check(recipe, why_stock)
     precision = resolve_precision(recipe.precision)
     reasons = _beginning(recipe, precision, why_stock, limit)
     tried: list[tuple[Way, Prediction]] = []
-    for way in ways(
+    candidates: Iterable[Way] = ways(
         recipe,
         precision=precision,
         lean=not why_stock,
         longest=workload.longest,
         has_scratch=has_scratch,
-    ):
+    )
+    if accelerator is not None:
+        reasons += _accelerated(recipe, accelerator, why_stock)
+        if not why_not_accelerated(recipe, why_stock=why_stock):
+            more = accelerated_ways(recipe, accelerator, longest=workload.longest)
+            candidates = chain(more, candidates)
+    for way in candidates:
         found = memory(way.choices)
-        if not limit or found.total <= room_in(limit):
+        if _fits(found, way.choices, limit=limit, accelerator=accelerator):
             reasons += [*_passed_over(tried), f"{way.words}: {size_text(found.total)} predicted"]
             return Plan(choices=way.choices, reasons=tuple(reasons), limit=limit, parts=found.parts)
         tried.append((way, found))
     raise _too_small(tried, limit, recipe)
+
+
+def _fits(
+    found: Prediction, choices: Choices, *, limit: int, accelerator: Accelerator | None
+) -> bool:
+    if accelerator is not None and choices.device == accelerator.device:
+        there = accelerator.memory - accelerator.memory // MARGIN_PART
+        if found.total > there:
+            return False
+    return not limit or found.total <= room_in(limit)
+
+
+def _accelerated(recipe: Recipe, accelerator: Accelerator, why_stock: str) -> list[str]:
+    why_not = why_not_accelerated(recipe, why_stock=why_stock)
+    if why_not:
+        return [f"not on {accelerator.device}, which is there: {why_not}"]
+    reasons = [f"{accelerator.device} with {size_text(accelerator.memory)} free"]
+    if recipe.precision is Precision.AUTO:
+        reasons.append(f"{accelerator.precision(recipe.precision)} on {accelerator.device}")
+    return reasons
+
+
+def _check_device(choices: Choices, accelerator: Accelerator | None) -> None:
+    there = Device.CPU if accelerator is None else accelerator.device
+    if choices.device not in (Device.CPU, there):
+        raise TrainingError(
+            Code.CHECKPOINT_FOREIGN,
+            f"the training checkpoint is of a run on {choices.device}, which this one cannot use",
+            remedy=f"resume it where {choices.device} is there and may be used",
+        )
 
 
 def room_in(limit: int) -> int:

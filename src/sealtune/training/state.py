@@ -118,7 +118,7 @@ def _safetensors(tensors: Mapping[str, torch.Tensor], *, metadata: Mapping[str, 
         }
     text = canonical_json(header)
     text += b" " * (-len(text) % 8)
-    parts = [bytes_of(tensor) for tensor in tensors.values()]
+    parts = [bytes_of(tensor.cpu()) for tensor in tensors.values()]
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 

@@ -72,7 +72,7 @@ class StockLearner:
         for batch in batches:
             loss, hits = self._loss(batch)
             (loss * scale).backward()
-            outcomes.append(Outcome(loss=float(loss.detach()), hits=hits))
+            outcomes.append(Outcome(total=loss.detach(), correct=hits))
         return outcomes
 
     def losses(self, batches: Sequence[PackedBatch]) -> Sequence[Outcome]:
@@ -81,7 +81,7 @@ class StockLearner:
         with torch.no_grad():
             found = [self._loss(batch) for batch in batches]
         self._module.train()
-        return [Outcome(loss=float(loss), hits=hits) for loss, hits in found]
+        return [Outcome(total=loss, correct=hits) for loss, hits in found]
 
     def narrowing(self, batches: Sequence[PackedBatch]) -> float:
         """As the protocol says: nothing is in 8 bits here."""
@@ -105,15 +105,15 @@ class StockLearner:
     def close(self) -> None:
         """As the protocol says: there is nothing to let go of."""
 
-    def _loss(self, batch: PackedBatch) -> tuple[torch.Tensor, int]:
+    def _loss(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
         with forward_precision(self._precision):
             logits, targets = self._logits(batch)
         loss = functional.cross_entropy(
             logits.float(), targets, ignore_index=IGNORED, reduction="sum"
         )
         if self._kind is TargetKind.NEXT_TOKEN:
-            return loss, 0
-        return loss, int((logits.detach().argmax(-1) == targets).sum())
+            return loss, None
+        return loss, (logits.detach().argmax(-1) == targets).sum()
 
     def _logits(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the logits (predictions, classes) and targets of every prediction."""

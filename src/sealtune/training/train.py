@@ -15,10 +15,12 @@ from typing import Any
 import torch
 
 from sealtune.errors import Code, FormatError, TrainingError
+from sealtune.training.accelerator import find_accelerator
 from sealtune.training.arithmetic import fixed_arithmetic
 from sealtune.training.configuration import check_images
 from sealtune.training.corpus import Corpus, build_corpus
-from sealtune.training.engine.run import Outcome
+from sealtune.training.engine.choices import Device
+from sealtune.training.engine.crossing import read
 from sealtune.training.export import export_adapter, export_model
 from sealtune.training.images import ImageProcessor
 from sealtune.training.learner import Learner
@@ -56,6 +58,7 @@ def train(
     evaluation_records: Records | RecordSource = (),
     scratch: Scratch | None = None,
     memory_limit: int = 0,
+    device: Device = Device.CPU,
 ) -> TrainResult:
     """Fine-tune the model in `weights` on `records` as `recipe` says and return the result.
 
@@ -63,6 +66,8 @@ def train(
     `checkpoints` holds a state of the same run, the run goes on from there and ends with the same
     bytes as if it had never stopped. `scratch` is room for activations that memory has none for.
     `memory_limit` is what the process may take in bytes, 0 for no limit beside the recipe's own.
+    `device` is where plaintext may go, because the caller has its evidence; it is used if it is
+    there and serves.
 
     Raises:
         FormatError: a record, tensor, configuration or tokenizer is not what it should be; the
@@ -102,6 +107,7 @@ def train(
             has_scratch=scratch is not None,
             memory_limit=memory_limit,
             fixed=None if saved is None else saved.choices,
+            accelerator=find_accelerator(device),
         )
         telemetry.planned(plan.to_dict())
 
@@ -140,8 +146,10 @@ def train(
                 # Step.
                 supervised = sum(batch.supervised for batch in batches)
                 outcomes = learner.gradients(batches, scale=1 / supervised, step=step)
-                loss = _mean_loss(outcomes, batches, supervised)
-                optimizer.step(rate=learning_rate(recipe, step=step, total=corpus.total_steps))
+                *losses, norm = read([*(outcome.total for outcome in outcomes), optimizer.norm()])
+                loss = _mean_loss(losses, batches, supervised)
+                rate = learning_rate(recipe, step=step, total=corpus.total_steps)
+                optimizer.step(rate=rate, norm=norm)
                 state.advance(loss=loss, tokens=sum(batch.tokens for batch in batches))
                 telemetry.loss(step, loss)
 
@@ -290,14 +298,12 @@ def _check_narrowing(learner: Learner, corpus: Corpus, budget: int) -> None:
         )
 
 
-def _mean_loss(
-    outcomes: Sequence[Outcome], batches: Sequence[PackedBatch], supervised: int
-) -> float:
-    for outcome, batch in zip(outcomes, batches, strict=True):
+def _mean_loss(losses: Sequence[float], batches: Sequence[PackedBatch], supervised: int) -> float:
+    for loss, batch in zip(losses, batches, strict=True):
         first, last = min(batch.records), max(batch.records)
         what = f"the training loss of {len(batch.records)} records between {first} and {last}"
-        require_finite(outcome.loss, what=what)
-    return math.fsum(outcome.loss for outcome in outcomes) / supervised
+        require_finite(loss, what=what)
+    return math.fsum(losses) / supervised
 
 
 def _evaluates(step: int, *, corpus: Corpus, recipe: Recipe) -> bool:
@@ -309,12 +315,15 @@ def _evaluate(learner: Learner, corpus: Corpus, budget: int, recipe: Recipe) -> 
     """Return the mean `loss` and, in classification, `accuracy`; empty without examples."""
     if not corpus.evaluation_count:
         return {}
-    losses, hits, count = [], 0, 0
+    losses: list[float] = []
+    hits, count = 0.0, 0
     with corpus.evaluation_batches(budget) as batches:
         for group in _groups(batches):
-            for outcome in learner.losses(group):
-                losses.append(outcome.loss)
-                hits += outcome.hits
+            outcomes = learner.losses(group)
+            right = [outcome.correct for outcome in outcomes if outcome.correct is not None]
+            numbers = read([*(outcome.total for outcome in outcomes), *right])
+            losses += numbers[: len(outcomes)]
+            hits += sum(numbers[len(outcomes) :])
             count += sum(batch.supervised for batch in group)
     metrics = {"loss": math.fsum(losses) / count}
     require_finite(metrics["loss"], what="the evaluation loss")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sealtune.training.accelerator import Accelerator
 from sealtune.training.engine.choices import Choices
 from sealtune.training.recipe import Precision, Recipe, Streaming
 
 # How many tokens go through a block at once. More than 2,048 gain nothing; with few, matrix
 # products have too few rows for the processor.
 _TOKENS = (2_048, 1_024, 512, 256)
+# An accelerator wants more rows, and each micro-batch costs it the same calls; what suits one best
+# was never measured.
+_ACCELERATED_TOKENS = (16_384, 8_192, 4_096, *_TOKENS)
 _EVERY_BLOCK = 10_000  # more than any model has
 
 
@@ -40,13 +44,29 @@ def ways(
         yield from _streamed(ladder, precision=precision, has_scratch=has_scratch)
 
 
-def _ladder(recipe: Recipe, longest: int) -> list[int]:
+def accelerated_ways(recipe: Recipe, accelerator: Accelerator, *, longest: int) -> Iterator[Way]:
+    """Yield the ways that keep everything in the accelerator's memory."""
+    ladder = _ladder(recipe, longest, _ACCELERATED_TOKENS)
+    for recompute in (False, True):
+        for tokens in ladder:
+            choices = Choices(
+                precision=accelerator.precision(recipe.precision),
+                tokens=tokens,
+                recompute=recompute,
+                keep_probabilities=False,
+                device=accelerator.device,
+            )
+            how = "computed again" if recompute else "kept"
+            yield _way(choices, f"on {accelerator.device}, weights there, activations {how}")
+
+
+def _ladder(recipe: Recipe, longest: int, sizes: Sequence[int] = _TOKENS) -> list[int]:
     if recipe.micro_batch_tokens:
         return [recipe.micro_batch_tokens]
     # The telemetry says which it is, so it never is a record's own length. Below the first that is
     # no more than the longest example the largest micro-batch would be that example all the same.
-    above = sum(size > longest for size in _TOKENS)
-    return list(_TOKENS[: above + 1])
+    above = sum(size > longest for size in sizes)
+    return list(sizes[: above + 1])
 
 
 def _resident(ladder: list[int], *, precision: Precision, lean: bool) -> Iterator[Way]:

@@ -11,7 +11,7 @@ compute type.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -20,6 +20,20 @@ from sealtune.training.engine.dropout import Dropout
 from sealtune.training.engine.segments import Reach, Segments, Tile
 
 Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+class Kernel(Protocol):
+    """Another way to compute some attentions (`engine.fused`)."""
+
+    def serves(self, a: Attention, qkv: torch.Tensor, segments: Segments) -> bool:
+        """Return whether it computes this one."""
+        ...
+
+    def __call__(
+        self, a: Attention, qkv: torch.Tensor, segments: Segments, rotation: Pair | None
+    ) -> torch.Tensor:
+        """Return (tokens, heads * width), every row of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +49,7 @@ class Attention:
     dropout_rate: float = 0.0
     dropout: Dropout = field(default_factory=Dropout)
     keep_probabilities: bool = True
+    kernel: Kernel | None = None
 
     @property
     def groups(self) -> int:
@@ -49,6 +64,8 @@ class Attention:
         `rotation` holds cosine and sine (tokens, width / 2 at most) of rotary positions. With
         `queries` only the first so many rows of each segment are computed; others have no meaning.
         """
+        if self.kernel is not None and self.kernel.serves(self, qkv, segments):
+            return self.kernel(self, qkv, segments, rotation)
         result: torch.Tensor = _Attend.apply(qkv, self, segments, rotation, queries)
         return result
 
@@ -163,8 +180,8 @@ def _lay_out(
     v = qkv.new_empty(a.kv_heads, tokens, a.width)
     into = q.permute(1, 0, 2, 3)
     from_q = parts[:, : a.heads].view(tokens, a.kv_heads, groups, a.width)
-    _rotate(from_q, into, rotation, scale=a.scale)
-    _rotate(parts[:, a.heads : a.heads + a.kv_heads], k.transpose(0, 1), rotation)
+    rotate(from_q, into, rotation, scale=a.scale)
+    rotate(parts[:, a.heads : a.heads + a.kv_heads], k.transpose(0, 1), rotation)
     v.transpose(0, 1).copy_(parts[:, a.heads + a.kv_heads :])
     return q.view(a.kv_heads, tokens * groups, a.width), k, v
 
@@ -179,13 +196,13 @@ def _gather(
     inverse = None if rotation is None else (rotation[0], -rotation[1])
     by_token = dq.view(a.kv_heads, tokens, a.groups, a.width).permute(1, 0, 2, 3)
     into = parts[:, : a.heads].view(tokens, a.kv_heads, a.groups, a.width)
-    _rotate(by_token, into, inverse, scale=a.scale)
-    _rotate(dk.transpose(0, 1), parts[:, a.heads : a.heads + a.kv_heads], inverse)
+    rotate(by_token, into, inverse, scale=a.scale)
+    rotate(dk.transpose(0, 1), parts[:, a.heads : a.heads + a.kv_heads], inverse)
     parts[:, a.heads + a.kv_heads :].copy_(dv.transpose(0, 1))
     return result
 
 
-def _rotate(
+def rotate(
     x: torch.Tensor, out: torch.Tensor, rotation: Pair | None, *, scale: float = 1.0
 ) -> None:
     """Write `x` (tokens, ..., width), rotated by position and scaled, to `out` of its shape.

@@ -7,11 +7,19 @@ training checkpoint, and a run that goes on elsewhere goes on with it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 import torch
 
 from sealtune.training.recipe import Precision
+
+
+class Device(StrEnum):
+    """Where a model is computed."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +30,8 @@ class Choices:
     `keep_probabilities`: of attention. `streamed`: frozen blocks are decrypted when needed,
     `tables_streamed`: embeddings too; `spilled` of the blocks' activations go to scratch, counted
     from the first. `ring` buffers hold blocks. `int8`: frozen blocks are in memory in 8 bits, and
-    opened in the order of streamed ones.
+    opened in the order of streamed ones. `device` is torch's name of where weights, activations and
+    the optimizer are.
     """
 
     precision: Precision
@@ -35,6 +44,7 @@ class Choices:
     spilled: int = 0
     ring: int = 2
     int8: bool = False
+    device: str = Device.CPU
 
     @property
     def dtype(self) -> torch.dtype:
@@ -43,7 +53,7 @@ class Choices:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the choices as JSON values."""
-        return {**asdict(self), "precision": self.precision.value}
+        return {**asdict(self), "precision": self.precision.value, "device": str(self.device)}
 
 
 def choices_from_dict(values: dict[str, Any]) -> Choices:
@@ -52,7 +62,8 @@ def choices_from_dict(values: dict[str, Any]) -> Choices:
     Raises:
         TypeError, ValueError: `values` are none, or out of all bounds.
     """
-    choices = Choices(**{**values, "precision": Precision(values["precision"])})
+    precision, device = Precision(values["precision"]), Device(values.get("device", Device.CPU))
+    choices = Choices(**{**values, "precision": precision, "device": device})
     for name in _SWITCHES:
         if type(getattr(choices, name)) is not bool:
             raise TypeError(f"{name} is neither true nor false")

@@ -82,26 +82,28 @@ class Cohort:
         return self.places is None and (self.count == 1 or whole)
 
 
-def cohorts_of(bounds: Sequence[int]) -> list[Cohort]:
-    """Return the segments between `bounds` as cohorts, in their order."""
+def cohorts_of(bounds: Sequence[int], *, filled: bool = True) -> list[Cohort]:
+    """Return the segments between `bounds` as cohorts, in their order; unless `filled`, those of
+    one cohort have one length.
+    """
     found: list[Cohort] = []
     first = 0
     while first < len(bounds) - 1:
-        last = _last_of(bounds, first)
+        last = _last_of(bounds, first, _FILLED if filled else 0.0)
         found.append(_cohort(bounds[first : last + 1]))
         first = last
     return found
 
 
-def _last_of(bounds: Sequence[int], first: int) -> int:
+def _last_of(bounds: Sequence[int], first: int, filling: float) -> int:
     """Return where the cohort ends that begins with segment `first`."""
     length = bounds[first + 1] - bounds[first]
     last = first + 1
     if length > TOGETHER:
         return last
     while last < len(bounds) - 1 and 0 < bounds[last + 1] - bounds[last] <= length:
-        tokens, filled = bounds[last + 1] - bounds[first], (last + 1 - first) * length
-        if filled > COHORT or filled > (1 + _FILLED) * tokens:
+        tokens, places = bounds[last + 1] - bounds[first], (last + 1 - first) * length
+        if places > COHORT or places > (1 + filling) * tokens:
             break
         last += 1
     return last

@@ -81,9 +81,7 @@ def trained_cross_entropy(
             rows = slice(start, start + ROWS)
             logits, slope = _logits(hidden[rows], piece, soft_cap)
             change = logits.float().sub_(total[rows]).exp_()
-            local = targets[rows] - first
-            inside = ((local >= 0) & (local < piece.shape[0])).nonzero().squeeze(1)
-            change[inside, local[inside]] -= 1.0
+            _subtract(change, targets[rows] - first)
             if slope is not None:
                 change.mul_(slope)
             change = change.mul_(scale).to(hidden.dtype)
@@ -102,6 +100,24 @@ def _row_sums(weights: torch.Tensor) -> torch.Tensor:
     if weights.dtype == torch.float32 or width % _RUN:
         return weights.sum(1, keepdim=True, dtype=torch.float32)
     return weights.view(rows, -1, _RUN).sum(-1).sum(1, keepdim=True, dtype=torch.float32)
+
+
+def _subtract(change: torch.Tensor, local: torch.Tensor) -> None:
+    """Subtract 1 in each row of `change` at its target `local`, if that is among its words."""
+    words = change.shape[1]
+    if waits(change):
+        change -= torch.arange(words, device=change.device).eq(local.unsqueeze(1)).float()
+        return
+    inside = ((local >= 0) & (local < words)).nonzero().squeeze(1)
+    change[inside, local[inside]] -= 1.0
+
+
+def waits(tensor: torch.Tensor) -> bool:
+    """Return whether the host would wait to learn how many rows a condition holds for.
+
+    On an accelerator all rows are computed instead, and those that it does not hold for dropped.
+    """
+    return bool(tensor.device.type != "cpu")
 
 
 def _logits(
@@ -172,6 +188,9 @@ class _Running:
         slope: torch.Tensor | None,
     ) -> None:
         local = self._targets[rows] - first
+        if waits(logits):
+            self._take_all_targets(rows, local, piece, logits, slope)
+            return
         inside = ((local >= 0) & (local < piece.shape[0])).nonzero().squeeze(1)
         if not inside.numel():
             return
@@ -183,3 +202,23 @@ class _Running:
             if slope is not None:
                 embedding = embedding.float() * slope[inside, columns].float().unsqueeze(1)
             self._embedding[where] = embedding
+
+    def _take_all_targets(
+        self,
+        rows: slice,
+        local: torch.Tensor,
+        piece: torch.Tensor,
+        logits: torch.Tensor,
+        slope: torch.Tensor | None,
+    ) -> None:
+        inside = (local >= 0) & (local < piece.shape[0])
+        columns = local.clamp(0, piece.shape[0] - 1)
+        picked = logits.gather(1, columns.unsqueeze(1)).squeeze(1).float()
+        kept = self._target_logit[rows]
+        kept.copy_(torch.where(inside, picked, kept))
+        if self._derive:
+            embedding = piece.index_select(0, columns)
+            if slope is not None:
+                embedding = embedding.float() * slope.gather(1, columns.unsqueeze(1)).float()
+            taken = self._embedding[rows]
+            taken.copy_(torch.where(inside.unsqueeze(1), embedding, taken))

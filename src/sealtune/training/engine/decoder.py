@@ -11,7 +11,7 @@ from sealtune.training.engine.blocks import Context
 from sealtune.training.engine.pooling import Wanted
 from sealtune.training.engine.rotary import Rotary
 from sealtune.training.engine.run import Outcome
-from sealtune.training.engine.segments import Segments
+from sealtune.training.engine.segments import segments_of
 from sealtune.training.engine.tables import Table
 from sealtune.training.packing import PackedBatch
 
@@ -33,7 +33,7 @@ class DecoderEnds:
 
     def context(self, batch: PackedBatch) -> Context:
         """As the protocol says."""
-        segments = Segments(bounds=batch.bounds, positions=batch.positions)
+        segments = segments_of(batch)
         rotations = self.rotary.tables(batch.positions)
         return Context(segments=segments, rotations=rotations, wanted=self.wanted(batch))
 

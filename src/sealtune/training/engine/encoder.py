@@ -10,10 +10,10 @@ import torch
 
 from sealtune.training.engine.blocks import Context
 from sealtune.training.engine.outside import Entrance
-from sealtune.training.engine.pooling import Wanted
+from sealtune.training.engine.pooling import Wanted, borders_of
 from sealtune.training.engine.rotary import Rotary
 from sealtune.training.engine.run import Outcome
-from sealtune.training.engine.segments import Segments
+from sealtune.training.engine.segments import segments_of
 from sealtune.training.engine.tables import Table
 from sealtune.training.packing import PackedBatch
 
@@ -51,7 +51,7 @@ class EncoderEnds:
 
     def context(self, batch: PackedBatch) -> Context:
         """As the protocol says."""
-        segments = Segments(bounds=batch.bounds, positions=batch.positions)
+        segments = segments_of(batch)
         rotations = self._rotary.tables(batch.positions)
         return Context(
             segments=segments,
@@ -103,6 +103,7 @@ def counted_positions(batch: PackedBatch, *, padding: int) -> torch.Tensor:
     """Return positions as RoBERTa counts them: from `padding` + 1 on, over ids other than it."""
     real = (batch.ids != padding).long()
     running = real.cumsum(0)
-    starts = torch.tensor(batch.bounds[:-1])
-    before = (running - real)[starts].repeat_interleave(torch.tensor(batch.bounds).diff())
+    borders = borders_of(batch)
+    starts = (running - real).index_select(0, borders[:-1])
+    before = starts.repeat_interleave(borders.diff(), output_size=len(real))
     return (running - before) * real + padding

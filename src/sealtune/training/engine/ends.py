@@ -17,6 +17,7 @@ from sealtune.training.engine.heads import ClassifierHead, LanguageHead
 from sealtune.training.engine.outside import Entrance, Exit
 from sealtune.training.engine.pooling import (
     Wanted,
+    counted,
     every_token,
     first_patches,
     first_tokens,
@@ -59,7 +60,7 @@ class EndsBuilder:
             embedding=embedding,
             embedding_scale=getattr(stock, "scalar_embed_scale", 1.0),
             rotary=self.rotary,
-            wanted=self._wanted(),
+            wanted=counted(self.wanted()),
             head_of=head,
             width=self.values.model.config.hidden_size,
         )
@@ -69,14 +70,14 @@ class EndsBuilder:
         embeddings = self._base.get_submodule(self.family.embeddings)
         projection = getattr(self._base, self.family.projection or "none", None)
         modules = [embeddings] if projection is None else [embeddings, projection]
-        wanted = self._wanted()
+        wanted = self.wanted()
         return EncoderEnds(
             words=words,
             embeddings=embeddings,
             projection=projection,
             entrance=self._entrance(modules, trained=words.gradient is not None),
             rotary=self.rotary,
-            wanted=wanted,
+            wanted=counted(wanted),
             queries=1 if wanted is first_tokens else 0,
             head_of=self._classifier(),
             width=self.values.model.config.hidden_size,
@@ -102,7 +103,7 @@ class EndsBuilder:
             modules,
             trained=trained,
             dropout=self.dropout,
-            precision=self.values.choices.precision,
+            choices=self.values.choices,
         )
 
     def _language(self, embedding: Table) -> LanguageHead:
@@ -123,7 +124,8 @@ class EndsBuilder:
         reduction = token_means(norm) if self._takes_means else normalized(norm)
         return ClassifierHead(reduce=reduction, classify=stock)
 
-    def _wanted(self) -> Wanted:
+    def wanted(self) -> Wanted:
+        """Return which rows of a text the head looks at."""
         if self.task is not Task.TEXT_CLASSIFICATION:
             return supervised_tokens
         if self.family.kind is Kind.DECODER:

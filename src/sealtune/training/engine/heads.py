@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from sealtune.training.encode import IGNORED
 from sealtune.training.engine.cross_entropy import (
     cross_entropy,
     losses_only,
     trained_cross_entropy,
 )
-from sealtune.training.engine.pooling import Reduction
+from sealtune.training.engine.pooling import Reduction, labels_of
 from sealtune.training.engine.prologue import Prologue
 from sealtune.training.engine.run import Outcome
 from sealtune.training.engine.tables import Table
@@ -36,16 +35,16 @@ class LanguageHead:
     ) -> list[Outcome]:
         """Return losses and, with `scale`, gradients: one pass over the output embeddings."""
         joined, sizes = torch.cat(hidden), [len(h) for h in hidden]
-        targets = torch.cat([batch.targets[batch.targets != IGNORED] for batch in batches])
+        targets = torch.cat([labels_of(batch) for batch in batches])
         states, kept = (joined, ()) if self.norm is None else self.norm.forward(joined)
         if scale is None:
             losses = losses_only(states, targets, self.output.pieces(), soft_cap=self.soft_cap)
-            return [_told(part) for part in losses.split(sizes)]
+            return [Outcome(total=part.sum()) for part in losses.split(sizes)]
         losses, gradient = self._derive(states, targets, scale)
         if self.norm is not None:
             gradient = self.norm.backward(gradient, joined, self.norm.again(joined, kept)[1])
         return [
-            Outcome(loss=float(part.sum()), hits=0, gradient=g)
+            Outcome(total=part.sum(), gradient=g)
             for part, g in zip(losses.split(sizes), gradient.split(sizes), strict=True)
         ]
 
@@ -87,13 +86,9 @@ class ClassifierHead:
         leaf = h.detach().requires_grad_(scale is not None)
         with torch.set_grad_enabled(scale is not None):
             logits = self.classify(self.reduce(leaf, batch))
-            targets = batch.targets[batch.targets != IGNORED]
+            targets = labels_of(batch)
             loss = functional.cross_entropy(logits, targets, reduction="sum")
-            hits = int((logits.detach().argmax(-1) == targets).sum())
+            hits = (logits.detach().argmax(-1) == targets).sum()
             if scale is not None:
                 (loss * scale).backward()
-        return Outcome(loss=float(loss.detach()), hits=hits, gradient=leaf.grad)
-
-
-def _told(losses: torch.Tensor) -> Outcome:
-    return Outcome(loss=float(losses.sum()), hits=0, gradient=None)
+        return Outcome(total=loss.detach(), correct=hits, gradient=leaf.grad)

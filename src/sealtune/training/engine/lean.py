@@ -17,12 +17,20 @@ from sealtune.training.engine.build import (
     mixed_parts,
     slots_of,
 )
-from sealtune.training.engine.choices import Choices
+from sealtune.training.engine.choices import Choices, Device
+from sealtune.training.engine.crossing import aboard
+from sealtune.training.engine.devices import open_device
 from sealtune.training.engine.dropout import Dropout
 from sealtune.training.engine.ends import EndsBuilder, outside_names
 from sealtune.training.engine.families import FAMILIES, activation_of, attention_of, named, setting
 from sealtune.training.engine.flat import FlatParameters, Slot
-from sealtune.training.engine.outside import count_dropout, place_adapters, place_parameters
+from sealtune.training.engine.fused import fused_for
+from sealtune.training.engine.outside import (
+    count_dropout,
+    move_buffers,
+    place_adapters,
+    place_parameters,
+)
 from sealtune.training.engine.prologue import ACTIVATIONS
 from sealtune.training.engine.quantized import QuantizedStore
 from sealtune.training.engine.rotary import rotary_of
@@ -40,7 +48,6 @@ from sealtune.training.trained import Trained
 # Rotations whose frequencies depend on how long a batch is belong to the stock module.
 _FIXED_ROTATIONS = frozenset({"default", "linear", "llama3", "yarn"})
 _TINY = 1e-9
-_CPU = torch.device("cpu")
 
 
 def why_not_lean(model: LoadedModel, trained: Trained) -> str:
@@ -108,7 +115,10 @@ class LeanLearner:
             FormatError: `MODEL_MALFORMED`.
         """
         self._model, self._trained, self._weights = model, trained, weights
-        self._choices, self._dropout = choices, Dropout()
+        self._choices, self._device = choices, open_device(choices.device)
+        self._accelerated = choices.device != Device.CPU
+        self._dropout = Dropout(self._device if self._accelerated else None)
+        move_buffers(model.module, self._device)
         self._anatomy = anatomy_of(model, trained, dtype=choices.dtype)
         self._rotary = rotary_of(
             model.module.get_submodule(model.base), self._anatomy.family, dtype=choices.dtype
@@ -131,6 +141,7 @@ class LeanLearner:
             dropout=self._dropout,
             normalize=normalize,
         )
+        self._wanted = ends.wanted
         self._runner = Runner(
             blocks=blocks,
             ends=ends.build(),
@@ -147,12 +158,17 @@ class LeanLearner:
         self, batches: Sequence[PackedBatch], *, scale: float, step: int
     ) -> Sequence[Outcome]:
         """As the protocol says."""
-        found = self._runner.gradients(batches, scale=scale, step=step)
+        found = self._runner.gradients(self._there(batches), scale=scale, step=step)
         return [replace(outcome, gradient=None) for outcome in found]
 
     def losses(self, batches: Sequence[PackedBatch]) -> Sequence[Outcome]:
         """As the protocol says."""
-        return self._runner.losses(batches)
+        return self._runner.losses(self._there(batches))
+
+    def _there(self, batches: Sequence[PackedBatch]) -> Sequence[PackedBatch]:
+        if not self._accelerated:
+            return batches
+        return aboard(batches, wanted=self._wanted(), device=self._device)
 
     def narrowing(self, batches: Sequence[PackedBatch]) -> float:
         """As the protocol says."""
@@ -167,7 +183,7 @@ class LeanLearner:
         """As the protocol says."""
         value = self.parameters.value
         return {
-            name: (value(f"{name}.lora_A"), value(f"{name}.lora_B"))
+            name: (value(f"{name}.lora_A").cpu(), value(f"{name}.lora_B").cpu())
             for name in self._trained.targets
         }
 
@@ -175,7 +191,7 @@ class LeanLearner:
         """As the protocol says."""
         tied = set(getattr(self._model.module, "all_tied_weights_keys", {}))
         names = [name for name in self._model.module.state_dict() if name not in tied]
-        return {name: self._values.tensor(name) for name in names}
+        return {name: self._values.tensor(name).cpu() for name in names}
 
     def close(self) -> None:
         """As the protocol says."""
@@ -194,7 +210,7 @@ class LeanLearner:
             rank = self._trained.lora.rank if self._trained.lora else 0
             slots.append(Slot(name=f"{target}.lora_A", shape=(rank, inputs)))
             slots.append(Slot(name=f"{target}.lora_B", shape=(outputs, rank)))
-        return FlatParameters(slots, dtype=self._choices.dtype, device=_CPU)
+        return FlatParameters(slots, dtype=self._choices.dtype, device=self._device)
 
     def _targets_outside(self) -> list[str]:
         blocks = tuple(f"{name}." for name in self._anatomy.names)
@@ -206,7 +222,12 @@ class LeanLearner:
             return
         module, flat = self._model.module.requires_grad_(False), self.parameters
         names = outside_names(module, base=self._model.base, family=self._anatomy.family)
-        place_parameters(module, names, value_of=self._values.tensor, flat=flat)
+        place_parameters(
+            module,
+            names,
+            value_of=lambda name: self._values.tensor(name).to(self._device),
+            flat=flat,
+        )
         count_dropout(module, self._dropout)
         targets = self._targets_outside()
         if self._trained.lora is not None and targets:
@@ -218,10 +239,11 @@ class LeanLearner:
             return QuantizedStore(layouts, weights=self._weights)
         if self._choices.streamed:
             return StreamedStore(layouts, weights=self._weights, buffers=self._choices.ring)
-        return ResidentStore(layouts, weights=self._weights, device=_CPU)
+        return ResidentStore(layouts, weights=self._weights, device=self._device)
 
     def _make_blocks(self) -> list[Block]:
         family, config = self._anatomy.family, self._model.config
+        kernel = fused_for(self._device)
         builder = BlockBuilder(
             anatomy=self._anatomy,
             flat=self.parameters,
@@ -233,6 +255,7 @@ class LeanLearner:
                 layer,
                 dropout=self._dropout,
                 keep_probabilities=self._choices.keep_probabilities,
+                kernel=kernel,
             ),
             rotation=lambda layer: self._rotary.layers[layer],
             dropout=self._dropout,

@@ -17,10 +17,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAtte
 
 from sealtune.training.arithmetic import forward_precision
 from sealtune.training.engine.build import LoraTerms
+from sealtune.training.engine.choices import Choices
 from sealtune.training.engine.dropout import Dropout, dropped
 from sealtune.training.engine.flat import FlatParameters
 from sealtune.training.lora import add_adapters
-from sealtune.training.recipe import Precision
 
 
 def place_parameters(
@@ -46,9 +46,19 @@ def place_adapters(
     """Put adapters on the linear layers `targets` of `module`; they share `flat`'s memory."""
     add_adapters(module, targets, terms=terms)
     for target in targets:
-        for name, parameter in module.get_submodule(target).named_parameters(recurse=False):
-            parameter.data = flat.value(f"{target}.{name}")
+        part = module.get_submodule(target)
+        for name in list(part._parameters):
+            parameter = nn.Parameter(flat.value(f"{target}.{name}"))
             parameter.grad = flat.gradient(f"{target}.{name}")
+            part._parameters[name] = parameter
+
+
+def move_buffers(module: Any, device: torch.device) -> None:
+    """Bring what modules know beside parameters (positions, frequencies) to `device`."""
+    for part in module.modules():
+        for name, buffer in part._buffers.items():
+            if buffer is not None and not buffer.is_meta:
+                part._buffers[name] = buffer.to(device)
 
 
 def count_dropout(module: Any, dropout: Dropout) -> None:
@@ -80,21 +90,22 @@ class Entrance:
     """
 
     def __init__(
-        self, modules: Sequence[Any], *, trained: bool, dropout: Dropout, precision: Precision
+        self, modules: Sequence[Any], *, trained: bool, dropout: Dropout, choices: Choices
     ) -> None:
         parameters = (p for module in modules for p in module.parameters())
         self._trained = trained or any(parameter.requires_grad for parameter in parameters)
-        self._dropout, self._precision = dropout, precision
+        self._dropout, self._choices = dropout, choices
         self._given: list[torch.Tensor] = []
 
     def run(self, calls: Sequence[Callable[[], torch.Tensor]]) -> list[torch.Tensor]:
         """Return what each of `calls`, which uses the modules, gives."""
         derive = self._trained and self._dropout.enabled
-        with torch.set_grad_enabled(derive), forward_precision(self._precision):
+        choices = self._choices
+        context = forward_precision(choices.precision, device=str(choices.device))
+        with torch.set_grad_enabled(derive), context:
             given = [call() for call in calls]
         self._given = given if derive else []
-        dtype = torch.bfloat16 if self._precision is Precision.BF16 else torch.float32
-        return [tensor.detach().to(dtype) for tensor in given]
+        return [tensor.detach().to(choices.dtype) for tensor in given]
 
     def backward(self, gradients: Sequence[torch.Tensor]) -> None:
         """Take in the gradients of what `run` returned last."""
@@ -121,7 +132,7 @@ class Exit:
         """Return the logits (rows, classes) of `rows` (rows, width), differentiable."""
         self._base.hidden = rows.unsqueeze(1)
         # Decoders look for the last id that is no padding: there is only one.
-        ids = torch.zeros(rows.shape[0], 1, dtype=torch.int64)
+        ids = torch.zeros(rows.shape[0], 1, dtype=torch.int64, device=rows.device)
         logits: torch.Tensor = self._model(**{self._model.main_input_name: ids}).logits
         return logits.view(rows.shape[0], logits.shape[-1])
 

@@ -18,6 +18,27 @@ Norm = Callable[[torch.Tensor], torch.Tensor]  # rows in 32 bits to the same
 Reduction = Callable[[torch.Tensor, PackedBatch], torch.Tensor]
 
 
+def labels_of(batch: PackedBatch) -> torch.Tensor:
+    """Return the targets of `batch` that enter the loss."""
+    if batch.indices is not None:
+        return batch.indices.labels
+    return batch.targets[batch.targets != IGNORED]
+
+
+def borders_of(batch: PackedBatch) -> torch.Tensor:
+    """Return the bounds of `batch` where its ids are."""
+    return torch.tensor(batch.bounds) if batch.indices is None else batch.indices.borders
+
+
+def counted(wanted: Wanted) -> Wanted:
+    """Return `wanted`, or what it gave on the host for a batch that is on an accelerator."""
+
+    def known(batch: PackedBatch) -> torch.Tensor | None:
+        return wanted(batch) if batch.indices is None else batch.indices.wanted
+
+    return known
+
+
 def first_tokens(batch: PackedBatch) -> torch.Tensor:
     """Return each record's first token, which encoders classify."""
     return torch.tensor(batch.bounds[:-1])
@@ -63,8 +84,10 @@ def token_means(norm: Norm) -> Reduction:
     """Return what makes of every token, normalized, each record's mean."""
 
     def reduce(rows: torch.Tensor, batch: PackedBatch) -> torch.Tensor:
-        lengths = torch.tensor(batch.bounds).diff()
-        records = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        lengths = borders_of(batch).diff()
+        numbers = torch.arange(len(lengths), device=lengths.device)
+        # The size is known: without it an accelerator is asked.
+        records = torch.repeat_interleave(numbers, lengths, output_size=len(rows))
         sums = rows.new_zeros(len(lengths), rows.shape[1], dtype=torch.float32)
         return sums.index_add(0, records, norm(rows.float())) / lengths.unsqueeze(1)
 

@@ -28,7 +28,7 @@ class Rotary:
         return {name: self._table(name, positions) for name in names}
 
     def _table(self, name: str, positions: torch.Tensor) -> Pair:
-        like = torch.empty(0, dtype=self.dtype)
+        like = torch.empty(0, dtype=self.dtype, device=positions.device)
         kind = () if name == _ALL else (name,)
         cosine, sine = self.stock(like, positions.unsqueeze(0), *kind)
         half = cosine.shape[-1] // 2

@@ -34,12 +34,23 @@ PLACES = 3  # for what goes from block to block where every block spills
 class Outcome:
     """What a head says of one micro-batch: the sum of its losses and, in classification, the hits.
 
-    `gradient` is that of the last block's output (tokens, width), for the blocks alone.
+    `total` and `correct` have no dimensions and lie where they were computed. `gradient` is that of
+    the last block's output (tokens, width), for the blocks alone.
     """
 
-    loss: float
-    hits: int
+    total: torch.Tensor
+    correct: torch.Tensor | None = None
     gradient: torch.Tensor | None = None
+
+    @property
+    def loss(self) -> float:
+        """`total` as a number. On an accelerator it is waited for: read many with `read`."""
+        return float(self.total)
+
+    @property
+    def hits(self) -> int:
+        """`correct` as a number, 0 where nothing is classified; as `loss`."""
+        return 0 if self.correct is None else int(self.correct)
 
 
 class Ends(Protocol):

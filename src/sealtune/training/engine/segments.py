@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from sealtune.training.engine.cohorts import Cohort, cohorts_of
+from sealtune.training.packing import PackedBatch
 
 TILE = (
     256  # queries at a time: larger computes more of what causal masks discard, smaller calls more
@@ -41,10 +42,14 @@ class Tile:
 
 @dataclass(slots=True, kw_only=True)
 class Segments:
-    """The borders of a micro-batch's records: `bounds` are their offsets, with the end."""
+    """The borders of a micro-batch's records: `bounds` are their offsets, with the end.
+
+    `borders` are the same on the accelerator, None where there is none.
+    """
 
     bounds: tuple[int, ...]
     positions: torch.Tensor
+    borders: torch.Tensor | None = None
     _masks: dict[tuple[object, ...], torch.Tensor | None] = field(default_factory=dict)
     _cohorts: list[Cohort] | None = None
 
@@ -57,7 +62,8 @@ class Segments:
     def cohorts(self) -> list[Cohort]:
         """The records in groups whose attention is computed together."""
         if self._cohorts is None:
-            self._cohorts = cohorts_of(self.bounds)
+            # The places of filling would have to be copied to an accelerator.
+            self._cohorts = cohorts_of(self.bounds, filled=self.borders is None)
         return self._cohorts
 
     def tiles(self, length: int, reach: Reach, *, queries: int = 0) -> list[Tile]:
@@ -114,7 +120,24 @@ class Segments:
         return None if whole is None else whole[:, :, tile.start : tile.end]
 
 
+def segments_of(batch: PackedBatch) -> Segments:
+    """Return the segments of `batch`."""
+    borders = None if batch.indices is None else batch.indices.borders
+    return Segments(bounds=batch.bounds, positions=batch.positions, borders=borders)
+
+
+def _hides(tile: Tile, reach: Reach) -> bool:
+    """Return whether some query of `tile` may not see some key of it."""
+    # How far behind its query a key can be here, and how far in front of it.
+    behind, ahead = tile.last - 1 - tile.start, tile.end - 1 - tile.first
+    if reach.causal:
+        return ahead > 0 or bool(reach.window and behind >= reach.window)
+    return max(behind, ahead) > reach.window
+
+
 def _mask(tile: Tile, reach: Reach, *, groups: int, like: torch.Tensor) -> torch.Tensor | None:
+    if not _hides(tile, reach):
+        return None
     queries = torch.arange(tile.first, tile.last, device=like.device).unsqueeze(1)
     keys = torch.arange(tile.start, tile.end, device=like.device)
     distance = queries - keys
@@ -124,8 +147,6 @@ def _mask(tile: Tile, reach: Reach, *, groups: int, like: torch.Tensor) -> torch
             hidden |= distance >= reach.window
     else:
         hidden = distance.abs() > reach.window
-    if not bool(hidden.any()):
-        return None
     values = torch.zeros(hidden.shape, dtype=like.dtype, device=like.device)
     values.masked_fill_(hidden, float("-inf"))
     return values.repeat_interleave(groups, dim=0)

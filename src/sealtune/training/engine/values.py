@@ -29,14 +29,18 @@ class Values:
     def initialize(self, trained: Trained) -> None:
         """Give everything trained its first value."""
         for name in trained.targets:
-            # PEFT's own initialization; the other factor stays zero.
-            nn.init.kaiming_uniform_(self.flat.value(f"{name}.lora_A"), a=5**0.5)
+            # PEFT's own initialization; the other factor stays zero. Drawn on the host: the same
+            # numbers wherever they go.
+            value = self.flat.value(f"{name}.lora_A")
+            value.copy_(nn.init.kaiming_uniform_(torch.empty(value.shape), a=5**0.5))
         for name in trained.names:
             self.flat.value(name).copy_(self._stored(name))
         self.flat.refresh()
 
     def tensor(self, name: str) -> torch.Tensor:
-        """Return tensor `name` in 32 bits: itself if it is trained, otherwise a new one."""
+        """Return tensor `name` in 32 bits: itself if it is trained, otherwise a new one, on the
+        host.
+        """
         return self.flat.value(name) if name in self.flat.slots else self._stored(name)
 
     def table(self, name: str) -> Table:
@@ -47,15 +51,18 @@ class Values:
         dtype = self.choices.dtype
         if self.choices.tables_streamed:
             return StreamedTable(stored, weights=self.weights, dtype=dtype)
-        return ResidentTable(self._read(name, dtype))
+        return ResidentTable(self._frozen(name, dtype))
 
     def vector(self, name: str) -> Vector:
         """Return the weight `name` of a normalization."""
         if name in self.flat.slots:
             value, gradient = self.flat.computed(name), self.flat.gradient(name)
             return Vector(lambda: value, gradient)
-        frozen = self._read(name, self.choices.dtype)
+        frozen = self._frozen(name, self.choices.dtype)
         return Vector(lambda: frozen)
+
+    def _frozen(self, name: str, dtype: torch.dtype) -> torch.Tensor:
+        return self._read(name, dtype).to(self.flat.values.device)
 
     def _stored(self, name: str) -> torch.Tensor:
         if name in self.model.placement:
