@@ -49,7 +49,7 @@ def export_adapter(
         tensors[f"{prefix}{name}.lora_B.weight"] = up.contiguous()
     whole = whole_modules(model, recipe=recipe)
     for name in trained.names:
-        tensors[f"{prefix}{name}"] = learner.parameters.value(name)
+        tensors[f"{prefix}{name}"] = learner.parameters.value(name).cpu()
     config = {
         "peft_type": "LORA",
         "task_type": _TASK_TYPES.get(recipe.task),

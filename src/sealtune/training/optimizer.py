@@ -76,7 +76,7 @@ class Optimizer:
             end = start + parameter.numel()
             there = parameter.device
             self._adam.state[parameter] = {
-                "step": torch.tensor(float(step), device=there),
+                "step": torch.full((), float(step), device=there),
                 **{name: moments[name][start:end].to(there, copy=True) for name in MOMENTS},
             }
             start = end

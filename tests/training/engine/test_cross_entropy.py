@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from far_device import FAR, FarDevice
 from tiny_learners import assert_near
 from torch.nn import functional
 
@@ -162,3 +163,25 @@ def test_equal_to_torchs_own_chunked_one() -> None:
     losses, gradient = cross_entropy(hidden, targets, pieces_of(weight), scale=SCALE)
     assert_near(losses.sum(), theirs.detach())
     assert_near(gradient, h.grad)
+
+
+@pytest.mark.parametrize("soft_cap", [0.0, 2.0])
+def test_the_same_where_nothing_may_be_asked_of_the_device(soft_cap: float) -> None:
+    hidden, weight, targets = numbers(40, WIDTH + 800)
+    targets[:4] = torch.tensor([0, WIDTH - 1, WIDTH, WIDTH + 799])  # the ends of pieces
+    options = {"soft_cap": soft_cap, "scale": 0.3}
+    expected = cross_entropy(hidden, targets, pieces_of(weight), **options)
+    grown = torch.zeros_like(weight)
+    trained = trained_cross_entropy(hidden, targets, lambda: pieces_of(weight), grown, **options)
+    alone = losses_only(hidden, targets, pieces_of(weight), soft_cap=soft_cap)
+    with FarDevice() as device:
+        h, w, t, g = (x.to(FAR) for x in (hidden, weight, targets, torch.zeros_like(weight)))
+        device.crossings.clear()
+        found = cross_entropy(h, t, pieces_of(w), **options)
+        also = trained_cross_entropy(h, t, lambda: pieces_of(w), g, **options)
+        lone = losses_only(h, t, pieces_of(w), soft_cap=soft_cap)
+        assert device.crossings == []
+        for theirs, ours in zip(
+            (*expected, *trained, alone, grown), (*found, *also, lone, g), strict=True
+        ):
+            assert torch.equal(theirs, ours.cpu())

@@ -255,8 +255,9 @@ def test_in_16_bits(prologue: str) -> None:
         assert_near(given.gradients[name], gradients[name], within=0.02)
 
 
-def test_masks_are_a_function_of_the_numbers_alone() -> None:
-    like, one, other = torch.empty(100, 41), Dropout(), Dropout()
+@pytest.mark.parametrize("device", [None, torch.device("cpu")], ids=["host", "device"])
+def test_masks_are_a_function_of_the_numbers_alone(device: torch.device | None) -> None:
+    like, one, other = torch.empty(100, 41), Dropout(device), Dropout(device)
     one.begin(1, 2, 3, 4)
     first, second = (one.mask(like, RATE) for _ in range(2))
     other.mask(like, RATE)
@@ -269,9 +270,10 @@ def test_masks_are_a_function_of_the_numbers_alone() -> None:
         assert abs(same - (RATE**2 + (1 - RATE) ** 2)) < 0.03
 
 
+@pytest.mark.parametrize("device", [None, torch.device("cpu")], ids=["host", "device"])
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
-def test_dropout_keeps_the_mean(rate: float) -> None:
-    dropout, ones = Dropout(), torch.ones(300, 301)
+def test_dropout_keeps_the_mean(rate: float, device: torch.device | None) -> None:
+    dropout, ones = Dropout(device), torch.ones(300, 301)
     dropout.begin(1)
     mask = dropout.mask(ones, rate)
     assert mask.float().mean() == pytest.approx(1 - rate, abs=0.01)

@@ -34,7 +34,8 @@ def place_parameters(
     for full in names:
         owner, _, name = full.rpartition(".")
         trained = full in flat.slots
-        parameter = nn.Parameter(value_of(full), requires_grad=trained)
+        value = flat.value(full) if trained else value_of(full)
+        parameter = nn.Parameter(value, requires_grad=trained)
         if trained:
             parameter.grad = flat.gradient(full)
         module.get_submodule(owner)._parameters[name] = parameter
