@@ -2,6 +2,9 @@
 
 Whoever calls the engine says which device plaintext may go to. That an accelerator is there is no
 reason to trust it: its evidence is, and that is appraised elsewhere.
+
+None of it has run on a GPU yet. `tests/training/test_accelerated_runs.py` computes everything but
+CUDA's own kernels on a device that only pretends to be one; `test_gpu.py` waits for a real one.
 """
 
 from __future__ import annotations
