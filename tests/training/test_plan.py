@@ -1,4 +1,4 @@
-"""What the planner chooses, obeys and refuses. How near it is to real runs: test_memory_cap."""
+"""What the planner chooses, obeys and refuses. How near it is to real runs: test_memory_peak."""
 
 from __future__ import annotations
 

@@ -668,6 +668,11 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "No record or no parameter is left to train on.",
         "check the data, the evaluation fraction and the LoRA targets",
     ),
+    Code.NARROWING_TOO_COARSE: Guidance(
+        "training",
+        "Frozen matrices in 8 bits change the loss of the first step by more than 0.5 %.",
+        "agree on a recipe with frozen_int8 false: streaming needs less memory still",
+    ),
     Code.MEMORY_TOO_SMALL: Guidance(
         "training",
         "The run needs more memory than there is, however it is computed.",

@@ -74,6 +74,6 @@ def choices_from_dict(values: dict[str, Any]) -> Choices:
     return choices
 
 
-_SWITCHES = ("lean", "recompute", "keep_probabilities", "streamed", "tables_streamed")
+_SWITCHES = ("lean", "recompute", "keep_probabilities", "streamed", "tables_streamed", "int8")
 # Far beyond what a planner chooses; a checkpoint is not to have a run allocate without end.
 _NUMBERS = {"tokens": (1, 2**24), "spilled": (0, 10_000), "ring": (1, 64)}
