@@ -225,6 +225,15 @@ def test_a_run_that_is_resumed_goes_on_as_it_began() -> None:
     assert "begin it again" in error.remedy
 
 
+def test_a_spilled_run_that_is_resumed_without_scratch_counts_what_stays_then() -> None:
+    began = plan(streaming="always").choices
+    assert began.spilled
+    whole, resumed = plan(fixed=began), plan(fixed=began, scratch=False)
+    assert resumed.choices == began
+    inputs = "inputs of all blocks"
+    assert resumed.parts[inputs] > 3 * whole.parts[inputs]
+
+
 def test_frozen_matrices_in_8_bits_take_half_the_memory() -> None:
     wide, narrow = plan(precision="bf16"), plan(precision="bf16", frozen_int8=True)
     assert narrow.choices.int8

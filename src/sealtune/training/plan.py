@@ -11,7 +11,7 @@ fit both: its attention keeps less, what its libraries take was never measured.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -102,7 +102,9 @@ def plan_run(
     memory = _memory_of(model, trained, weights=weights, recipe=recipe, workload=workload)
     if fixed is not None:
         _check_device(fixed, accelerator)
-        return _resumed(fixed, memory(fixed), limit)
+        # Without scratch, what went there is computed again, from inputs that stay in memory.
+        computed = fixed if has_scratch else replace(fixed, spilled=0)
+        return _resumed(fixed, memory(computed), limit)
     why_stock = why_not_lean(model, trained)
     _check(recipe, why_stock)
     precision = resolve_precision(recipe.precision)

@@ -23,11 +23,13 @@ from torch.autograd.graph import get_gradient_edge
 
 from sealtune.training.engine.blocks import Block, Context
 from sealtune.training.engine.dropout import Dropout
-from sealtune.training.engine.spill import Spill
+from sealtune.training.engine.spill import AHEAD, Spill
 from sealtune.training.engine.store import Store
 from sealtune.training.packing import PackedBatch
 
-PLACES = 3  # for what goes from block to block where every block spills
+# For what goes from block to block where every block spills. A tape may be on its way out until as
+# many others have begun, and reads a block's input until then: one place more keeps it whole.
+PLACES = AHEAD + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from sealtune.training.engine.layout import bytes_of
 from sealtune.training.sources import Scratch
 
 Key = tuple[int, int]  # block, micro-batch
-_AHEAD = 2  # tapes on their way out, and as many on their way in
+AHEAD = 2  # tapes on their way out, and as many on their way in
 _MICRO_BATCHES_MAX = 1 << 32  # of a step: the most examples that a recipe can put into one
 
 
@@ -57,8 +57,8 @@ class Spill:
     def recording(self, key: Key) -> Iterator[None]:
         """Put what autograd keeps inside the block on a tape."""
         tape = _Tape(key[0] * _MICRO_BATCHES_MAX + key[1])
-        if len(self._written) >= _AHEAD:
-            self._written[-_AHEAD].settle()
+        if len(self._written) >= AHEAD:
+            self._written[-AHEAD].settle()
 
         def pack(tensor: torch.Tensor) -> Any:
             # Not by the tensor's own address: once it is copied, that memory is soon another's.
@@ -77,9 +77,9 @@ class Spill:
 
     def turn(self) -> None:
         """Begin to fetch what was written last: the backward pass is about to begin."""
-        for tape in self._written[-_AHEAD:]:
+        for tape in self._written[-AHEAD:]:
             tape.settle()
-        for tape in self._written[: -_AHEAD - 1 : -1]:
+        for tape in self._written[: -AHEAD - 1 : -1]:
             self._fetch(tape)
 
     def done(self) -> None:
@@ -88,8 +88,8 @@ class Spill:
         tape.settle()
         tape.tensors.clear()
         self._scratch.forget(tape.key)
-        if len(self._written) >= _AHEAD:
-            self._fetch(self._written[-_AHEAD])
+        if len(self._written) >= AHEAD:
+            self._fetch(self._written[-AHEAD])
 
     def close(self) -> None:
         """End the thread, after a failure too."""
