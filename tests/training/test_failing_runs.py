@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -261,3 +261,27 @@ def test_the_last_checkpoint_is_waited_for(llama: Path) -> None:
     with pytest.raises(OSError, match="no space"):
         run(FolderWeights(llama), recipe(), recorder)
     assert recorder.drained
+
+
+@pytest.mark.parametrize("streaming", ["always", "never"])
+def test_where_memory_is_short_one_checkpoint_is_kept_before_the_next(
+    streaming: str, llama: Path
+) -> None:
+    """The planner counts with it; where weights are in memory nothing waits but the end."""
+
+    class Waited(Recorder):
+        calls: ClassVar[list[str]] = []
+
+        def save(self, step: int, blob: bytes) -> None:
+            self.calls.append("save")
+            super().save(step, blob)
+
+        def drain(self) -> None:
+            self.calls.append("drain")
+
+    recorder = Waited()
+    recorder.calls.clear()
+    run(FolderWeights(llama), recipe(streaming=streaming), recorder, MemoryScratch())
+    saves = len(recorder.saved)
+    in_turn = ["drain", "save"] * saves + ["drain"]
+    assert recorder.calls == (in_turn if streaming == "always" else ["save"] * saves + ["drain"])

@@ -78,6 +78,7 @@ def predict(
         evaluated=_evaluated(lean, workload),
         conversion=shape.conversion,
         recipe=recipe,
+        in_turn=choices.one_checkpoint,
     )
 
 
@@ -101,6 +102,7 @@ def peak_of(
     evaluated: int,
     conversion: int,
     recipe: Recipe,
+    in_turn: bool = False,
 ) -> Prediction:
     """Return what stays, with everything that goes with examples and trained values, and the
     largest of what comes and goes.
@@ -126,11 +128,12 @@ def peak_of(
     left = passing["activations"] // 2
     passing["result"] = 2 * _FLOAT * trained.exported + left
     if recipe.checkpoint_every_steps:
-        # While one is sealed, the next may wait already.
         parts["training checkpoint being sealed"] = 3 * _FLOAT * count
+        passing["packing of a training checkpoint"] = left
+    if recipe.checkpoint_every_steps and not in_turn:
+        # While one is sealed the next may wait, and the one after that is packed.
         parts["training checkpoint that waits"] = 3 * _FLOAT * count
-        # Moments joined, then all in one.
-        passing["packing of a training checkpoint"] = 5 * _FLOAT * count + left
+        passing["packing of a training checkpoint"] += 3 * _FLOAT * count
     if recipe.early_stopping_patience:
         parts["best values so far"] = _FLOAT * count
     largest = max(passing, key=lambda name: passing[name])

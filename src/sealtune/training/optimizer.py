@@ -62,15 +62,15 @@ class Optimizer:
         self._flat.refresh()
         self._flat.clear()
 
-    def moments(self) -> dict[str, torch.Tensor]:
-        """Return both moments, each one tensor; empty before the first step."""
+    def moments(self) -> dict[str, list[torch.Tensor]]:
+        """Return the parts of both moments, which are not copied; empty before the first step."""
         states = [self._adam.state.get(group, {}) for group in self._parameters]
         if not all(states):
             return {}
-        return {name: torch.cat([state[name] for state in states]) for name in MOMENTS}
+        return {name: [state[name] for state in states] for name in MOMENTS}
 
     def restore(self, moments: dict[str, torch.Tensor], *, step: int) -> None:
-        """Take over `moments` as `moments()` returned them after `step` steps."""
+        """Take over `moments`, the parts of `moments()` after `step` steps joined."""
         start = 0
         for parameter in self._parameters:
             end = start + parameter.numel()

@@ -8,7 +8,7 @@ metadata. It is neither encrypted nor authenticated here; its sink does that.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -92,9 +92,13 @@ def pack_state(
     fingerprint: str,
 ) -> bytes:
     """Return the training checkpoint of this moment."""
-    tensors = {"values": parameters.values, "random": torch.get_rng_state(), **optimizer.moments()}
+    tensors = {
+        "values": [parameters.values],
+        "random": [torch.get_rng_state()],
+        **optimizer.moments(),
+    }
     if state.best is not None:
-        tensors["best"] = state.best
+        tensors["best"] = [state.best]
     numbers = {f.name: getattr(state, f.name) for f in fields(state) if f.name != "best"}
     metadata = {
         "version": _VERSION,
@@ -105,21 +109,27 @@ def pack_state(
     return _safetensors(tensors, metadata={_METADATA: canonical_json(metadata).decode()})
 
 
-def _safetensors(tensors: Mapping[str, torch.Tensor], *, metadata: Mapping[str, str]) -> bytes:
-    """Return a safetensors file; the library's own writer copies every tensor once more."""
+def _safetensors(
+    tensors: Mapping[str, Sequence[torch.Tensor]], *, metadata: Mapping[str, str]
+) -> bytes:
+    """Return a safetensors file of vectors, each given as its parts.
+
+    The library's own writer copies every tensor once more.
+    """
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.numel() * tensor.element_size()
+    for name, parts in tensors.items():
+        count = sum(part.numel() for part in parts)
+        start, end = end, end + count * parts[0].element_size()
         header[name] = {
-            "dtype": _DTYPES[tensor.dtype],
-            "shape": list(tensor.shape),
+            "dtype": _DTYPES[parts[0].dtype],
+            "shape": [count],
             "data_offsets": [start, end],
         }
     text = canonical_json(header)
     text += b" " * (-len(text) % 8)
-    parts = [bytes_of(tensor.cpu()) for tensor in tensors.values()]
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    data = [bytes_of(part.cpu()) for parts in tensors.values() for part in parts]
+    return b"".join([len(text).to_bytes(8, "little"), text, *data])
 
 
 _DTYPES = {torch.float32: "F32", torch.uint8: "U8"}

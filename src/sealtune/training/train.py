@@ -164,6 +164,8 @@ def train(
 
                 # Checkpoint.
                 if recipe.checkpoint_every_steps and step % recipe.checkpoint_every_steps == 0:
+                    if plan.choices.one_checkpoint:
+                        checkpoints.drain()
                     checkpoints.save(
                         step,
                         pack_state(

@@ -51,6 +51,14 @@ class Choices:
         """The type of activations, frozen weights and compute copies."""
         return torch.bfloat16 if self.precision is Precision.BF16 else torch.float32
 
+    @property
+    def one_checkpoint(self) -> bool:
+        """Whether a training checkpoint is made only once the one before it is kept.
+
+        Where weights are streamed a step takes longer than sealing does, and memory is short.
+        """
+        return self.streamed
+
     def to_dict(self) -> dict[str, Any]:
         """Return the choices as JSON values."""
         return {**asdict(self), "precision": self.precision.value, "device": str(self.device)}
