@@ -27,8 +27,6 @@ _PLAIN_MARKS: Final = ("&", "<", "\\", "%40")
 _INLINE: Final = re.compile(
     r"</?(?:b|i|u|em|strong|span|font|small|big|sup|sub|mark|code|tt|wbr)\b"
 )
-    r"</?(?:b|i|u|em|strong|span|font|small|big|sup|sub|mark|code|tt|wbr)\b"
-)
 _ESCAPES: Final = {"n": "\n", "r": "\n", "t": "\t", "/": "/", '"': '"'}
 _WORD: Final = re.compile(r"[^\W_]+", re.UNICODE)
 # Letters of Cyrillic, Greek, Armenian and others that look like a Latin one.
