@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from sealtune.errors import Code, ConfigError
+from sealtune.errors import Code, ConfigError, TrainingError
 from sealtune.testing.bench.settings import (
     Arithmetic,
     PeerSetting,
@@ -83,3 +85,28 @@ def test_records_of_one_length_are_not_grouped() -> None:
     found, trials = fastest_setting(lambda _: 1.0, records_per_step=8, varies=False)
     assert not found.grouped
     assert not any("grouped" in trial.setting for trial in trials)
+
+
+def _needs(most: int, *, code: Code = Code.MEMORY_EXCEEDED) -> Callable[[PeerSetting], float]:
+    def rate(setting: PeerSetting) -> float:
+        if setting.micro > most:
+            raise TrainingError(code, "killed")
+        return 10.0 + setting.micro
+
+    return rate
+
+
+def test_what_is_killed_for_memory_is_not_the_fastest() -> None:
+    found, trials = fastest_setting(_needs(2), records_per_step=16, varies=True)
+    assert found.micro == 2
+    assert {trial.tokens_per_second for trial in trials if "micro-4" in trial.setting} == {0.0}
+
+
+def test_a_peer_that_fits_at_no_setting_or_fails_otherwise_is_an_error() -> None:
+    for rate, code in (
+        (_needs(0), Code.MEMORY_EXCEEDED),
+        (_needs(2, code=Code.BENCH_FAILED), Code.BENCH_FAILED),
+    ):
+        with pytest.raises(TrainingError) as caught:
+            fastest_setting(rate, records_per_step=16, varies=True)
+        assert caught.value.code is code

@@ -62,7 +62,9 @@ def _environment(program: str) -> dict[str, str]:
 
 
 def _failed(program: str, status: int, log: Path) -> TrainingError:
+    code = Code.BENCH_FAILED
     if status == -signal.SIGKILL:
+        code = Code.MEMORY_EXCEEDED
         how = "was killed, as what exceeds its memory is"
     elif status < 0:
         how = f"was stopped by signal {-status}"
@@ -71,4 +73,4 @@ def _failed(program: str, status: int, log: Path) -> TrainingError:
         how = f"ended with status {status}: {lines[-1][-_TAIL:] if lines else 'no word'}"
     # The records are random words or public abstracts: its words can quote nothing private.
     message = f"the run of {program!r} {how}"
-    return TrainingError(Code.BENCH_FAILED, message, remedy=f"see {log}")
+    return TrainingError(code, message, remedy=f"see {log}")

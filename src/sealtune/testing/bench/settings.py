@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Self
 
-from sealtune.errors import Code, ConfigError
+from sealtune.errors import Code, ConfigError, TrainingError
 
 AUTO: Final = "auto"  # no setting, but the search for the fastest
 _MICRO_FIRST: Final = 4
@@ -103,13 +103,22 @@ def fastest_setting(
     """Return the setting with the highest `rate` (tokens per second), and all that were tried.
 
     One thing at a time: the arithmetic, then larger and smaller micro-batches as long as they gain,
-    then, where lengths differ, no grouping.
+    then, where lengths differ, no grouping. One that is killed for memory has the rate 0.
+
+    Raises:
+        TrainingError: `MEMORY_EXCEEDED`: all that were tried are killed for memory.
     """
     tried: dict[PeerSetting, float] = {}
 
     def measured(setting: PeerSetting) -> float:
         if setting not in tried:
-            tried[setting] = rate(setting)
+            try:
+                tried[setting] = rate(setting)
+            except TrainingError as error:
+                if error.code is not Code.MEMORY_EXCEEDED:
+                    raise
+                # It cannot be the fastest on this machine; smaller micro-batches may be.
+                tried[setting] = 0.0
         return tried[setting]
 
     sizes = micro_sizes(records_per_step)
@@ -120,6 +129,10 @@ def fastest_setting(
         best = _climb(best, sizes, direction, measured)
     if varies:
         best = max((best, replace(best, grouped=False)), key=measured)
+    if not tried[best]:
+        message = "the peer is killed for memory at every setting that was tried"
+        remedy = "take a smaller model, or name a setting with --peer-setting"
+        raise TrainingError(Code.MEMORY_EXCEEDED, message, remedy=remedy)
     trials = tuple(
         Trial(setting=setting.text, tokens_per_second=value) for setting, value in tried.items()
     )
