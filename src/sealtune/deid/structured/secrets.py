@@ -55,7 +55,7 @@ def _dense(value: str) -> bool:
     kinds = sum(bool(re.search(kind, value)) for kind in ("[A-Z]", r"\d"))
     counts = [value.count(letter) for letter in set(value)]
     entropy = -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
-    return kinds == 2 and entropy > 3.5 or bool(_HASH.fullmatch(value))
+    return (kinds == 2 and entropy > 3.5) or bool(_HASH.fullmatch(value))
 
 
 _WORDS: Final = (

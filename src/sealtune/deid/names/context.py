@@ -1,0 +1,204 @@
+"""Names and places that a word before them announces, in any case ("my name is tracy", "Pt: KIM").
+
+Each rule has words of which one must be in the text at all; only then its pattern is searched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sealtune.deid.entities import EntityType
+from sealtune.deid.names import words
+from sealtune.deid.names.lists import COMMON, FIRST, MEDICAL, NAME, PLAIN, Lexicon, plain
+
+_WORDS: Final = re.compile(r"[^\W\d_]{2,40}")
+_WORD: Final = re.compile(r"[^\W\d_]{1,40}(?:['’-][^\W\d_]{1,40}){0,3}")
+_GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
+_VALUE_TOKENS_MAX: Final = 5
+_PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
+_TITLES: Final = "|".join(sorted(words.TITLES - {"miss", "father", "sister", "lord", "don", "pan"}))
+_LABELS: Final = (
+    r"(?:(?:patient|pt|client|member|customer|full|first|last|middle|maiden|family|given)(?:'s)? )?"
+    r"name|patient|pt|attending|surgeon|physician|provider|nurse|resident|author|from|to|cc|bcc|attn"
+    r"|signed(?: by)?|dictated by|electronically signed by|seen by|reviewed by|reported by"
+    r"|transcribed by|prepared by|contact|emergency contact|next of kin|spouse|mother|father|wife"
+    r"|husband|guardian|referred by|pcp|witness|sender|recipient|billing address"
+    r"|shipping address|address|beneficiary|account holder|cardholder|nombre|nom|vorname|nachname"
+    r"|paciente|имя|фамилия|пациент|όνομα|ασθενής"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    keys: frozenset[str]
+    pattern: re.Pattern[str]
+    entity: EntityType
+    kind: str
+    sure: bool  # whether an unknown word in lower case counts, too
+
+
+def _rule(keys: str, pattern: str, entity: EntityType, kind: str, *, sure: bool) -> _Rule:
+    compiled = re.compile(pattern, re.IGNORECASE)
+    return _Rule(frozenset(keys.split()), compiled, entity, kind, sure)
+
+
+_RULES: Final = (
+    _rule(
+        "name surname nickname lastname firstname",
+        r"\b(?:sur|nick|last|first|maiden )?names?(?:'s)?(?: (?:is|was|are)|:|\?) {0,2}",
+        _PERSON,
+        "after-name-is",
+        sure=True,
+    ),
+    _rule(
+        "called named",
+        r"\b(?:i am|i'm|is|was|being|he's|she's) (?:called|named) ",
+        _PERSON,
+        "after-called",
+        sure=True,
+    ),
+    _rule("call", r"\bcalls? me ", _PERSON, "after-called", sure=False),
+    _rule(
+        " ".join(words.TITLES), rf"\b(?:{_TITLES})\b\.? {{1,2}}", _PERSON, "after-title", sure=False
+    ),
+    _rule(
+        "dear hello hi hey thanks regards sincerely cheers",
+        r"\b(?:dear|hello|hi|hey|thanks|(?:best |kind |warm )?regards|sincerely|cheers),?\s{1,3}",
+        _PERSON,
+        "after-greeting",
+        sure=False,
+    ),
+    _rule("am this", r"\b(?:i am|i'm|this is) ", _PERSON, "after-i-am", sure=False),
+    _rule(
+        "given told asked saw met gave",
+        r"\b(?:given|told|asked|met|gave) (?=\S{3,40} (?:his|her"
+        r"|their|the|a|that|to)\b)",
+        _PERSON,
+        "after-verb",
+        sure=True,
+    ),
+    _rule(
+        "lives lived born grew moved resident residing native transferred",
+        r"\b(?:live[sd]? in|born in|grew up in|moved (?:here )?(?:from|to)|resident of|residing in"
+        r"|native of|transferred from) ",
+        _PLACE,
+        "after-lives-in",
+        sure=True,
+    ),
+    _rule(
+        "work works worked working employed employer",
+        r"\b(?:work(?:s|ed|ing)? (?:for|at)|employed (?:by|at)|employer:) ",
+        _ORG,
+        "after-works-for",
+        sure=False,
+    ),
+)
+_LABEL: Final = re.compile(rf"(?:{_LABELS})\s?$", re.IGNORECASE)
+_LABEL_CHARACTERS: Final = 40
+_LINE: Final = re.compile(r"(?m)^[ \t?>*-]{0,8}([^\W\d_][^\n\d:;!?]{2,50})[ \t]{0,4},?$")
+
+
+class ContextRules:
+    """The rules with the lists."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        """Take the lists that say what an ordinary word is."""
+        self._flags = lexicon.flags
+        self._places = lexicon.places
+        self._plain = frozenset(
+            word
+            for word, flags in lexicon.flags.items()
+            if flags & PLAIN and not flags & (COMMON | MEDICAL) and len(word) > 3
+        )
+        self._lower_places = frozenset(
+            w
+            for w, f in lexicon.flags.items()
+            if f & 8 and not f & (COMMON | MEDICAL | NAME) and len(w) > 4
+        )
+
+    def find(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+        """Yield what is announced in `text`."""
+        known = set(map(str.lower, _WORDS.findall(text)))
+        for rule in _RULES:
+            if not known.isdisjoint(rule.keys):
+                for match in rule.pattern.finditer(text):
+                    span = self._value(text, match.end(), rule.entity, sure=rule.sure)
+                    if span:
+                        yield (*span, rule.entity, 0.8, rule.kind)
+        yield from self._labelled(text)
+        yield from self._listed(text, known)
+        yield from self._lines(text)
+
+    def _labelled(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+        at = text.find(":")
+        while at >= 0:
+            label = _LABEL.search(text, max(0, at - _LABEL_CHARACTERS), at)
+            if label and not text[label.start() - 1 : label.start()].isalnum():
+                start = at + 1
+                while start < len(text) and text[start] in " \t" and start < at + 8:
+                    start += 1
+                span = self._value(text, start, _PERSON, sure=True)
+                if span:
+                    yield (*span, _PERSON, 0.85, "after-label")
+            at = text.find(":", at + 1)
+
+    def _listed(
+        self, text: str, known: set[str]
+    ) -> Iterator[tuple[int, int, EntityType, float, str]]:
+        """Yield listed given names and places in lower case, and names in scripts without case."""
+        bare = {word for word in known if not word.isascii() and not word.isupper()}
+        caseless = {w for w in bare if w == w.upper() and self._flags.get(plain(w), 0) & NAME}
+        for word in (known & self._plain) | caseless:
+            for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text):
+                start, end = match.span()
+                wider = self._value(text, start, _PERSON, sure=True)
+                yield start, max(end, wider[1] if wider else 0), _PERSON, 0.5, "listed"
+        for word in known & self._lower_places:
+            for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text):
+                yield match.start(), match.end(), _PLACE, 0.45, "listed"
+
+    def _lines(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+        """Yield lines that are a name and nothing else, as in addresses and signatures."""
+        if "\n" not in text:
+            return
+        for match in _LINE.finditer(text):
+            tokens = match.group(1).split()
+            if not 2 <= len(tokens) <= 4:
+                continue
+            flags = [self._flags.get(plain(token.strip(".,")), 0) for token in tokens]
+            if any(f & FIRST for f in flags) and not any(
+                f & COMMON and not f & NAME for f in flags
+            ):
+                yield match.start(1), match.end(1), _PERSON, 0.6, "name-line"
+
+    def _value(
+        self, text: str, start: int, entity: EntityType, *, sure: bool
+    ) -> tuple[int, int] | None:
+        """Return the span of the name that begins at `start`, if one does."""
+        at = end = start
+        for _ in range(_VALUE_TOKENS_MAX):
+            match = _WORD.match(text, at)
+            if match is None or not self._may_follow(match.group(), entity, sure=sure):
+                break
+            end = match.end()
+            gap = _GAP.match(text, end)
+            if gap is None or (
+                gap.group()[0] in ".," and end - match.start() > 1 and not text[start:end].isupper()
+            ):
+                break
+            at = gap.end()
+        return (start, end) if end - start > 1 else None
+
+    def _may_follow(self, word: str, entity: EntityType, *, sure: bool) -> bool:
+        flags = self._flags.get(plain(word), 0)
+        if word in words.PARTICLES:
+            return True
+        if flags & MEDICAL and not flags & NAME:
+            return False
+        if flags & COMMON:
+            return word[0].isupper() and bool(flags & NAME) and entity is not _ORG
+        listed = flags & NAME if entity is _PERSON else flags & 8
+        return bool(sure or listed or word[0].isupper())

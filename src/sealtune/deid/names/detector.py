@@ -1,0 +1,232 @@
+"""Finds names, places and organizations among capitalized words, and after words that announce one.
+
+One pass over capitalized words in runs (`shapes`), one over announcements in any case (`context`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.names import words
+from sealtune.deid.names.context import ContextRules
+from sealtune.deid.names.lists import (
+    AMBIGUOUS,
+    COMMON,
+    FIRST,
+    LAST,
+    MEDICAL,
+    NAME,
+    PLACE,
+    PLACE_PART,
+    Lexicon,
+    plain,
+    read_lexicon,
+)
+from sealtune.deid.names.shapes import Token, capital_token, iter_runs
+
+_BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
+_AFTER: Final = re.compile(r"(?:['’]s)?[ ]([^\W\d_]{1,20})")
+_PLACE_WORDS: Final = frozenset(
+    ["in", "from", "near", "to", "at", "toward", "towards", "visited", "around", "outside", "of"]
+)
+_SENTENCE_ENDS: Final = frozenset(".!?:;\n\r\t\"'([{-*•>|")
+_PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
+_CITIZENS: Final = re.compile(r"(?:ese|ish|ian|ans|ic)$")
+
+
+class NameDetector:
+    """Names, places and organizations by rules and lists."""
+
+    name = "names"
+
+    def __init__(self) -> None:
+        """Read the lists, which takes a second the first time.
+
+        Raises:
+            ConfigError: `faker` is not installed.
+        """
+        self._lexicon: Lexicon = read_lexicon()
+        self._contexts = ContextRules(self._lexicon)
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield what the rules find in `text`; overlaps are left to the caller."""
+        for run in iter_runs(text, self._tokens(text)):
+            for start, end, entity, confidence, kind in self._of_run(text, run):
+                yield Finding(start, end, entity, confidence, self.name, kind)
+        for start, end, entity, confidence, kind in self._contexts.find(text):
+            yield Finding(start, end, entity, confidence, self.name, kind)
+
+    def _tokens(self, text: str) -> Iterator[Token]:
+        flags = self._lexicon.flags
+        for match in capital_token().finditer(text):
+            word = plain(match.group())
+            known = flags.get(word)
+            if known is None:
+                known = flags.get(word.replace("'", ""), 0) or _by_ending(word)
+            yield Token(match.start(), match.end(), word, known)
+
+    def _of_run(self, text: str, run: list[Token]) -> Iterator[_Found]:
+        if len(run) == 1 and run[0].flags & COMMON and not run[0].flags & AMBIGUOUS:
+            return
+        organization = _organization(text, run)
+        if organization:
+            yield organization
+            return
+        at = 0
+        while at < len(run):
+            length = self._place_length(text, run, at)
+            if length:
+                yield run[at].start, run[at + length - 1].end, _PLACE, 0.8, "place"
+                at += length
+                continue
+            end = at
+            while end < len(run) and _may_name(run, end, start=at):
+                end += 1
+            if end > at:
+                yield from self._of_segment(text, run, at, end)
+            at = max(end, at + 1)
+
+    def _place_length(self, text: str, run: list[Token], at: int) -> int:
+        """Return how many tokens from `at` are a place of several words."""
+        if not run[at].flags & PLACE_PART:
+            return 0
+        following = text[run[at].start : run[-1].end]
+        written = plain(following).replace("-", " ").replace(".", "").split()
+        for parts in self._lexicon.places.get(run[at].word, ()):
+            if tuple(written[: len(parts)]) == parts:
+                end = run[at].start + _offset(following, len(parts))
+                return sum(1 for token in run[at:] if token.end <= end)
+        return 0
+
+    def _of_segment(self, text: str, run: list[Token], at: int, end: int) -> Iterator[_Found]:
+        tokens = run[at:end]
+        first, last = tokens[0], tokens[-1]
+        before = run[at - 1].word if at else _word_before(text, first.start)
+        if before in words.TITLES or before in words.ROLES:
+            yield first.start, last.end, _PERSON, 0.95, "after-title"
+            return
+        if len(tokens) == 1:
+            yield from self._of_one(text, first, before, mid=at > 0)
+            return
+        yield from _of_several(text, tokens, before)
+
+    def _of_one(self, text: str, token: Token, before: str, *, mid: bool) -> Iterator[_Found]:
+        flags, start, end = token.flags, token.start, token.end
+        after = _word_after(text, end)
+        if (
+            end - start < 2
+            or after in words.EPONYM_NOUNS
+            or (flags & MEDICAL and not flags & FIRST)
+        ):
+            return
+        capitals = text[start:end].isupper()
+        if before in _PLACE_WORDS and not flags & (MEDICAL | COMMON):
+            if flags & PLACE or (end - start > 3 and not (capitals and end - start < 6)):
+                yield start, end, _PLACE, 0.7 if flags & PLACE else 0.4, "place"
+            return
+        if flags & PLACE and not flags & (COMMON | FIRST):
+            yield start, end, _PLACE, 0.6, "place"
+        elif flags & COMMON:
+            return
+        elif flags & FIRST:
+            yield start, end, _PERSON, 0.6, "given-name"
+        elif flags & LAST and not (capitals and end - start < 5):
+            yield start, end, _PERSON, 0.5, "family-name"
+        elif not capitals and end - start > 3 and not flags:
+            starts = not mid and _starts_sentence(text, start)
+            if (after in words.PERSON_VERBS) if starts else end - start > 3:
+                yield start, end, _PERSON, 0.35, "unknown-word"
+
+
+_Found = tuple[int, int, EntityType, float, str]
+
+
+def _of_several(text: str, tokens: list[Token], before: str) -> Iterator[_Found]:
+    start, end = tokens[0].start, tokens[-1].end
+    after = _word_after(text, end)
+    known = sum(1 for token in tokens if token.flags & NAME)
+    if before in _PLACE_WORDS and not any(token.flags & FIRST for token in tokens):
+        yield start, end, _PLACE, 0.6, "place"
+    elif any(token.flags & FIRST and not token.flags & COMMON for token in tokens):
+        yield start, end, _PERSON, 0.9, "full-name"
+    elif after in words.EPONYM_NOUNS or all(token.flags & MEDICAL for token in tokens):
+        return
+    elif known and not all(token.flags & COMMON for token in tokens):
+        yield start, end, _PERSON, 0.7, "full-name"
+    elif all(token.flags & AMBIGUOUS and token.flags & NAME for token in tokens):
+        yield start, end, _PERSON, 0.5, "full-name"
+    elif not text[start:end].isupper() and not any(token.flags for token in tokens):
+        yield start, end, _PERSON, 0.45, "unknown-words"
+
+
+def _may_name(run: list[Token], at: int, *, start: int) -> bool:
+    token = run[at]
+    if token.word in words.TITLES:
+        return False
+    if not token.flags & COMMON:
+        return True
+    if token.end - token.start == 1:  # an initial within a name
+        return at > start or (at + 1 < len(run) and not run[at + 1].flags & COMMON)
+    if not token.flags & AMBIGUOUS:
+        # A family name that is a word, too, right behind a given one ("Frank Power").
+        return at > start and bool(token.flags & LAST and run[at - 1].flags & FIRST)
+    titled = at > 0 and run[at - 1].word in words.TITLES
+    beside = (at > start and run[at - 1].flags & NAME) or (
+        at + 1 < len(run) and run[at + 1].flags & NAME
+    )
+    return titled or bool(beside)
+
+
+def _organization(text: str, run: list[Token]) -> _Found | None:
+    """Return the run as an organization if a word of it says so."""
+    for at in range(len(run) - 1, -1, -1):
+        token = run[at]
+        if token.word not in words.ORGANIZATION_WORDS:
+            continue
+        first = 0
+        while first < at and _is_opening(run[first]):
+            first += 1
+        names = [t for t in run[first:at] if not t.flags & COMMON or t.flags & AMBIGUOUS]
+        if names:
+            return run[first].start, token.end, _ORG, 0.75, "organization"
+        following = re.match(r" (?:of|de|di|für) ", text[token.end : token.end + 6])
+        if following is None and at + 1 < len(run) and not run[at + 1].flags & COMMON:
+            return token.start, run[-1].end, _ORG, 0.6, "organization"
+    return None
+
+
+def _is_opening(token: Token) -> bool:
+    return bool(token.flags & COMMON) and not token.flags & (NAME | AMBIGUOUS)
+
+
+def _by_ending(word: str) -> int:
+    """Return that an unknown word is a term rather than a name, if it ends like one."""
+    if len(word) > 5 and (word.endswith(words.MEDICAL_ENDINGS) or _CITIZENS.search(word)):
+        return COMMON
+    return COMMON if len(word) == 1 else 0
+
+
+def _offset(text: str, count: int) -> int:
+    found = list(re.finditer(r"[^\s-]{1,64}", text))
+    return found[min(count, len(found)) - 1].end()
+
+
+def _word_before(text: str, start: int) -> str:
+    match = _BEFORE.search(text, max(0, start - 24), start)
+    if match is None:
+        return ""
+    word = plain(match.group(1))
+    return "" if match.group(2) and word not in words.TITLES | words.ROLES else word
+
+
+def _word_after(text: str, end: int) -> str:
+    match = _AFTER.match(text, end, end + 26)
+    return plain(match.group(1)) if match else ""
+
+
+def _starts_sentence(text: str, start: int) -> bool:
+    before = text[max(0, start - 4) : start].rstrip(" ")
+    return start == 0 or not before or before[-1] in _SENTENCE_ENDS

@@ -1,0 +1,73 @@
+"""Finds again what was found once in a document: whole, in parts, in any case, in user names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.names import words
+from sealtune.deid.names.lists import plain
+
+_WORD: Final = re.compile(r"[^\W\d_]{2,100}")
+_SURE: Final = 0.5  # less sure findings do not spread
+_PART_CHARACTERS_MIN: Final = 3
+_CONFIDENCE: Final = 0.6
+
+
+def iter_recurrences(text: str, findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield where names and places of `findings` recur in `text`."""
+    parts = _parts(text, findings)
+    if not parts:
+        return
+    for match in _WORD.finditer(text):
+        written = match.group()
+        word = plain(written)
+        entity = parts.get(word)
+        if entity is None and word.endswith("s"):
+            entity = parts.get(word[:-1]) if len(word) > 4 else None
+        if entity is None:
+            continue
+        if (word in words.COMMON or word in words.AMBIGUOUS) and not written[0].isupper():
+            continue
+        start, end = match.span()
+        if word in words.EPONYMS and _is_eponym(text, end):
+            continue
+        yield Finding(start, end, entity, _CONFIDENCE, "names", "recurrence")
+
+
+def _parts(text: str, findings: Sequence[Finding]) -> dict[str, EntityType]:
+    parts: dict[str, EntityType] = {}
+    for finding in findings:
+        if finding.confidence < _SURE:
+            continue
+        found = [plain(word) for word in _WORD.findall(text, finding.start, finding.end)]
+        if finding.entity is EntityType.PERSON:
+            whole = len(found) > 1
+            for word in found:
+                if _stands_alone(word, whole=whole):
+                    parts[word] = finding.entity
+            if whole:
+                first, last = found[0], found[-1]
+                for joined in (first[0] + last, last + first[0], first + last):
+                    if len(joined) > 4 and joined not in words.COMMON:
+                        parts.setdefault(joined, EntityType.USERNAME)
+        elif finding.entity in (EntityType.LOCATION, EntityType.ORGANIZATION) and len(found) == 1:
+            word = found[0]
+            if len(word) > _PART_CHARACTERS_MIN and word not in words.COMMON:
+                parts.setdefault(word, finding.entity)
+    return parts
+
+
+def _stands_alone(word: str, *, whole: bool) -> bool:
+    if len(word) < _PART_CHARACTERS_MIN or word in words.PARTICLES or word in words.TITLES:
+        return False
+    if word in words.MEDICAL or word in words.ROLES:
+        return False
+    return whole or word not in words.COMMON
+
+
+def _is_eponym(text: str, end: int) -> bool:
+    match = re.match(r"(?:['’]s)?[ -]([^\W\d_]{1,20})", text[end : end + 24])
+    return match is not None and plain(match.group(1)) in words.EPONYM_NOUNS

@@ -1,0 +1,80 @@
+"""What a written name looks like: tokens that begin with a capital, and how they hang together."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+_NAME_TOKENS_MAX: Final = 12  # of one run; longer ones are headings, cut here
+# What may stand between two tokens of one run.
+_PLAIN_GAPS: Final = frozenset({" ", "  ", "\u00a0", ". ", ".", "-", " & "})
+_PARTICLE_GAP: Final = re.compile(
+    r"[ ](?:v[ao]n(?: (?:de[rn]?|het|'t))?|de(?: l[ao]s?|l| la)?|d[aioe]s?|dal|della|du|des|la|le"
+    r"|el|al|bin|ibn|ben|bint|abu|te[rn]|zu[mr]?|vom|af|av|von und zu|i|y|e)[ -]$"
+)
+_WORD: Final = r"[^\W\d_]"
+
+
+@cache
+def _capitals() -> str:
+    """Return the capital letters of all scripts that have them, as a class of a pattern."""
+    found = [n for n in range(sys.maxunicode // 16) if unicodedata.category(chr(n)) in ("Lu", "Lt")]
+    ranges: list[list[int]] = []
+    for number in found:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return "".join(f"\\u{a:04x}-\\u{b:04x}" for a, b in ranges if b < 0x10000)
+
+
+@cache
+def capital_token() -> re.Pattern[str]:
+    """Return the pattern of a word that begins with a capital: `O'Brien`, `McDonald`, `SMITH`."""
+    letter = _WORD
+    inside = rf"(?:['’]{letter}{{2,40}}|['’](?=[{_capitals()}]){letter}{{1,40}}){{0,2}}"
+    prefix = r"(?:(?<![^\W_])(?:d|al|el|l)['’-])?"
+    return re.compile(rf"{prefix}(?<![^\W_])[{_capitals()}]{letter}{{0,40}}{inside}")
+
+
+@dataclass(slots=True)
+class Token:
+    """A word of a run: where it is, as lists have it, and its flags."""
+
+    start: int
+    end: int
+    word: str
+    flags: int
+
+
+def is_joined(gap: str, *, initial: bool) -> bool:
+    """Return whether `gap` lets two tokens belong to one name; a full stop only after initials."""
+    if gap in _PLAIN_GAPS:
+        return "." not in gap or initial
+    return 3 < len(gap) < 16 and _PARTICLE_GAP.match(gap) is not None
+
+
+def iter_runs(text: str, tokens: Iterator[Token]) -> Iterator[list[Token]]:
+    """Yield the tokens that stand together, in order."""
+    run: list[Token] = []
+    for token in tokens:
+        if run:
+            last = run[-1]
+            gap = text[last.end : token.start] if token.start - last.end < 20 else "\n"
+            short = last.end - last.start == 1 or last.word in _DOTTED
+            if len(run) >= _NAME_TOKENS_MAX or not is_joined(gap, initial=short):
+                yield run
+                run = []
+        run.append(token)
+    if run:
+        yield run
+
+
+_DOTTED: Final = frozenset(
+    ["mr", "mrs", "ms", "dr", "drs", "prof", "st", "sr", "sra", "dott", "rev", "capt", "lt", "sgt", "jr", "wm", "chas", "geo", "thos", "jos", "drs", "mme"]
+)
