@@ -1,4 +1,4 @@
-"""Makes one list of findings of many: sorted, not overlapping, and no part of any left uncovered."""
+"""Makes one list of findings of many: sorted, without overlaps, no part left uncovered."""
 
 from __future__ import annotations
 

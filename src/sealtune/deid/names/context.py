@@ -12,10 +12,21 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType
 from sealtune.deid.names import words
-from sealtune.deid.names.lists import COMMON, FIRST, MEDICAL, NAME, PLAIN, Lexicon, plain
+from sealtune.deid.names.lists import (
+    COMMON,
+    FIRST,
+    KNOWN_PLACE,
+    LAST,
+    MEDICAL,
+    NAME,
+    PLACE,
+    PLAIN,
+    Lexicon,
+    plain,
+)
 
 _WORDS: Final = re.compile(r"[^\W\d_]{2,40}")
-_WORD: Final = re.compile(r"[^\W\d_]{1,40}(?:['’-][^\W\d_]{1,40}){0,3}")
+_WORD: Final = re.compile(r"[^\W\d_]{1,40}(?:['\u2019-][^\W\d_]{1,40}){0,3}")
 _GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
 _VALUE_TOKENS_MAX: Final = 5
 _PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
@@ -101,6 +112,17 @@ _LABEL_CHARACTERS: Final = 40
 _LINE: Final = re.compile(r"(?m)^[ \t?>*-]{0,8}([^\W\d_][^\n\d:;!?]{2,50})[ \t]{0,4},?$")
 
 
+_CITY: Final = r"([^\W\d_][^\W\d_]{1,30}(?:[ '.-]{1,2}[^\W\d_]{1,30}){0,4}(?: \([^\W\d_]{2,30}\))?)"
+_STREET_END: Final = re.compile(rf"(?m)\d[A-Za-z]?,[ ]{_CITY}(?=[ \t]{{0,4}}\.?$|,[ ])")
+_CITY_LINE: Final = re.compile(
+    rf"(?m)\d[A-Za-z]?\.?[ \t,]{{0,4}}\n\s{{0,12}}{_CITY}"
+    r"[ \t]{0,4},?(?:[ ]{1,3}\d{1,3})?(?=\s{0,8}$)"
+)
+_FIRM: Final = re.compile(
+    r"\b([A-Z][^\W\d_]{2,30}), ([A-Z][^\W\d_]{2,30}),? (?:and|&) ([A-Z][^\W\d_]{2,30})"
+)
+
+
 class ContextRules:
     """The rules with the lists."""
 
@@ -116,7 +138,7 @@ class ContextRules:
         self._lower_places = frozenset(
             w
             for w, f in lexicon.flags.items()
-            if f & 8 and not f & (COMMON | MEDICAL | NAME) and len(w) > 4
+            if f & KNOWN_PLACE and not f & (COMMON | MEDICAL | FIRST) and len(w) > 3
         )
 
     def find(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
@@ -131,6 +153,8 @@ class ContextRules:
         yield from self._labelled(text)
         yield from self._listed(text, known)
         yield from self._lines(text)
+        yield from self._after_street(text)
+        yield from self._firms(text)
 
     def _labelled(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
         at = text.find(":")
@@ -154,7 +178,7 @@ class ContextRules:
         for word in (known & self._plain) | caseless:
             for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text):
                 start, end = match.span()
-                wider = self._value(text, start, _PERSON, sure=True)
+                wider = self._value(text, start, _PERSON, sure=False)
                 yield start, max(end, wider[1] if wider else 0), _PERSON, 0.5, "listed"
         for word in known & self._lower_places:
             for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text):
@@ -174,6 +198,21 @@ class ContextRules:
             ):
                 yield match.start(1), match.end(1), _PERSON, 0.6, "name-line"
 
+    def _after_street(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+        """Yield what ends a line behind a house number, and lines between one and a postal code."""
+        for pattern in (_STREET_END, _CITY_LINE):
+            for match in pattern.finditer(text):
+                flags = [self._flags.get(plain(w), 0) for w in match.group(1).split()]
+                if not any(f & COMMON and not f & (PLACE | NAME) for f in flags):
+                    yield match.start(1), match.end(1), _PLACE, 0.5, "address-line"
+
+    def _firms(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+        """Yield partners as firms are called: `Hubbard, Fox and Gillespie`."""
+        for match in _FIRM.finditer(text):
+            known = [self._flags.get(plain(name), 0) & LAST for name in match.groups()]
+            if sum(map(bool, known)) > 1:
+                yield match.start(), match.end(), _ORG, 0.6, "firm"
+
     def _value(
         self, text: str, start: int, entity: EntityType, *, sure: bool
     ) -> tuple[int, int] | None:
@@ -190,7 +229,8 @@ class ContextRules:
             ):
                 break
             at = gap.end()
-        return (start, end) if end - start > 1 else None
+        found = text[start:end]
+        return (start, end) if end - start > 1 and found not in words.PARTICLES else None
 
     def _may_follow(self, word: str, entity: EntityType, *, sure: bool) -> bool:
         flags = self._flags.get(plain(word), 0)
@@ -200,5 +240,5 @@ class ContextRules:
             return False
         if flags & COMMON:
             return word[0].isupper() and bool(flags & NAME) and entity is not _ORG
-        listed = flags & NAME if entity is _PERSON else flags & 8
+        listed = flags & NAME if entity is _PERSON else flags & PLACE
         return bool(sure or listed or word[0].isupper())

@@ -21,6 +21,7 @@ from sealtune.deid.names.lists import (
     NAME,
     PLACE,
     PLACE_PART,
+    PLAIN,
     Lexicon,
     plain,
     read_lexicon,
@@ -28,12 +29,17 @@ from sealtune.deid.names.lists import (
 from sealtune.deid.names.shapes import Token, capital_token, iter_runs
 
 _BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
-_AFTER: Final = re.compile(r"(?:['’]s)?[ ]([^\W\d_]{1,20})")
+_AFTER: Final = re.compile(r"(?:['\u2019]s)?[ ]([^\W\d_]{1,20})")
 _PLACE_WORDS: Final = frozenset(
     ["in", "from", "near", "to", "at", "toward", "towards", "visited", "around", "outside", "of"]
 )
 _SENTENCE_ENDS: Final = frozenset(".!?:;\n\r\t\"'([{-*•>|")
 _PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
+_INNER: Final = re.compile(
+    r"(?:Mc|Mac|De|Di|La|Le|Van|Fitz|[A-Za-z]{1,2}['\u2019-])[^\W\d_]{2}|.*['\u2019]"
+)
+_VAGUE_VERBS: Final = frozenset({"is", "was", "may", "can", "will", "would", "could", "has"})
+_MONTHS: Final = frozenset({"may", "april", "june", "august"})
 _CITIZENS: Final = re.compile(r"(?:ese|ish|ian|ans|ic)$")
 
 
@@ -66,10 +72,16 @@ class NameDetector:
             known = flags.get(word)
             if known is None:
                 known = flags.get(word.replace("'", ""), 0) or _by_ending(word)
+            if not known & MEDICAL and _is_code(match.group(), known):
+                known = COMMON
             yield Token(match.start(), match.end(), word, known)
 
     def _of_run(self, text: str, run: list[Token]) -> Iterator[_Found]:
-        if len(run) == 1 and run[0].flags & COMMON and not run[0].flags & AMBIGUOUS:
+        if all(t.flags & COMMON and not t.flags & (AMBIGUOUS | PLACE_PART) for t in run) and (
+            len(run) == 1 or not any(t.word in words.ORGANIZATION_WORDS for t in run)
+        ):
+            if len(run) > 1 and _word_before(text, run[0].start) == "at":
+                yield from _after_at(text, run)
             return
         organization = _organization(text, run)
         if organization:
@@ -116,29 +128,33 @@ class NameDetector:
     def _of_one(self, text: str, token: Token, before: str, *, mid: bool) -> Iterator[_Found]:
         flags, start, end = token.flags, token.start, token.end
         after = _word_after(text, end)
-        if (
-            end - start < 2
-            or after in words.EPONYM_NOUNS
-            or (flags & MEDICAL and not flags & FIRST)
-        ):
+        known = flags & MEDICAL and not flags & FIRST
+        if end - start < 2 or after in words.EPONYM_NOUNS or known:
             return
-        capitals = text[start:end].isupper()
+        starts = not mid and _starts_sentence(text, start)
         if before in _PLACE_WORDS and not flags & (MEDICAL | COMMON):
-            if flags & PLACE or (end - start > 3 and not (capitals and end - start < 6)):
+            if end - start > (2 if flags & PLACE else 3):
                 yield start, end, _PLACE, 0.7 if flags & PLACE else 0.4, "place"
-            return
-        if flags & PLACE and not flags & (COMMON | FIRST):
+        elif flags & PLACE and end - start > 3 and not flags & (COMMON | FIRST):
             yield start, end, _PLACE, 0.6, "place"
-        elif flags & COMMON:
-            return
-        elif flags & FIRST:
-            yield start, end, _PERSON, 0.6, "given-name"
-        elif flags & LAST and not (capitals and end - start < 5):
-            yield start, end, _PERSON, 0.5, "family-name"
-        elif not capitals and end - start > 3 and not flags:
-            starts = not mid and _starts_sentence(text, start)
-            if (after in words.PERSON_VERBS) if starts else end - start > 3:
-                yield start, end, _PERSON, 0.35, "unknown-word"
+        elif flags:
+            confidence = _of_known(token, after, starts=starts)
+            if confidence:
+                yield start, end, _PERSON, confidence, "one-name"
+        elif end - start > 3 and (
+            not starts or text.startswith(", ", end) or after in words.PERSON_VERBS
+        ):
+            yield start, end, _PERSON, 0.35, "unknown-word"
+
+
+def _of_known(token: Token, after: str, *, starts: bool) -> float:
+    """Return how sure it is that one word with flags is a name."""
+    if token.flags & COMMON:
+        if not (token.flags & AMBIGUOUS and token.flags & FIRST) or token.word in _MONTHS:
+            return 0
+        verb = after in words.PERSON_VERBS and after not in _VAGUE_VERBS
+        return 0.4 if verb or not starts else 0
+    return 0.6 if token.flags & FIRST else 0.5 if token.flags & LAST else 0
 
 
 _Found = tuple[int, int, EntityType, float, str]
@@ -162,6 +178,13 @@ def _of_several(text: str, tokens: list[Token], before: str) -> Iterator[_Found]
         yield start, end, _PERSON, 0.45, "unknown-words"
 
 
+def _after_at(text: str, run: list[Token]) -> Iterator[_Found]:
+    """Yield ordinary words with capitals after `at`, as in "spent a year at Weight Watchers"."""
+    start, end = run[0].start, run[-1].end
+    if not text[start:end].isupper() and all(t.end - t.start > 2 for t in run):
+        yield start, end, _ORG, 0.4, "after-at"
+
+
 def _may_name(run: list[Token], at: int, *, start: int) -> bool:
     token = run[at]
     if token.word in words.TITLES:
@@ -173,6 +196,8 @@ def _may_name(run: list[Token], at: int, *, start: int) -> bool:
     if not token.flags & AMBIGUOUS:
         # A family name that is a word, too, right behind a given one ("Frank Power").
         return at > start and bool(token.flags & LAST and run[at - 1].flags & FIRST)
+    if at == start and len(run) == 1:
+        return True
     titled = at > 0 and run[at - 1].word in words.TITLES
     beside = (at > start and run[at - 1].flags & NAME) or (
         at + 1 < len(run) and run[at + 1].flags & NAME
@@ -200,6 +225,16 @@ def _organization(text: str, run: list[Token]) -> _Found | None:
 
 def _is_opening(token: Token) -> bool:
     return bool(token.flags & COMMON) and not token.flags & (NAME | AMBIGUOUS)
+
+
+def _is_code(written: str, flags: int) -> bool:
+    """Return whether a word looks like an abbreviation, a numeral, a symbol: `EEGs`, `Ca`, `II`."""
+    if written.isupper():
+        return len(written) < 6 and not flags & PLAIN and not (flags & NAME and len(written) > 3)
+    if len(written) == 2:
+        return not flags & NAME
+    inner = written[1:]
+    return not inner.islower() and not _INNER.match(written)
 
 
 def _by_ending(word: str) -> int:

@@ -25,12 +25,20 @@ PLACE_PART: Final = 16
 MEDICAL: Final = 32  # an eponym, drug, organism or abbreviation
 AMBIGUOUS: Final = 64  # word and name
 PLAIN: Final = 128  # a given name that stands for itself in lower case, too
+KNOWN_PLACE: Final = 256  # a place that is known everywhere: found in lower case, too
 NAME: Final = FIRST | LAST
 
-_PLACE_TABLES: Final = ["cities", "city_names", "real_city_names", "states", "provinces", "counties", "regions", "countries", "wilayas", "districts", "settlements", "villages", "cantons", "municipalities", "communes", "departments", "estados", "distritos", "concelhos", "prefectures", "localities", "metropolitan_cities", "boroughs", "region_republics", "amphoes", "area_names", "freguesias", "bairros", "cap_city_province"]
+_PLACE_TABLES: Final = tuple(
+    """
+    cities city_names real_city_names states provinces counties regions countries wilayas
+    districts settlements villages cantons municipalities communes departments estados distritos
+    concelhos prefectures localities metropolitan_cities boroughs region_republics amphoes
+    area_names freguesias bairros cap_city_province
+    """.split()  # noqa: SIM905 - a table of attributes
+)
 _NAME_TABLES: Final = {"first": FIRST, "middle": FIRST, "last": LAST, "prefix": 0}
 # Locales whose given names readers write in lower case in English prose.
-_PLAIN_LOCALES: Final = ("en", "en_US", "en_GB", "en_IE", "en_NZ")
+_PLAIN_LOCALES: Final = ("en_US", "en_GB")
 _PLACE_WORDS_MAX: Final = 5
 
 
@@ -66,6 +74,9 @@ def read_lexicon() -> Lexicon:
         _add_names(lexicon.flags, locale, provider)
     values = {value for _, provider in _providers(address) for value in _places(provider)}
     _add_places(lexicon, values.union(places.PLACES))
+    for place in places.PLACES:
+        if place.isalpha():
+            lexicon.flags[plain(place)] |= KNOWN_PLACE
     _add_words(lexicon.flags, lorem.Provider.word_list)
     return lexicon
 

@@ -1,4 +1,4 @@
-"""Places that no list of `faker` has, or none in English: large cities, states, provinces, areas."""
+"""Places that no list of `faker` has, or none in English: cities, states, provinces."""
 
 from __future__ import annotations
 

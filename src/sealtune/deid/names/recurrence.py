@@ -14,6 +14,7 @@ _WORD: Final = re.compile(r"[^\W\d_]{2,100}")
 _SURE: Final = 0.5  # less sure findings do not spread
 _PART_CHARACTERS_MIN: Final = 3
 _CONFIDENCE: Final = 0.6
+_WHOLE: Final = (EntityType.LOCATION, EntityType.ORGANIZATION)
 
 
 def iter_recurrences(text: str, findings: Sequence[Finding]) -> Iterator[Finding]:
@@ -44,20 +45,29 @@ def _parts(text: str, findings: Sequence[Finding]) -> dict[str, EntityType]:
             continue
         found = [plain(word) for word in _WORD.findall(text, finding.start, finding.end)]
         if finding.entity is EntityType.PERSON:
-            whole = len(found) > 1
-            for word in found:
-                if _stands_alone(word, whole=whole):
-                    parts[word] = finding.entity
-            if whole:
-                first, last = found[0], found[-1]
-                for joined in (first[0] + last, last + first[0], first + last):
-                    if len(joined) > 4 and joined not in words.COMMON:
-                        parts.setdefault(joined, EntityType.USERNAME)
-        elif finding.entity in (EntityType.LOCATION, EntityType.ORGANIZATION) and len(found) == 1:
-            word = found[0]
-            if len(word) > _PART_CHARACTERS_MIN and word not in words.COMMON:
-                parts.setdefault(word, finding.entity)
+            parts.update(dict.fromkeys(_of_person(found), finding.entity))
+            for name in _user_names(found):
+                parts.setdefault(name, EntityType.USERNAME)
+        elif finding.entity in _WHOLE and len(found) == 1 and _is_telling(found[0]):
+            parts.setdefault(found[0], finding.entity)
     return parts
+
+
+def _of_person(found: list[str]) -> Iterator[str]:
+    return (word for word in found if _stands_alone(word, whole=len(found) > 1))
+
+
+def _user_names(found: list[str]) -> Iterator[str]:
+    if len(found) < 2:
+        return
+    first, last = found[0], found[-1]
+    for joined in (first[0] + last, last + first[0], first + last):
+        if len(joined) > 4 and joined not in words.COMMON:
+            yield joined
+
+
+def _is_telling(word: str) -> bool:
+    return len(word) > _PART_CHARACTERS_MIN and word not in words.COMMON
 
 
 def _stands_alone(word: str, *, whole: bool) -> bool:
@@ -69,5 +79,5 @@ def _stands_alone(word: str, *, whole: bool) -> bool:
 
 
 def _is_eponym(text: str, end: int) -> bool:
-    match = re.match(r"(?:['’]s)?[ -]([^\W\d_]{1,20})", text[end : end + 24])
+    match = re.match(r"(?:['\u2019]s)?[ -]([^\W\d_]{1,20})", text[end : end + 24])
     return match is not None and plain(match.group(1)) in words.EPONYM_NOUNS

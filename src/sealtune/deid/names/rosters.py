@@ -18,7 +18,7 @@ from sealtune.errors import Code, ConfigError
 ROSTER_BYTES_MAX: Final = 64 * MIB  # a million names of staff and patients
 VALUE_TOKENS_MAX: Final = 12
 _TOKEN: Final = re.compile(r"[^\W_]{1,100}")
-_GAP: Final = re.compile(r"[\s.,'’_-]{0,4}")
+_GAP: Final = re.compile(r"[\s.,'\u2019_-]{0,4}")
 _CONFIDENCE: Final = 0.95
 
 

@@ -37,8 +37,8 @@ def _capitals() -> str:
 def capital_token() -> re.Pattern[str]:
     """Return the pattern of a word that begins with a capital: `O'Brien`, `McDonald`, `SMITH`."""
     letter = _WORD
-    inside = rf"(?:['’]{letter}{{2,40}}|['’](?=[{_capitals()}]){letter}{{1,40}}){{0,2}}"
-    prefix = r"(?:(?<![^\W_])(?:d|al|el|l)['’-])?"
+    inside = rf"(?:['\u2019]{letter}{{2,40}}|['\u2019](?=[{_capitals()}]){letter}{{1,40}}){{0,2}}"
+    prefix = r"(?:(?<![^\W_])(?:d|al|el|l)['\u2019-])?"
     return re.compile(rf"{prefix}(?<![^\W_])[{_capitals()}]{letter}{{0,40}}{inside}")
 
 
@@ -76,5 +76,7 @@ def iter_runs(text: str, tokens: Iterator[Token]) -> Iterator[list[Token]]:
 
 
 _DOTTED: Final = frozenset(
-    ["mr", "mrs", "ms", "dr", "drs", "prof", "st", "sr", "sra", "dott", "rev", "capt", "lt", "sgt", "jr", "wm", "chas", "geo", "thos", "jos", "drs", "mme"]
+    """
+    mr mrs ms dr drs prof st sr sra dott rev capt lt sgt jr wm chas geo thos jos mme
+    """.split()  # noqa: SIM905 - a table of words
 )

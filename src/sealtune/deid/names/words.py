@@ -11,245 +11,258 @@ from typing import Final
 
 COMMON: Final = frozenset(
     """
-    a about above abroad absence absent abstract academic accept access accident according account
-    accounts achieve across act action actions active activities activity actual actually acute add
-    added addition additional additionally additive address addresses adequate adjusted admission
-    admit admitted adult adults advanced advantage adverse advice affected after afternoon
-    afterwards again against age aged agency agent agents ago agree agreed agreement aid aim aims
-    air alert algorithm all allergies allergy allow almost alone along already also alternative
-    although always am ambulance ambulatory american among amount an analyses analysis analyzed and
-    angina animal animals annual another answer anterior any anybody anyone anything anyway apart
-    apartment appear appears application applied apply appointment appointments approach
-    appropriate approximately are area areas argument arm arms around arrange arrest arrived art
-    arterial artery article as aside ask asked aspect assay assess assessed assessment assigned
-    assist assistance assistant associated association at attack attempt attempts attending
-    attention august author authority available average avoid aware away back background bad balance
-    bank based baseline basic basis be bear became because become bed been before began begin
-    behavior behind being believe below beneath benefit benefits benign beside besides better
-    between beyond bilateral bill billing biopsy birth bit black bladder bleeding block blood blue
-    board bodies body bone bones book both bottom bowel box boy boys brain branch breakfast breast
-    breath brief bring british broad brother brown building business but button buy by calculated
-    call called calls can cancel cancer cannot capacity capital capitalized captain car carcinoma
-    card cardiac cardiology care careful carefully carried case cases category cath cause caused
-    causes caution cell cells cellular center central centre cerebral certain certainly chair chance
-    change changed changes chapter characteristics charge charity chart check chemotherapy chest
-    chief child children chinese choice choose chronic church circle circulation cities city claim
-    class clear clearly clinic clinical clinically clinics close closed closure club co coagulation
-    code cohort cold collected college colon color combined come comes comfortable coming comment
-    comments committee common commonly communication community company comparative compare compared
-    comparing comparison complaint complaints complete completed completely complex complication
-    complications computed computer concentration concentrations concern concerning conclusion
-    conclusions condition conditions conference confidential confirmed congenital congestive
-    consent consequently consider considerable considered consistent constant consult consultant
-    consultation consulted contact contains content context continue continued continues contrary
-    contrast control controlled controls conversely cooperation coordinator copy coronary correct
-    correction correlation cost costs cough could council country county couple course court cover
-    created credit criteria critical cross culture cultures current currently customer cut cystic
-    daily damage data database date dates daughter day days dead deal dear death deaths debt decade
-    december decided decision decrease decreased decreases deep defect defects deficiency defined
-    definite definition degree delay delayed deliver delivery demand denied denies dental deny
-    department dependent depression describe described description design designed despite detail
-    detailed details detected detection determination determine determined develop developed
-    development device diabetes diabetic diagnose diagnosed diagnoses diagnosis diagnostic diastolic
-    dictated did died diet differ difference differences different difficult difficulty diffuse
-    digital direct direction directly director disability discharge discharged discipline discontinue
-    discuss discussed discussion disease diseases disk disorder disorders disposition distal
-    distance distribution district division do doctor doctors document documented does doing domain
+    guinea saline proven gland outer split borne fascia scala gut gauge powder delta echo ester
+    burr gall cereal rice inner manual registry childhood migraine anxiety nausea aging patent
+    ii iii iv vi vii viii ix xi xii meta princess prince king queen guilty pleasures supposed
+    shadow dimensions you're i'm don't it's we're they're he's she's can't won't
+    a about above abroad absence absent abstract academic accept access accident according
+    account accounts achieve across act action actions active activities activity actual
+    actually acute add added addition additional additionally additive address addresses
+    adequate adjusted admission admit admitted adult adults advanced advantage adverse advice
+    affected after afternoon afterwards again against age aged agency agent agents ago agree
+    agreed agreement aid aim aims air alert algorithm all allergies allergy allow almost alone
+    along already also alternative although always am ambulance ambulatory american among amount
+    an analyses analysis analyzed and angina animal animals annual another answer anterior any
+    anybody anyone anything anyway apart apartment appear appears application applied apply
+    appointment appointments approach appropriate approximately are area areas argument arm arms
+    around arrange arrest arrived art arterial artery article as aside ask asked aspect assay
+    assess assessed assessment assigned assist assistance assistant associated association at
+    attack attempt attempts attending attention august author authority available average avoid
+    aware away back background bad balance bank based baseline basic basis be bear became
+    because become bed been before began begin behavior behind being believe below beneath
+    benefit benefits benign beside besides better between beyond bilateral bill billing biopsy
+    birth bit black bladder bleeding block blood blue board bodies body bone bones book both
+    bottom bowel box boy boys brain branch breakfast breast breath brief bring british broad
+    brother brown building business but button buy by calculated call called calls can cancel
+    cancer cannot capacity capital capitalized captain car carcinoma card cardiac cardiology
+    care careful carefully carried case cases category cath cause caused causes caution cell
+    cells cellular center central centre cerebral certain certainly chair chance change changed
+    changes chapter characteristics charge charity chart check chemotherapy chest chief child
+    children chinese choice choose chronic church circle circulation cities city claim class
+    clear clearly clinic clinical clinically clinics close closed closure club co coagulation
+    code cohort cold collected college colon color combined come comes comfortable coming
+    comment comments committee common commonly communication community company comparative
+    compare compared comparing comparison complaint complaints complete completed completely
+    complex complication complications computed computer concentration concentrations concern
+    concerning conclusion conclusions condition conditions conference confidential confirmed
+    congenital congestive consent consequently consider considerable considered consistent
+    constant consult consultant consultation consulted contact contains content context continue
+    continued continues contrary contrast control controlled controls conversely cooperation
+    coordinator copy coronary correct correction correlation cost costs cough could council
+    country county couple course court cover created credit criteria critical cross culture
+    cultures current currently customer cut cystic daily damage data database date dates
+    daughter day days dead deal dear death deaths debt decade december decided decision decrease
+    decreased decreases deep defect defects deficiency defined definite definition degree delay
+    delayed deliver delivery demand denied denies dental deny department dependent depression
+    describe described description design designed despite detail detailed details detected
+    detection determination determine determined develop developed development device diabetes
+    diabetic diagnose diagnosed diagnoses diagnosis diagnostic diastolic dictated did died diet
+    differ difference differences different difficult difficulty diffuse digital direct
+    direction directly director disability discharge discharged discipline discontinue discuss
+    discussed discussion disease diseases disk disorder disorders disposition distal distance
+    distribution district division do doctor doctors document documented does doing domain
     dominant done donor doppler dosage dose doses double doubt down drainage draw drive driver
     drivers driving drug drugs due duodenal duplex duration during duties duty each ear earlier
-    early east eastern easy eat ed edema editor education effect effective effects efficacy efficient
-    effort eight eighteen eighth eighty either elderly elective electrical electron electronic
-    elevated elevation eleven eligible else elsewhere email emergency employee employees employer
-    employment enalapril encounter end endocrine ends enemy energy english enjoy enough enter
-    entire entirely environment enzyme epidemiology episode episodes equal equally error errors
-    especially essential established estimated etiology european evaluate evaluated evaluation even
-    evening event events eventually ever every everybody everyone everything evidence exact exactly
-    exam examination examine examined example excellent except exclude excluded excuse exercise exist
-    expected experience experimental experiments expert expired explain exposure expression extended
-    extensive extent external extra extracted extremely eye eyes face facilities facility fact
-    factor factors failed failure fair false families family far fast father fatigue favor fax
-    feature features february federal fee feel feet felt female females femoral fetal fetus fever
-    few fibers field fifteen fifth fifty figure figures file files film final finally finance find
-    finding findings fine finger finish fire firm first fit five flow fluid follow followed following
-    follows followup food foot for force foreign forget form formation former formerly forms
-    forty forward found four fourteen fourth fraction fracture free freedom french frequency
-    frequent frequently fresh friday friend friends from front full fully function functional
-    functions fund further furthermore future gain game garden gas gastric gave gene general
-    generally generated genes genetic german get getting girl give given gives giving glad go goal
-    god goes going gold good got government grade gradient gradually graduate graft great greater
-    green ground group groups grow growth guarantee guard guess guest guide guideline guidelines guy
-    guys had hair half hall hand handle hands happen happened happy hard has have having he head
-    headache health healthy hear heard hearing heart heat heavy height hello help helped hemoglobin
-    hence hepatic hepatitis her here hereditary hereby herein hers herself hi high higher highest
+    early east eastern easy eat ed edema editor education effect effective effects efficacy
+    efficient effort eight eighteen eighth eighty either elderly elective electrical electron
+    electronic elevated elevation eleven eligible else elsewhere email emergency employee
+    employees employer employment enalapril encounter end endocrine ends enemy energy english
+    enjoy enough enter entire entirely environment enzyme epidemiology episode episodes equal
+    equally error errors especially essential established estimated etiology european evaluate
+    evaluated evaluation even evening event events eventually ever every everybody everyone
+    everything evidence exact exactly exam examination examine examined example excellent except
+    exclude excluded excuse exercise exist expected experience experimental experiments expert
+    expired explain exposure expression extended extensive extent external extra extracted
+    extremely eye eyes face facilities facility fact factor factors failed failure fair false
+    families family far fast father fatigue favor fax feature features february federal fee feel
+    feet felt female females femoral fetal fetus fever few fibers field fifteen fifth fifty
+    figure figures file files film final finally finance find finding findings fine finger
+    finish fire firm first fit five flow fluid follow followed following follows followup food
+    foot for force foreign forget form formation former formerly forms forty forward found four
+    fourteen fourth fraction fracture free freedom french frequency frequent frequently fresh
+    friday friend friends from front full fully function functional functions fund further
+    furthermore future gain game garden gas gastric gave gene general generally generated genes
+    genetic german get getting girl give given gives giving glad go goal god goes going gold
+    good got government grade gradient gradually graduate graft great greater green ground group
+    groups grow growth guarantee guard guess guest guide guideline guidelines guy guys had hair
+    half hall hand handle hands happen happened happy hard has have having he head headache
+    health healthy hear heard hearing heart heat heavy height hello help helped hemoglobin hence
+    hepatic hepatitis her here hereditary hereby herein hers herself hi high higher highest
     highly him himself his histologic history hold hole home hormone hospital hospitalization
     hospitals hospitalized host hot hotel hour hours house household how however human humans
-    hundred husband hyperlipidemia hypertension hypertensive hypothesis i idea ideal identification
-    identified identify if ill illness illnesses image images imaging immediate immediately immune
-    impact implant implication implications importance important importantly impossible impression
-    improve improved improvement in inability inc incidence incident include included includes
-    including income incomplete increase increased increases increasing indeed independence
-    independent index indian indicate indicated indicates indication indications indirect individual
-    individuals induced induction industry infant infants infarction infection infections
-    infiltration influence inform information infusion inhibition initial initially inject injection
-    injured injuries injury inpatient input insert inside instead institute institution institutional
-    instruction instructions instrument insulin insurance intake integration intensive intent inter
-    interaction interest interesting interestingly interferon internal international internet
-    interpretation intervention interview into intracranial intraoperative intravenous introduced
-    introduction invasive investigate investigated investigation investigations involved involvement
-    irrespective is ischemia ischemic isolated isolation issue issues it italian items its itself
-    january japanese job joint journal july june junior just keep kept key kidney kids kind kingdom
-    knee knew know knowledge known lab labor laboratory labs lack lady language large larger laser
-    last late later latest lateral latter law lead leader leading leads learn least leave led left
-    leg legal legs lesion lesions less let lethal letter letters leukemia level levels library license
-    life lift light like likelihood likely likewise limb limit limitation limitations limited line
-    linear lines link lipid list listed little live liver lives living local located location long
-    longer look looking lord loss lost lot low lower lung lungs lymph lymphocyte lymphoma machine
-    made magnetic mail main maintenance major majority make makes making male males malignancies
-    malignancy malignant man manage managed management manager many march mark marked marker
-    market markers married marrow mass material materials maternal matter maximal maximum may maybe
-    me mean meaning means measure measured measurement measurements measures mechanical mechanism
-    mechanisms media medial median medical medicare medicaid medication medications medicine
-    medium meet meeting member members membrane memory men mental mention message met metabolic
-    metastases metastatic method methods microscopic mid middle might mild military milk million mind
-    mine minimal minimum minister minor minute minutes miss missed mission mixed mobile mode model
-    models moderate modern modified molecular moment monday money monitor monitoring monoclonal
-    month monthly months mood moral more moreover morning mortality most mother mouth move moved
-    movement mr mrs ms much mucosal multicenter multiple multivariate muscle music must mutation
-    mutations my myocardial myself name named namely names narrow nasal nation national native
-    natural nature near nearly necessary neck need needs negative neither neonatal nerve nerves
-    network neurologic neurology neuro neuropsychological neutrophil never nevertheless new
-    newborn newly news next nice night nine nineteen ninety ninth no nobody nodal node nodes
-    non none nonetheless nor normal normally north northern nose not note noted notes nothing
-    notice notify november now nowhere nuclear number numbers numerous nurse nurses nursing object
-    objective objectives observation observational observations observe observed obstruction
-    obstructive obtain obtained obviously occasional occasionally occupation occurred occurrence
-    occurs ocean october ocular odd of off offer office officer often oh oil ok okay old older on
-    once oncology one ones only onset open operating operation operations operative opinion
+    hundred husband hyperlipidemia hypertension hypertensive hypothesis i idea ideal
+    identification identified identify if ill illness illnesses image images imaging immediate
+    immediately immune impact implant implication implications importance important importantly
+    impossible impression improve improved improvement in inability inc incidence incident
+    include included includes including income incomplete increase increased increases
+    increasing indeed independence independent index indian indicate indicated indicates
+    indication indications indirect individual individuals induced induction industry infant
+    infants infarction infection infections infiltration influence inform information infusion
+    inhibition initial initially inject injection injured injuries injury inpatient input insert
+    inside instead institute institution institutional instruction instructions instrument
+    insulin insurance intake integration intensive intent inter interaction interest interesting
+    interestingly interferon internal international internet interpretation intervention
+    interview into intracranial intraoperative intravenous introduced introduction invasive
+    investigate investigated investigation investigations involved involvement irrespective is
+    ischemia ischemic isolated isolation issue issues it italian items its itself january
+    japanese job joint journal july june junior just keep kept key kidney kids kind kingdom knee
+    knew know knowledge known lab labor laboratory labs lack lady language large larger laser
+    last late later latest lateral latter law lead leader leading leads learn least leave led
+    left leg legal legs lesion lesions less let lethal letter letters leukemia level levels
+    library license life lift light like likelihood likely likewise limb limit limitation
+    limitations limited line linear lines link lipid list listed little live liver lives living
+    local located location long longer look looking lord loss lost lot low lower lung lungs
+    lymph lymphocyte lymphoma machine made magnetic mail main maintenance major majority make
+    makes making male males malignancies malignancy malignant man manage managed management
+    manager many march mark marked marker market markers married marrow mass material materials
+    maternal matter maximal maximum may maybe me mean meaning means measure measured measurement
+    measurements measures mechanical mechanism mechanisms media medial median medical medicare
+    medicaid medication medications medicine medium meet meeting member members membrane memory
+    men mental mention message met metabolic metastases metastatic method methods microscopic
+    mid middle might mild military milk million mind mine minimal minimum minister minor minute
+    minutes miss missed mission mixed mobile mode model models moderate modern modified
+    molecular moment monday money monitor monitoring monoclonal month monthly months mood moral
+    more moreover morning mortality most mother mouth move moved movement mr mrs ms much mucosal
+    multicenter multiple multivariate muscle music must mutation mutations my myocardial myself
+    name named namely names narrow nasal nation national native natural nature near nearly
+    necessary neck need needs negative neither neonatal nerve nerves network neurologic
+    neurology neuro neuropsychological neutrophil never nevertheless new newborn newly news next
+    nice night nine nineteen ninety ninth no nobody nodal node nodes non none nonetheless nor
+    normal normally north northern nose not note noted notes nothing notice notify november now
+    nowhere nuclear number numbers numerous nurse nurses nursing object objective objectives
+    observation observational observations observe observed obstruction obstructive obtain
+    obtained obviously occasional occasionally occupation occurred occurrence occurs ocean
+    october ocular odd of off offer office officer often oh oil ok okay old older on once
+    oncology one ones only onset open operating operation operations operative opinion
     opportunity option optimal or oral order orders ordinary organ organic organization organs
-    original orthopedic other others otherwise our ours ourselves out outcome outcomes outpatient
-    outside over overall own oxygen page paid pain painful pair pancreatic paper paralysis parent
-    parents park part partial participants particular particularly parties partner parts party
-    pass passed passing past paternal pathologic pathological pathology pathway patient patients
-    pattern patterns pay payment peak pediatric pending people per percent percentage percutaneous
-    perfect performance performed perfusion perhaps period periods peripheral permanent permission
-    persistent person personal persons pharmacy phase phone photo physical physician physicians
-    physiologic picture piece pituitary place placed placebo placement plain plan plans plant plasma
-    plate platelet play please pleased plus pneumonia point points police policy poor poorly
-    popular population portal portion position positive possibility possible possibly post
-    posterior postoperative postpartum potential potentially power practice practitioner precious
-    predicted prediction predictive pregnancy pregnant preliminary preoperative prepare prepared
-    prescribe prescribed prescription presence present presentation presented presents president
-    press pressure prevalence prevent prevention previous previously price primarily primary prime
-    principal principle prior priority private probability probable probably problem problems
-    procedure procedures proceed process processes produce produced product production products
-    professional professor profile prognosis prognostic program progress progression progressive
-    project prolonged prominent promptly promise promised properties property prophylactic
-    prophylaxis proportion prospective prospectively prostate protect protein proteins protocol prove
-    provide provided provider providers provides provisional proximal psychiatric psychological
-    public published pulmonary pulse pump purpose push put quality quantitative question questions
-    quick quickly quiet quite rabbit race radiation radical radio radiographic radiography radiology
-    radiotherapy raised random randomized range rapid rapidly rare rarely rate rates rather ratio
-    reach reaction reactions read readers ready real realize really reason reasonable reasons receive
-    received receiving recent recently receptor receptors recipient recipients recommend
-    recommendation recommendations recommended record records recovery recurrence recurrent red
-    reduce reduced reduction refer reference referral referred reflect reflux refused regard
-    regarding regardless regards region regional registered registration regression regular
-    rehabilitation rejection relapse related relation relations relationship relative relatively
-    relatives release relevant reliability reliable relief religious remain remained remaining
-    remains remarks remember remote removal remove removed renal repair repeat repeated replace
-    replacement report reported reporting reports represent representative request require required
-    requires research resection reserve residence resident resistance resistant resolution
-    resource resources respect respectively respiratory response responses rest restaurant
-    restriction result resulted resulting results retired retrospective return returned reveal
-    revealed reversible review reviewed reviews revision rhythm rich right ring rise risk risks river
-    road role room root round route routine row royal rule rules run rural sad safe safety said sale
-    same sample samples satisfactory saturday saw say says scan scans scar schedule scheduled school
-    science sciences score scores screening sea search season seat second secondary secret secretary
-    section sections security see seek seem seems seen segment select selected selection selective
-    self send senior sensation sensitivity sent separate sepsis september sequence sequential
-    serial series serious serum serve service services session set setting seven seventeen seventh
+    original orthopedic other others otherwise our ours ourselves out outcome outcomes
+    outpatient outside over overall own oxygen page paid pain painful pair pancreatic paper
+    paralysis parent parents park part partial participants particular particularly parties
+    partner parts party pass passed passing past paternal pathologic pathological pathology
+    pathway patient patients pattern patterns pay payment peak pediatric pending people per
+    percent percentage percutaneous perfect performance performed perfusion perhaps period
+    periods peripheral permanent permission persistent person personal persons pharmacy phase
+    phone photo physical physician physicians physiologic picture piece pituitary place placed
+    placebo placement plain plan plans plant plasma plate platelet play please pleased plus
+    pneumonia point points police policy poor poorly popular population portal portion position
+    positive possibility possible possibly post posterior postoperative postpartum potential
+    potentially power practice practitioner precious predicted prediction predictive pregnancy
+    pregnant preliminary preoperative prepare prepared prescribe prescribed prescription
+    presence present presentation presented presents president press pressure prevalence prevent
+    prevention previous previously price primarily primary prime principal principle prior
+    priority private probability probable probably problem problems procedure procedures proceed
+    process processes produce produced product production products professional professor
+    profile prognosis prognostic program progress progression progressive project prolonged
+    prominent promptly promise promised properties property prophylactic prophylaxis proportion
+    prospective prospectively prostate protect protein proteins protocol prove provide provided
+    provider providers provides provisional proximal psychiatric psychological public published
+    pulmonary pulse pump purpose push put quality quantitative question questions quick quickly
+    quiet quite rabbit race radiation radical radio radiographic radiography radiology
+    radiotherapy raised random randomized range rapid rapidly rare rarely rate rates rather
+    ratio reach reaction reactions read readers ready real realize really reason reasonable
+    reasons receive received receiving recent recently receptor receptors recipient recipients
+    recommend recommendation recommendations recommended record records recovery recurrence
+    recurrent red reduce reduced reduction refer reference referral referred reflect reflux
+    refused regard regarding regardless regards region regional registered registration
+    regression regular rehabilitation rejection relapse related relation relations relationship
+    relative relatively relatives release relevant reliability reliable relief religious remain
+    remained remaining remains remarks remember remote removal remove removed renal repair
+    repeat repeated replace replacement report reported reporting reports represent
+    representative request require required requires research resection reserve residence
+    resident resistance resistant resolution resource resources respect respectively respiratory
+    response responses rest restaurant restriction result resulted resulting results retired
+    retrospective return returned reveal revealed reversible review reviewed reviews revision
+    rhythm rich right ring rise risk risks river road role room root round route routine row
+    royal rule rules run rural sad safe safety said sale same sample samples satisfactory
+    saturday saw say says scan scans scar schedule scheduled school science sciences score
+    scores screening sea search season seat second secondary secret secretary section sections
+    security see seek seem seems seen segment select selected selection selective self send
+    senior sensation sensitivity sent separate sepsis september sequence sequential serial
+    series serious serum serve service services session set setting seven seventeen seventh
     seventy several severe severity sex sexual shall share sharp she shift ship shock shop short
-    shortly should shoulder show showed showing shown shows sick side sided sides sign signal signed
-    significant significantly signs similar similarly simple simply simultaneous since sincerely
-    single sir sister site sites situation six sixteen sixth sixty size skeletal skill skin sleep
-    slight slightly slow slowly small smaller smoke smoker smoking smooth so social society sodium
-    soft software soldier sole solid solution some somebody someone something sometimes somewhat
-    somewhere son song soon sorry sort sought sound source south southern spanish special specialist
-    specialty specific specifically specimen specimens spectrum speech spend spent spinal spine
-    spleen spontaneous spouse spring square stable staff stage stages staging standard stand
-    staphylococcus star start started state stated statement states station statistical statistically
-    status statute stay stenosis step steps sterile steroid still stimulated stimulation stock
-    stomach stone stop storage story strain strange strategies strategy street strength streptococcus
-    stress strict strip stroke strong strongly structure structural student students studied studies
-    study subject subjective subjects submit subsequent subsequently subset substance substantial
-    success successful successfully such sudden suddenly suffered sufficient suggest suggested
-    suggesting suggestion suggestions suggests suite suitable sulfate sum summary summer sunday
-    superior supplement supply support supported suppose sure surface surgeon surgeons surgery
-    surgical surprised surprisingly surrounding survey survival surviving suspected sustained
-    switch swelling symptom symptomatic symptoms syndrome syndromes synthesis syphilis system
-    systematic systemic systems systolic table tachycardia take taken takes taking talk target task
-    tax teacher teaching team technical technician technique techniques technology telephone tell
-    temperature temporal temporary ten tend tender tension term terminal terms test tested testing
-    tests text than thank thanks that the their them themselves then theory therapeutic therapies
-    therapist therapy there thereafter therefore thereby these they thick thin thing things think
-    third thirteen thirty this thorough those though thought thousand thousands threatening three
-    threshold thrombolytic thrombosis through throughout thursday thus thyroid ticket time times
-    tissue tissues title to tobacco today together told tomography tomorrow tonight too took tool top
-    topic topical total totally touch toward towards town toxic toxicity trace tracheal track
-    traditional traffic train training transfer transferred transformation transfusion transient
-    translocation transmission transplant transplantation trauma traumatic travel treat treated
-    treating treatment treatments tremor trend trial trials trip triage triple trouble true trust
-    truth try tube tuberculosis tuesday tumor tumors tumour turn turned twelve twenty twice twin two
-    type types typical typically ulcer ulcers ultimately ultrasonic ultrasonography ultrasound
-    unable uncle unclear uncommon under undergoing underlying understand understanding underwent
-    unexpected unfortunately uniform unilateral union unique unit united units universal university
-    unknown unless unlike unrelated unstable until unusual up update upon upper urban urethral
-    urgent urinary urine us usage use used useful user users uses using usual usually utility
-    utilization vaccine vaginal valid value values valve variable variables variant variation
-    variety various vascular vein venous ventricular version versus very vessel vessels via victim
-    video view viral virtually virus visit visiting visual vital vitamin vitals volume voluntary
-    volunteers wait waiting walk wall want wants war ward warm warning was wash waste watch water
-    wave way ways we weak weakness wednesday week weekend weekly weeks weight welcome well were
-    west western what whatever when whenever where whereas wherever whether which while white who
-    whole whom whose why wide widely wife will window winter wisdom wise wish with withdrawal within
-    without witness woman women wonder word words work worked worker workers working workup world
-    worse would wound write writer writing written wrong x yard yeah year years yellow yes
-    yesterday yet yield you young younger your yours yourself zero zip zone
+    shortly should shoulder show showed showing shown shows sick side sided sides sign signal
+    signed significant significantly signs similar similarly simple simply simultaneous since
+    sincerely single sir sister site sites situation six sixteen sixth sixty size skeletal skill
+    skin sleep slight slightly slow slowly small smaller smoke smoker smoking smooth so social
+    society sodium soft software soldier sole solid solution some somebody someone something
+    sometimes somewhat somewhere son song soon sorry sort sought sound source south southern
+    spanish special specialist specialty specific specifically specimen specimens spectrum
+    speech spend spent spinal spine spleen spontaneous spouse spring square stable staff stage
+    stages staging standard stand staphylococcus star start started state stated statement
+    states station statistical statistically status statute stay stenosis step steps sterile
+    steroid still stimulated stimulation stock stomach stone stop storage story strain strange
+    strategies strategy street strength streptococcus stress strict strip stroke strong strongly
+    structure structural student students studied studies study subject subjective subjects
+    submit subsequent subsequently subset substance substantial success successful successfully
+    such sudden suddenly suffered sufficient suggest suggested suggesting suggestion suggestions
+    suggests suite suitable sulfate sum summary summer sunday superior supplement supply support
+    supported suppose sure surface surgeon surgeons surgery surgical surprised surprisingly
+    surrounding survey survival surviving suspected sustained switch swelling symptom
+    symptomatic symptoms syndrome syndromes synthesis syphilis system systematic systemic
+    systems systolic table tachycardia take taken takes taking talk target task tax teacher
+    teaching team technical technician technique techniques technology telephone tell
+    temperature temporal temporary ten tend tender tension term terminal terms test tested
+    testing tests text than thank thanks that the their them themselves then theory therapeutic
+    therapies therapist therapy there thereafter therefore thereby these they thick thin thing
+    things think third thirteen thirty this thorough those though thought thousand thousands
+    threatening three threshold thrombolytic thrombosis through throughout thursday thus thyroid
+    ticket time times tissue tissues title to tobacco today together told tomography tomorrow
+    tonight too took tool top topic topical total totally touch toward towards town toxic
+    toxicity trace tracheal track traditional traffic train training transfer transferred
+    transformation transfusion transient translocation transmission transplant transplantation
+    trauma traumatic travel treat treated treating treatment treatments tremor trend trial
+    trials trip triage triple trouble true trust truth try tube tuberculosis tuesday tumor
+    tumors tumour turn turned twelve twenty twice twin two type types typical typically ulcer
+    ulcers ultimately ultrasonic ultrasonography ultrasound unable uncle unclear uncommon under
+    undergoing underlying understand understanding underwent unexpected unfortunately uniform
+    unilateral union unique unit united units universal university unknown unless unlike
+    unrelated unstable until unusual up update upon upper urban urethral urgent urinary urine us
+    usage use used useful user users uses using usual usually utility utilization vaccine
+    vaginal valid value values valve variable variables variant variation variety various
+    vascular vein venous ventricular version versus very vessel vessels via victim video view
+    viral virtually virus visit visiting visual vital vitamin vitals volume voluntary volunteers
+    wait waiting walk wall want wants war ward warm warning was wash waste watch water wave way
+    ways we weak weakness wednesday week weekend weekly weeks weight welcome well were west
+    western what whatever when whenever where whereas wherever whether which while white who
+    whole whom whose why wide widely wife will window winter wisdom wise wish with withdrawal
+    within without witness woman women wonder word words work worked worker workers working
+    workup world worse would wound write writer writing written wrong x yard yeah year years
+    yellow yes yesterday yet yield you young younger your yours yourself zero zip zone
     accompanied acid activation alcohol allograft alpha amino amplitude aneurysm angiographic
-    angiography angioplasty anomalies antibiotic antibiotics antibodies antibody antigen antigens
-    aortic apnea arrhythmia arrhythmias arthritis aspiration aspirin asthma asymptomatic atrial
-    attenuated autopsy axillary bacterial barrier beta bile biliary bypass calcium carotid catheter
-    catheterization causal cerebrospinal cervical cesarean cholesterol cirrhosis colorectal
-    computerized conservative cyst cytokine decompression dementia detecting dialysis dilatation
-    discrimination doppler dysfunction dysplasia echocardiography ejection electrocardiogram
-    electrophysiologic embolism endoscopic endoscopy endothelial epidermal epidural epilepsy
-    epithelial esophageal exacerbation eyelid factorial fibrillation fibrosis focal follicular
-    forearm gallbladder gastrointestinal glucose hematoma hemodynamic hemorrhage hernia
-    histology hypoxia immunodeficiency immunoglobulin incubation inflammation inflammatory
-    intestinal intraocular laparoscopic lipoprotein localized logistic lumbar mammography
-    mediastinal melanoma meningitis mice microscopy mitral mononuclear morphologic morphology motor
-    mouse murine myelin myocardium necrosis neoplasms nephropathy neurological neuronal neurons
-    neuropathy neurosurgical nonsmall occlusion odds oophorectomy optic orbital osteoporosis ovarian
-    pacemaker palliative palsy pancreatitis parasite pelvic pericardial peritoneal phenotype
-    plaque pleural polymerase polyps potassium prednisone prophylactically psoriasis puncture rat
-    rats rectal refractory regulation reperfusion residual retinal rheumatoid salvage sarcoma
-    schizophrenia seizure seizures selenium septic sinus spasm sphincter squamous stent sucralfate
-    supraventricular suture syncope thoracic thrombus toxin tracheostomy transesophageal
-    transverse tumorigenic ulceration ureteral urological uterine vagal vasculitis
-    vasodilation ventilation warfarin wedge wound
-    apt avenue blvd boulevard court drive floor hwy lane ln parkway pkwy po rd route st ste street
-    suite terrace unit way number no nr tel tag id ids ssn dob mrn fax cell ext inc llc ltd plc
-    username password login website url link click page http https www com org net select from where
-    users user admin null nan none true false json xml html csv sql api key token server client
-    visa mastercard amex paypal google facebook twitter youtube instagram linkedin windows linux
-    android iphone internet wifi bluetooth english french german spanish italian chinese japanese
-    latin greek russian arabic african asian american european british canadian mexican indian
-    caucasian hispanic white black christian jewish muslim catholic protestant buddhist hindu
-    internet article treaty act congress senate parliament house mission answer question
-    celebrating disclaimer invoice receipt order shipping billed sold item qty total subtotal
-    bot boss kid mom dad aunt uncle cousin grandma grandpa grandmother grandfather nephew niece
-    spoke met sees called brought reports notes states lives works stays moved born says asked told
-    posted shouted listed directed starring dr prof gave given received went came left looks seems
+    angiography angioplasty anomalies antibiotic antibiotics antibodies antibody antigen
+    antigens aortic apnea arrhythmia arrhythmias arthritis aspiration aspirin asthma
+    asymptomatic atrial attenuated autopsy axillary bacterial barrier beta bile biliary bypass
+    calcium carotid catheter catheterization causal cerebrospinal cervical cesarean cholesterol
+    cirrhosis colorectal computerized conservative cyst cytokine decompression dementia
+    detecting dialysis dilatation discrimination doppler dysfunction dysplasia echocardiography
+    ejection electrocardiogram electrophysiologic embolism endoscopic endoscopy endothelial
+    epidermal epidural epilepsy epithelial esophageal exacerbation eyelid factorial fibrillation
+    fibrosis focal follicular forearm gallbladder gastrointestinal glucose hematoma hemodynamic
+    hemorrhage hernia histology hypoxia immunodeficiency immunoglobulin incubation inflammation
+    inflammatory intestinal intraocular laparoscopic lipoprotein localized logistic lumbar
+    mammography mediastinal melanoma meningitis mice microscopy mitral mononuclear morphologic
+    morphology motor mouse murine myelin myocardium necrosis neoplasms nephropathy neurological
+    neuronal neurons neuropathy neurosurgical nonsmall occlusion odds oophorectomy optic orbital
+    osteoporosis ovarian pacemaker palliative palsy pancreatitis parasite pelvic pericardial
+    peritoneal phenotype plaque pleural polymerase polyps potassium prednisone prophylactically
+    psoriasis puncture rat rats rectal refractory regulation reperfusion residual retinal
+    rheumatoid salvage sarcoma schizophrenia seizure seizures selenium septic sinus spasm
+    sphincter squamous stent sucralfate supraventricular suture syncope thoracic thrombus toxin
+    tracheostomy transesophageal transverse tumorigenic ulceration ureteral urological uterine
+    vagal vasculitis vasodilation ventilation warfarin wedge wound apt avenue blvd boulevard
+    court drive floor hwy lane ln parkway pkwy po rd route st ste street suite terrace unit way
+    number no nr tel tag id ids ssn dob mrn fax cell ext inc llc ltd plc username password login
+    website url link click page http https www com org net select from where users user admin
+    null nan none true false json xml html csv sql api key token server client visa mastercard
+    amex paypal google facebook twitter youtube instagram linkedin windows linux android iphone
+    internet wifi bluetooth english french german spanish italian chinese japanese latin greek
+    russian arabic african asian american european british canadian mexican indian caucasian
+    hispanic white black christian jewish muslim catholic protestant buddhist hindu internet
+    article treaty act congress senate parliament house mission answer question celebrating
+    disclaimer invoice receipt order shipping billed sold item qty total subtotal bot boss kid
+    mom dad aunt uncle cousin grandma grandpa grandmother grandfather nephew niece spoke met
+    sees called brought reports notes states lives works stays moved born says asked told posted
+    shouted listed directed starring dr prof gave given received went came left looks seems
     hobbits zombie guitar album band riff movie film concert tale tales cautionary pleasures
     secretly hate love musicians entertainment lounge awesome weird cool boogie snake
     """.split()  # noqa: SIM905 - a table of words
@@ -258,28 +271,30 @@ COMMON: Final = frozenset(
 # Word and name at once: alone at the start of a sentence a word, beside a title or a name a name.
 AMBIGUOUS: Final = frozenset(
     """
-    abbey ace amber angel april archer art ash aspen august autumn baker barber bear bell belle best
-    bill bishop black blue blunt bond booker boots bow bowman branch brand brandy brook brooks brown
-    buck burns bush butler candy cannon carol carpenter carter case cash chance chase chip church
-    clay cliff coal cole cook cooper crystal cross dale daisy dawn day dean dell destiny diamond
-    dick dolly drew duke dusty earl early east ebony eve faith fair farmer fern field fields finch
-    fish fisher flint flora florence flowers forest forster foster fox frank freeman frost gable
-    garden gardener gay gene ginger glass glen gold golden good grace grant gray green grey grove guy
-    hall harmony harper harris hay hazel heath heather heaven henna herb hill holly honey hood hope
-    hunt hunter iris ivory ivy jack jade jasmine jay jean jewel jimmy joy joyce judge june jewel
-    justice kay key kidd king kitty knight lake lance lane lark laurel law lee levy lily little
-    lock long love low lucky lynn major mark marsh marshal marshall mason may melody mercy merry
-    mickey miles mill miller mills misty moody moon moore moss myrtle neal nelly nick noble north
-    norm nova oak olive opal page paige palmer park parks pat patience patty pearl penny pepper
-    peg petal phil pierce piper pitt poppy porter post potter power precious presley prince price
-    prudence queen rain randy ray reed rich rob rock rod roman rose rosemary rowan ruby rush rusty
-    sage sally sam sandy savage scarlet serene shade sharp shepherd short sierra skip skye sky small
-    smith snow song spring star steel sterling stern stone storm stout strong sue summer summers
-    sunny swan swift tanner taylor teddy temple terry thorn tiger trinity trip troy tucker turner van
-    vance velvet victor victory violet wade walker wall ward warner waters weaver webb wells west
-    white wild will willow winter wise wolf wood woods worth wren wright young yale mike christian
-    savannah paris london israel jordan chad georgia virginia carolina dakota austin charlotte
-    madison brooklyn phoenix chelsea sydney kent lincoln washington jackson houston dallas
+    abbey ace amber angel april archer art ash aspen august autumn baker barber bear bell belle
+    best bill bishop black blue blunt bond booker boots bow bowman branch brand brandy brook
+    brooks brown buck burns bush butler candy cannon carol carpenter carter case cash chance
+    chase chip church clay cliff coal cole cook cooper crystal cross dale daisy dawn day dean
+    dell destiny diamond dick dolly drew duke dusty earl early east ebony eve faith fair farmer
+    fern field fields finch fish fisher flint flora florence flowers forest forster foster fox
+    frank freeman frost gable garden gardener gay gene ginger glass glen gold golden good grace
+    grant gray green grey grove guy hall harmony harper harris hay hazel heath heather heaven
+    henna herb hill holly honey hood hope hunt hunter iris ivory ivy jack jade jasmine jay jean
+    jewel jimmy joy joyce judge june jewel justice kay key kidd king kitty knight lake lance
+    lane lark laurel law lee levy lily little lock long love low lucky lynn major mark marsh
+    marshal marshall mason may melody mercy merry mickey miles mill miller mills misty moody
+    moon moore moss myrtle neal nelly nick noble north norm nova oak olive opal page paige
+    palmer park parks pat patience patty pearl penny pepper peg petal phil pierce piper pitt
+    poppy porter post potter power precious presley prince price prudence queen rain randy ray
+    reed rich rob rock rod roman rose rosemary rowan ruby rush rusty sage sally sam sandy savage
+    scarlet serene shade sharp shepherd short sierra skip skye sky small smith snow song spring
+    star steel sterling stern stone storm stout strong sue summer summers sunny swan swift
+    tanner taylor teddy temple terry thorn tiger trinity trip troy tucker turner van vance
+    velvet victor victory violet wade walker wall ward warner waters weaver webb wells west
+    white wild will willow winter wise wolf wood woods worth wren wright young yale mike
+    christian savannah paris london israel jordan chad georgia virginia carolina dakota austin
+    charlotte madison brooklyn phoenix chelsea sydney kent lincoln washington jackson houston
+    dallas
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -288,90 +303,106 @@ EPONYMS: Final = frozenset(
     """
     achilles addison adie alport alzheimer apgar argyll arnold asperger babinski bacillus baker
     barrett barthel bartholin bartter basedow behcet behçet bell bence bernard billroth bouchard
-    bowen bowman braden bright broca brudzinski brugada buerger burkitt carnett caroli celsius chagas
-    charcot chauffard cheyne chiari child chvostek colles cooper coombs coopernail cotard
-    creutzfeldt crohn cullen cushing dandy danlos darier dercum dix doppler down dressler duchenne
-    dupuytren ebstein edwards ehlers eisenmenger epley erb ewing fabry fahrenheit fallot fanconi
-    felty finkelstein fisher flack fleischer foley fontan fowler friedreich galeazzi gardner
-    gaucher gilbert gilles glasgow gleason goodpasture gram graves grey guillain guyon hallpike
-    hansen harris hartmann hashimoto heberden heimlich henoch hickman hirschsprung hodgkin hodgkins
-    hoffmann holter horner huntington hurler hutchinson iowa jakob jarisch jendrassik jones kaplan
-    kaposi kawasaki kayser kegel kernig killip klinefelter kocher koplik korotkoff korsakoff krukenberg
-    kussmaul lachman langerhans laplace leadbetter leydig lhermitte libman lichtenberg lou gehrig ludwig
-    lyme mallory marfan marjolin markle mcburney mcmurray meckel meigs menetrier meniere ménière merkel
-    mobitz monro morton munchausen murphy nissen noonan osgood osler paget pancoast papanicolaou
-    parkinson parkinsons patau peutz peyer peyronie phalen pick pott prader prinzmetal purkinje
-    quincke ramsay ranson rathke raynaud reed reiter rett reye ringer rinne romberg rorschach roth roux
+    bowen bowman braden bright broca brudzinski brugada buerger burkitt carnett caroli celsius
+    chagas charcot chauffard cheyne chiari child chvostek colles cooper coombs coopernail cotard
+    creutzfeldt crohn cullen cushing dandy danlos darier dercum dix doppler down dressler
+    duchenne dupuytren ebstein edwards ehlers eisenmenger epley erb ewing fabry fahrenheit
+    fallot fanconi felty finkelstein fisher flack fleischer foley fontan fowler friedreich
+    galeazzi gardner gaucher gilbert gilles glasgow gleason goodpasture gram graves grey
+    guillain guyon hallpike hansen harris hartmann hashimoto heberden heimlich henoch hickman
+    hirschsprung hodgkin hodgkins hoffmann holter horner huntington hurler hutchinson iowa jakob
+    jarisch jendrassik jones kaplan kaposi kawasaki kayser kegel kernig killip klinefelter
+    kocher koplik korotkoff korsakoff krukenberg kussmaul lachman langerhans laplace leadbetter
+    leydig lhermitte libman lichtenberg lou gehrig ludwig lyme mallory marfan marjolin markle
+    mcburney mcmurray meckel meigs menetrier meniere ménière merkel mobitz monro morton
+    munchausen murphy nissen noonan osgood osler paget pancoast papanicolaou parkinson
+    parkinsons patau peutz peyer peyronie phalen pick pott prader prinzmetal purkinje quincke
+    ramsay ranson rathke raynaud reed reiter rett reye ringer rinne romberg rorschach roth roux
     rovsing schatzki schlatter schwann scheuermann seldinger sertoli sheehan shy sjogren sjögren
     sims snellen spurling stensen sternberg stevens still stokes strumpell sturge swan sydenham
     takayasu tay thompson tinel todd tourette trendelenburg trousseau turner valsalva virchow
-    volkmann von wallenberg waterhouse weber wegener wernicke wharton whipple widal willebrand wilms
-    wilson wolff yankauer zollinger ellison kaplan meier fisher student pearson spearman wilcoxon
-    mann whitney cox tukey bonferroni dunnett kruskal wallis mcnemar mantel haenszel scheffe newman
-    keuls michaelis menten scatchard northern southern western bonferroni wald kolmogorov smirnov
-    gaussian bayesian poisson fourier markov boltzmann hill bland altman cronbach likert cohen
-    rankin karnofsky hamilton beck minnesota multiphasic wechsler stroop framingham
+    volkmann von wallenberg waterhouse weber wegener wernicke wharton whipple widal willebrand
+    wilms wilson wolff yankauer zollinger ellison kaplan meier fisher student pearson spearman
+    wilcoxon mann whitney cox tukey bonferroni dunnett kruskal wallis mcnemar mantel haenszel
+    scheffe newman keuls michaelis menten scatchard northern southern western bonferroni wald
+    kolmogorov smirnov gaussian bayesian poisson fourier markov boltzmann hill bland altman
+    cronbach likert cohen rankin karnofsky hamilton beck minnesota multiphasic wechsler stroop
+    framingham
     """.split()  # noqa: SIM905 - a table of words
 )
 
 # What follows an eponym.
 EPONYM_NOUNS: Final = frozenset(
     """
-    disease diseases syndrome syndromes sign signs test tests tube catheter lymphoma tumor tumour
-    palsy phenomenon reflex procedure operation stain method analysis score scale index criteria
-    classification maneuver manoeuvre position cell cells body bodies fracture contracture gland
-    glands duct monitor antigen antibody virus ulcer node nodes esophagus oesophagus sarcoma chorea
-    tetralogy anemia thyroiditis ataxia dystrophy ultrasound flow examination studies study echo
-    type coma positive negative correction triad point factor regression model equation plot
-    curves curve estimates estimate effect ganglion nerve canal fibers fistula pouch hernia
-    diverticulum granulomatosis atrophy dementia patients medium solution agar buffer lactate
-    inventory questionnaire protocol technique repair valve prosthesis scores blot blots
+    disease diseases syndrome syndromes sign signs test tests tube catheter lymphoma tumor
+    tumour palsy phenomenon reflex procedure operation stain method analysis score scale index
+    criteria classification maneuver manoeuvre position cell cells body bodies fracture
+    contracture gland glands duct monitor antigen antibody virus ulcer node nodes esophagus
+    oesophagus sarcoma chorea tetralogy anemia thyroiditis ataxia dystrophy ultrasound flow
+    examination studies study echo type coma positive negative correction triad point factor
+    regression model equation plot curves curve estimates estimate effect ganglion nerve canal
+    fibers fistula pouch hernia diverticulum granulomatosis atrophy dementia patients medium
+    solution agar buffer lactate inventory questionnaire protocol technique repair valve
+    prosthesis scores blot blots
     """.split()  # noqa: SIM905 - a table of words
 )
 
 # Drugs, organisms, brands and other capitalized words of medical text.
 MEDICAL: Final = frozenset(
     """
-    advil aleve allegra ambien amaryl ativan augmentin avelox azithromycin bactrim benadryl botox
-    bumex captopril cardizem celebrex celexa cialis cipro claritin clozaril colace compazine
-    coreg coumadin cozaar crestor cymbalta decadron demerol depakote diamox dilantin dilaudid
-    diovan ditropan dulcolax effexor eliquis enbrel epogen fentanyl flagyl flexeril flomax flonase
-    fosamax glucophage glucotrol haldol heparin humalog humira humulin imdur imodium inderal
-    januvia kayexalate keflex keppra klonopin lamictal lantus lasix levaquin levemir levitra
-    lexapro lipitor lopressor lovenox lyrica maalox macrobid metamucil metformin miralax mobic
-    motrin mucinex naprosyn narcan neurontin nexium norco norvasc novolog nystatin oxycontin paxil
-    pepcid percocet phenergan plavix pravachol prednisone prevacid prilosec procardia prograf
-    protonix prozac reglan remicade remeron risperdal ritalin robitussin rocephin roxicodone
-    seroquel singulair solumedrol spiriva symbicort synthroid tegretol tenormin toprol toradol
-    trazodone tylenol ultram valium valtrex vancomycin vasotec ventolin viagra vicodin voltaren
-    wellbutrin xanax xarelto zantac zestril zithromax zocor zofran zoloft zosyn zyprexa zyrtec
-    bacteroides candida aspergillus campylobacter chlamydia clostridium cryptococcus
-    cytomegalovirus enterobacter enterococcus escherichia giardia haemophilus helicobacter klebsiella
-    legionella listeria mycobacterium mycoplasma neisseria plasmodium pneumocystis proteus
-    pseudomonas salmonella serratia shigella toxoplasma treponema trichomonas yersinia borrelia
-    coli aureus medline pubmed embase cochrane medlars index swiss sprague dawley wistar hela
-    aids hiv copd chf cad cabg icu nicu micu picu sicu ekg ecg eeg emg mri mra cbc cmp bmp bun
-    wbc rbc hgb hct plt inr ptt aptt abg vbg tsh psa cea afp hcg crp esr ana anca hla dna rna pcr
-    elisa rflp mrsa vre uti uri gerd ibs ibd dvt pvd pad tia cva mi nstemi stemi svt afib rvr
-    pvc pac avr mvr ef lvef heent perrla eomi jvd rrr ctab nabs ntnd cta ct pet spect dexa npo bid tid
-    qid qhs prn po iv im sc sq pr od os ou hs ac pc stat dnr dni poa pcp ob gyn ent ortho gi gu neuro
-    cv pulm derm psych heme onc id endo renal ros hpi pmh psh fh sh meds allergies nkda nkma wnl
-    sob doe cp ha n v d abd ext ams aox3 gcs moca mmse phq gad ptsd adhd ocd mdd bipolar bp hr rr
-    spo o2 bmi ht wt temp tmax lbs kg lb ml mg mcg meq mmol er or pacu rn lpn np pa md do cna msw
-    lcsw dds dpm phd pharmd crna facs facp pt ot slp rt
-    anova sem sd se ns ci
+    advil aleve allegra ambien amaryl ativan augmentin avelox azithromycin bactrim benadryl
+    botox bumex captopril cardizem celebrex celexa cialis cipro claritin clozaril colace
+    compazine coreg coumadin cozaar crestor cymbalta decadron demerol depakote diamox dilantin
+    dilaudid diovan ditropan dulcolax effexor eliquis enbrel epogen fentanyl flagyl flexeril
+    flomax flonase fosamax glucophage glucotrol haldol heparin humalog humira humulin imdur
+    imodium inderal januvia kayexalate keflex keppra klonopin lamictal lantus lasix levaquin
+    levemir levitra lexapro lipitor lopressor lovenox lyrica maalox macrobid metamucil metformin
+    miralax mobic motrin mucinex naprosyn narcan neurontin nexium norco norvasc novolog nystatin
+    oxycontin paxil pepcid percocet phenergan plavix pravachol prednisone prevacid prilosec
+    procardia prograf protonix prozac reglan remicade remeron risperdal ritalin robitussin
+    rocephin roxicodone seroquel singulair solumedrol spiriva symbicort synthroid tegretol
+    tenormin toprol toradol trazodone tylenol ultram valium valtrex vancomycin vasotec ventolin
+    viagra vicodin voltaren wellbutrin xanax xarelto zantac zestril zithromax zocor zofran
+    zoloft zosyn zyprexa zyrtec bacteroides candida aspergillus campylobacter chlamydia
+    clostridium cryptococcus cytomegalovirus enterobacter enterococcus escherichia giardia
+    haemophilus helicobacter klebsiella legionella listeria mycobacterium mycoplasma neisseria
+    plasmodium pneumocystis proteus pseudomonas salmonella serratia shigella toxoplasma
+    treponema trichomonas yersinia borrelia coli aureus medline pubmed embase cochrane medlars
+    index swiss sprague dawley wistar hela aids hiv copd chf cad cabg icu nicu micu picu sicu
+    ekg ecg eeg emg mri mra cbc cmp bmp bun wbc rbc hgb hct plt inr ptt aptt abg vbg tsh psa cea
+    afp hcg crp esr ana anca hla dna rna pcr elisa rflp mrsa vre uti uri gerd ibs ibd dvt pvd
+    pad tia cva mi nstemi stemi svt afib rvr pvc pac avr mvr ef lvef heent perrla eomi jvd rrr
+    ctab nabs ntnd cta ct pet spect dexa npo bid tid qid qhs prn po iv im sc sq pr od os ou hs
+    ac pc stat dnr dni poa pcp ob gyn ent ortho gi gu neuro cv pulm derm psych heme onc id endo
+    renal ros hpi pmh psh fh sh meds allergies nkda nkma wnl sob doe cp ha n v d abd ext ams
+    aox3 gcs moca mmse phq gad ptsd adhd ocd mdd bipolar bp hr rr spo o2 bmi ht wt temp tmax lbs
+    kg lb ml mg mcg meq mmol er or pacu rn lpn np pa md do cna msw lcsw dds dpm phd pharmd crna
+    facs facp pt ot slp rt anova sem sd se ns ci
     """.split()  # noqa: SIM905 - a table of words
 )
 
 # Endings that drugs, diseases, organisms and terms have and names seldom do.
 MEDICAL_ENDINGS: Final = tuple(
-    ["itis", "osis", "emia", "aemia", "oma", "omas", "pathy", "plasty", "ectomy", "otomy", "ostomy", "scopy", "scopic", "graphy", "graphic", "gram", "grams", "cillin", "mycin", "azole", "olol", "pril", "sartan", "statin", "idine", "amide", "azine", "zepam", "zolam", "barbital", "caine", "dipine", "floxacin", "cycline", "vir", "virus", "viruses", "coccus", "cocci", "bacter", "bacillus", "ella", "globulin", "globin", "ase", "ases", "ogen", "trophic", "tropic", "genic", "genesis", "lysis", "lytic", "toxin", "toxic", "emic", "uria", "algia", "plegia", "paresis", "rrhea", "rrhage", "sclerosis", "trophy", "plasia", "phagia", "phasia", "philia", "phobia", "penia", "cyte", "cytes", "cytic", "blast", "blastic", "ology", "ologic", "ologist", "ologists", "iatric", "metry", "metric", "meter", "static", "stasis", "tion", "tions", "sion", "sions", "ment", "ments", "ness", "ity", "ities", "ally", "edly", "ously", "fully", "ably", "ibly", "ically", "ance", "ances", "ence", "ences", "ancy", "ency", "ible", "able", "ous", "ful", "less", "ical", "ally", "ized", "izing", "ated", "ating", "ative", "sively", "ally", "tively", "ogical", "ological", "ings", "tory", "ular", "onal", "onic", "etic", "atic", "ectic", "ential", "ional", "ide", "ides", "amine", "amines", "sterone", "steroid", "steroids", "ergic", "chrome", "sulfate", "phosphate", "acetate", "sodium", "lipid", "lipids", "protein", "proteins", "glycan", "peptide", "peptides", "kinin", "kinins", "leukin", "feron", "parin", "plastin"]
+    """
+    itis osis emia aemia oma omas pathy plasty ectomy otomy ostomy scopy scopic graphy graphic
+    gram grams cillin mycin azole olol pril sartan statin idine amide azine zepam zolam barbital
+    caine dipine floxacin cycline vir virus viruses coccus cocci bacter bacillus ella globulin
+    globin ase ases ogen trophic tropic genic genesis lysis lytic toxin toxic emic uria algia
+    plegia paresis rrhea rrhage sclerosis trophy plasia phagia phasia philia phobia penia cyte
+    cytes cytic blast blastic ology ologic ologist ologists iatric metry metric meter static
+    stasis tion tions sion sions ment ments ness ity ities ally edly ously fully ably ibly
+    ically ance ances ence ences ancy ency ible able ous ful less ical ized izing ated ating
+    ative sively tively ogical ological ings tory ular onal onic etic atic ectic ential ional
+    ide ides amine amines sterone steroid steroids ergic chrome sulfate phosphate acetate sodium
+    lipid lipids protein proteins glycan peptide peptides kinin kinins leukin feron parin
+    plastin
+    """.split()  # noqa: SIM905 - a table of words
 )
 
 PARTICLES: Final = frozenset(
     """
-    van von der den de la le da do dos das di del della du des des los las el al bin ibn ben bint
-    abu ter ten zu zur vom af av st san santa y e i of the
+    van von der den de la le da do dos das di del della du des des los las el al bin ibn ben
+    bint abu ter ten zu zur vom af av st san santa y e
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -379,9 +410,9 @@ PARTICLES: Final = frozenset(
 TITLES: Final = frozenset(
     """
     mr mrs ms miss mx dr drs doctor prof professor sir madam madame mme mlle monsieur herr frau
-    fräulein señor señora señorita sr sra srta sig signor signora dott dottssa dra don doña senhor
-    senhora rev reverend father sister nurse capt captain lt sgt sergeant officer judge hon lord
-    lady rabbi imam pastor sheikh hr fru pan pani meneer mevrouw mevr dhr mw bay bayan
+    fräulein señor señora señorita sr sra srta sig signor signora dott dottssa dra don doña
+    senhor senhora rev reverend father sister nurse capt captain lt sgt sergeant officer judge
+    hon lord lady rabbi imam pastor sheikh hr fru pan pani meneer mevrouw mevr dhr mw bay bayan
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -391,36 +422,37 @@ ROLES: Final = frozenset(
     patient pt wife husband spouse son daughter mother father brother sister aunt uncle cousin
     nephew niece grandmother grandfather grandson granddaughter mom mum dad girlfriend boyfriend
     fiance fiancee partner friend kid neighbor neighbour nurse rn lpn np pa md attending surgeon
-    resident intern fellow physician therapist anesthesiologist cardiologist radiologist neurologist
-    oncologist psychiatrist psychologist pathologist caregiver guardian roommate boss colleague
-    manager teacher lawyer attorney maid son-in-law ex-husband ex-wife widow widower client customer
-    singer actor actress author director president senator minister detective inspector agent
+    resident intern fellow physician therapist anesthesiologist cardiologist radiologist
+    neurologist oncologist psychiatrist psychologist pathologist caregiver guardian roommate
+    boss colleague manager teacher lawyer attorney maid son-in-law ex-husband ex-wife widow
+    widower client customer singer actor actress author director president senator minister
+    detective inspector agent
     """.split()  # noqa: SIM905 - a table of words
 )
 
 # What people do at the start of a sentence ("Delvis spent a year").
 PERSON_VERBS: Final = frozenset(
     """
-    said says told tells asked asks shouted shouts replied answered spent began started lives lived
-    works worked moved went came called calls denies denied reports reported states stated admits
-    complains complained presents endorses declines declined refuses refused wants wanted needs
-    likes loves hates lost married graduated wrote writes studied thinks thought knows knew believes
-    agrees agreed arrived left met invited visited smokes drinks takes signed ordered dictated
-    will would can could and had has is was who may
+    said says told tells asked asks shouted shouts replied answered spent began started lives
+    lived works worked moved went came called calls denies denied reports reported states stated
+    admits complains complained presents endorses declines declined refuses refused wants wanted
+    needs likes loves hates lost married graduated wrote writes studied thinks thought knows
+    knew believes agrees agreed arrived left met invited visited smokes drinks takes signed
+    ordered dictated will would can could and had has is was who may
     """.split()  # noqa: SIM905 - a table of words
 )
 
 ORGANIZATION_WORDS: Final = frozenset(
     """
-    inc incorporated llc llp ltd limited plc corp corporation gmbh ag kg ohg sa sarl sas srl spa bv
-    nv ab oy oyj asa aps kft sro zrt pty co company group holdings holding partners associates
-    software technologies technology systems solutions consulting industries enterprises
-    laboratories pharmaceuticals pharma therapeutics insurance bank bancorp capital ventures
-    hospital hospitals clinic clinics infirmary hospice pharmacy center centre medical healthcare
-    university college school academy institute church cathedral mosque synagogue temple
-    foundation trust association society union council museum library airlines airways motors
-    records studios media press restaurant hotel club sons bros brothers klinik krankenhaus
-    universität krankenkasse stiftung hôpital clinique université hospice ospedale universidad
-    universidade banco banca
+    inc incorporated llc llp ltd limited plc corp corporation gmbh ag kg ohg sa sarl sas srl spa
+    bv nv ab oy oyj asa aps kft sro zrt pty co company group holdings holding partners
+    associates software technologies technology systems solutions consulting industries
+    enterprises laboratories pharmaceuticals pharma therapeutics insurance bank bancorp capital
+    ventures hospital hospitals clinic clinics infirmary hospice pharmacy center centre medical
+    healthcare university college school academy institute church cathedral mosque synagogue
+    temple foundation trust association society union council museum library airlines airways
+    motors records studios media press restaurant hotel club sons bros brothers klinik
+    krankenhaus universität krankenkasse stiftung hôpital clinique université hospice ospedale
+    universidad universidade banco banca
     """.split()  # noqa: SIM905 - a table of words
 )
