@@ -1,8 +1,7 @@
 """Replaces findings in a text, as the configuration has it for each type.
 
 Surrogates and tokens depend on the key and the value alone: the same value gets the same one in
-every record, process and run. Remembers a bounded number of them; does no I/O after its lists of
-names are read.
+every record, process and run. Does no I/O after its lists of names are read.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from sealtune.deid.config import Action, Configuration
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.key import DeidKey
 from sealtune.deid.transforms.choice import Chooser
+from sealtune.deid.transforms.moving import Moving
 from sealtune.deid.transforms.replaced import Change, Replaced, Seen
 
 _BEFORE_CHARACTERS: Final = 40  # what stands before a finding and may say what it is
-_REMEMBERED_MAX: Final = 50_000  # surrogates, a few MiB of them
 
-Transform = Callable[[Seen], str]
+# None: the value is not understood, and what is not understood is redacted.
+Transform = Callable[[Seen], str | None]
 
 
 def tag(entity: EntityType) -> str:
@@ -38,8 +38,12 @@ class Transformer:
         """
         self._configuration = configuration
         self._chooser = Chooser(key)
-        self._remembered: dict[tuple[EntityType, str, str, str, str], str] = {}
-        self._transforms: dict[tuple[EntityType, Action], Transform] = {}
+        moving = Moving(configuration, self._chooser)
+        self._transforms: dict[tuple[EntityType, Action], Transform] = {
+            (EntityType.DATE, Action.SHIFT): moving.shift,
+            (EntityType.DATE, Action.GENERALIZE): moving.year,
+            (EntityType.AGE, Action.GENERALIZE): moving.age,
+        }
 
     def apply(self, text: str, findings: Sequence[Finding], *, subject: str | None) -> Replaced:
         """Return `text` with `findings` (sorted, apart) replaced.
@@ -88,8 +92,10 @@ class Transformer:
         if action is Action.KEEP:
             return seen.value
         transform = self._transforms.get((seen.entity, action))
-        if action is Action.REDACT:
-            return tag(seen.entity)
-        if transform is None:
+        made = transform(seen) if transform else self._otherwise(seen, action)
+        return tag(seen.entity) if made is None else made
+
+    def _otherwise(self, seen: Seen, action: Action) -> str | None:
+        if action in (Action.SURROGATE, Action.TOKEN):
             return self._chooser.alike(seen.entity.value, seen.value)
-        return transform(seen)
+        return None
