@@ -115,6 +115,8 @@ class Configuration(_Section):
     actions: Mapping[EntityType, Action] = {}
     reversible: bool = False  # whether a vault is written that `sealtune reidentify` can open
     keep_years: bool = True
+    # From which ages are counted where years stay; without it the year in which the run began.
+    reference_year: Annotated[int, Field(ge=1900, le=2200)] | None = None
     locale: Annotated[str, Field(pattern=r"^[a-z]{2}_[A-Z]{2}$")] = "en_US"
     presidio: bool = False
     ner: NerEngine | None = None
