@@ -105,7 +105,7 @@ DISCHARGE: Final = Layout(
         ),
         _line(
             1,
-            "HISTORY: {patient.title} {patient.last} is a {age} retired teacher from {city}. {keep}.",
+            "HISTORY: {patient.title} {patient.last} is a {age} teacher from {city}. {keep}.",
             "History. This {keepage} worker at {org} came from {city} with {keep}.",
             "Brief history: {patient.first} {patient.last}, who lives in {city}, fell on {date}.",
         ),
@@ -164,7 +164,7 @@ REFERRAL: Final = Layout(
         ),
         _line(
             1,
-            "Thank you for seeing {patient.title} {patient.last}, whom I know since {year}. {keep}.",
+            "Thank you for seeing {patient.title} {patient.last}, known since {year}. {keep}.",
             "I would be grateful for your opinion on {patient.first}, who has {keep}.",
             "Many thanks for agreeing to see {patient}, a {age} former miner from {county}.",
         ),

@@ -105,7 +105,7 @@ def npi(draw: Draw) -> str:
 
 
 def dea(draw: Draw) -> str:
-    """Return the registration of a prescriber with the DEA: two letters, six digits, their check."""
+    """Return a prescriber's registration with the DEA: two letters, six digits, their check."""
     digits = draw.text(DIGITS, 6)
     odd = sum(int(mark) for mark in digits[0::2])
     even = sum(int(mark) for mark in digits[1::2])
