@@ -81,7 +81,9 @@ class Score:
     def precision(self, *types: EntityType) -> float | None:
         """Return the share of findings of the types named, or of all, that are right."""
         wanted = types or tuple(self.found)
-        return _share(sum(self.right[one] for one in wanted), sum(self.found[one] for one in wanted))
+        return _share(
+            sum(self.right[one] for one in wanted), sum(self.found[one] for one in wanted)
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each type that occurs, and one for all together."""
