@@ -97,7 +97,8 @@ def _weighted(words: Sequence[Counter[str]], seen: Counter[str], documents: int)
                 rarity = np.log((1 + documents) / (1 + seen[word])) + 1
                 matrix[row, column[word]] = (1 + np.log(count)) * rarity
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.maximum(norms, 1e-9)
+    matrix /= np.maximum(norms, 1e-9)
+    return matrix
 
 
 def _train(matrix: Matrix, wanted: npt.NDArray[np.int64], classes: int) -> Matrix:
