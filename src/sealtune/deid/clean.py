@@ -7,7 +7,7 @@ number is, and a name of a person found in one field is found in the others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sealtune.bundle.records import Record
@@ -45,9 +45,10 @@ class Transforms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """What was changed in the field called `field`, which is its name before."""
+    """What was changed in the field called `field`, its name before; `leaf` counts its values."""
 
     field: str
+    leaf: int
     change: Change
 
 
@@ -82,10 +83,12 @@ class Cleaner:
             if rule is None or rule.role is Role.TEXT:
                 texts.append(at)
             elif rule.role in _WHOLE:
-                new[at] = self._whole(leaf, rule, subject, changes)
+                made = self._whole(leaf, rule, subject)
+                new[at] = leaf.value if made is None else as_before(made.replacement, leaf.value)
+                changes += [FieldChange(leaf.name, at, made)] if made else []
         for at, replaced in self._texts(parts, texts, subject):
             new[at] = as_before(replaced.text, parts[at].value)
-            changes.extend(FieldChange(parts[at].name, change) for change in replaced.changes)
+            changes.extend(FieldChange(parts[at].name, at, change) for change in replaced.changes)
             self._count_conversion(parts[at], new[at])
         after = rebuild(record, iter(new), self._rename)
         self._count(record, changes)
@@ -106,10 +109,10 @@ class Cleaner:
                 end = finding.end
         inside = [item for item in findings if start <= item.start and item.end <= end]
         own = paragraph.text[start:end]
-        moved = [_moved(item, -start) for item in inside]
+        moved = [_placed(item, item.start - start, item.end - start) for item in inside]
         replaced = self._apply(own, moved, None)
         name = self._configuration.text_field
-        changes = tuple(FieldChange(name, change) for change in replaced.changes)
+        changes = tuple(FieldChange(name, 0, change) for change in replaced.changes)
         self.tally.characters += len(own)
         self._count({}, changes)
         return Cleaned({name: own}, {name: replaced.text}, changes)
@@ -134,24 +137,18 @@ class Cleaner:
                 return rule
         return None
 
-    def _whole(
-        self, leaf: Leaf, rule: FieldRule, subject: str | None, changes: list[FieldChange]
-    ) -> Any:
+    def _whole(self, leaf: Leaf, rule: FieldRule, subject: str | None) -> Change | None:
+        """Return what becomes of a field that is an identifier as a whole; empty ones stay."""
         from sealtune.deid.transforms import Change
 
-        if not leaf.text.strip():
-            return leaf.value
+        text = leaf.text
+        if not text.strip():
+            return None
         entity = rule.entity or EntityType.OTHER_ID
-        made = self._transformer.value(entity, leaf.text, subject=subject)
+        made = self._transformer.value(entity, text, subject=subject)
         self.tally.whole(entity)
         action = rule.action or self._configuration.action(entity)
-        changes.append(
-            FieldChange(
-                leaf.name,
-                Change(0, len(made), 0, len(leaf.text), leaf.text, made, entity, action),
-            )
-        )
-        return as_before(made, leaf.value)
+        return Change(0, len(made), 0, len(text), text, made, entity, action)
 
     def _texts(
         self, parts: Sequence[Leaf], texts: Sequence[int], subject: str | None
@@ -191,7 +188,7 @@ class Cleaner:
         return self._transformer.apply(text, findings, subject=subject)
 
     def _rename(self, path: tuple[str, ...]) -> str:
-        """Return the new name of a field; one that the configuration names is known to its owner."""
+        """Return the new name of a field; one that the configuration names stays."""
         name = path[-1]
         if ".".join(path) in self._configuration.fields or name == self._configuration.text_field:
             return name
@@ -226,8 +223,9 @@ class Cleaner:
             self.tally.conversions["numbers that became text"] += 1
 
 
-def _moved(finding: Finding, by: int) -> Finding:
-    return replace(finding, start=finding.start + by, end=finding.end + by)
+def _placed(finding: Finding, start: int, end: int) -> Finding:
+    # Not dataclasses.replace, which takes as long as finding it.
+    return Finding(start, end, finding.entity, finding.confidence, finding.detector, finding.kind)
 
 
 def _clipped(
@@ -244,6 +242,6 @@ def _clipped(
     while at < len(findings) and findings[at].start < end:
         item = findings[at]
         low, high = max(item.start, start) - start, min(item.end, end) - start
-        inside.append(replace(item, start=low, end=high))
+        inside.append(_placed(item, low, high))
         at += 1
     return first, inside

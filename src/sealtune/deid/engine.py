@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sealtune.core.digest import sha256_digest
 from sealtune.deid.clean import Cleaned, Cleaner, Finds, Transforms
 from sealtune.deid.config import Configuration
-from sealtune.deid.key import DeidKey
 from sealtune.deid.records.shard import Shard
 from sealtune.deid.shard_work import work_on
 from sealtune.deid.work_folder import Finished, write_part
+
+if TYPE_CHECKING:
+    from sealtune.deid.key import DeidKey
 
 
 class Engine:
@@ -56,4 +58,3 @@ class Engine:
 
     def _see(self, cleaned: Cleaned) -> None:
         del cleaned
-

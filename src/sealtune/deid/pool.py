@@ -14,17 +14,19 @@ import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sealtune import errors
 from sealtune.core.environment import LIBRARY_SETTINGS
 from sealtune.deid.config import Configuration
 from sealtune.deid.engine import Engine
-from sealtune.deid.key import DeidKey
 from sealtune.deid.process import Defect, Failure, Setup
 from sealtune.deid.records.shard import Shard
 from sealtune.deid.work_folder import Finished
 from sealtune.errors import Code, SealtuneError
+
+if TYPE_CHECKING:
+    from sealtune.deid.key import DeidKey
 
 _END_SECONDS: Final = 5
 _AGAIN: Final = "run the same command again, with fewer --jobs if memory was short: it goes on"

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sealtune
 from sealtune.bundle.seal import no_progress, refuse_existing
 from sealtune.core.digest import sha256_file
 from sealtune.deid.assemble import assemble, publish, records_digest
 from sealtune.deid.config import Configuration
-from sealtune.deid.key import DeidKey
 from sealtune.deid.pool import finish_shards
 from sealtune.deid.records.decoding import UTF8
 from sealtune.deid.records.shard import Shard, Source
@@ -26,12 +25,15 @@ from sealtune.deid.tally import Tally
 from sealtune.deid.work_folder import Finished, WorkFolder, open_work_folder
 from sealtune.errors import Code, ConfigError, FormatError
 
+if TYPE_CHECKING:
+    from sealtune.deid.key import DeidKey
+
 JOBS_MAX: Final = 256
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 def deidentify(
-    input: Path,  # noqa: A002 - what the command calls it
+    input: Path,
     output: Path,
     *,
     configuration: Configuration,

@@ -149,7 +149,9 @@ def _read(file: BinaryIO, head: Mapping[str, str]) -> dict[int, Finished] | None
     end = file.tell()
     while (value := _line(file)) is not None:
         try:
-            item = Finished(**{**value, "header": tuple(value["header"]), "modes": tuple(value["modes"])})
+            item = Finished(
+                **{**value, "header": tuple(value["header"]), "modes": tuple(value["modes"])}
+            )
         except (TypeError, KeyError):
             break
         found[item.index] = item

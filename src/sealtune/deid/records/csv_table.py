@@ -200,4 +200,3 @@ def _check_row(place: Place, row: list[str], header: tuple[str, ...]) -> None:
     if row and len(row) != len(header):
         reason = f"{len(row)} fields, the header has {len(header)}"
         raise place.malformed(reason, remedy=_CELL_REMEDY)
-

@@ -82,9 +82,7 @@ class Utf8Stream:
                 data = text.encode()
             except UnicodeError:
                 message = f"{self._path}: not {self._encoding} after byte {start}"
-                raise FormatError(
-                    Code.RECORDS_FORMAT, message, remedy=ENCODING_REMEDY
-                ) from None
+                raise FormatError(Code.RECORDS_FORMAT, message, remedy=ENCODING_REMEDY) from None
             self.replaced += text.count("\ufffd") if errors == "replace" else 0
             if data:
                 yield data

@@ -182,7 +182,7 @@ def _bare_schema(schema: Any) -> Any:
 
 
 def _bare(kind: Any) -> Any:
-    """Return a type without metadata; a dictionary, which holds values, becomes what it stands for."""
+    """Return a type without metadata; a dictionary, which holds values, becomes their type."""
     import pyarrow
     from pyarrow import types
 
@@ -201,7 +201,9 @@ def _bare(kind: Any) -> Any:
 def _refuse_images(schema: Any, path: Path) -> None:
     for field in schema:
         if "binary" in str(field.type):
-            message = f"{path}: column {field.name!r} holds bytes or images, which are not looked into"
+            message = (
+                f"{path}: column {field.name!r} holds bytes or images, which are not looked into"
+            )
             raise FormatError(Code.RECORDS_FORMAT, message, remedy="drop the column")
 
 
