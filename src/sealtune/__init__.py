@@ -30,6 +30,12 @@ _PLACES = {
         "open_to_folder",
         "rewrap",
     ),
+    "sealtune.deid.config": ("Configuration", "find_configuration"),
+    "sealtune.deid.key": ("DeidKey", "create_deid_key", "load_deid_key"),
+    "sealtune.deid.review": ("Review", "ReviewedField", "Segment", "review_records"),
+    "sealtune.deid.review_page": ("write_review_page",),
+    "sealtune.deid.run": ("deidentify",),
+    "sealtune.deid.summary": ("DeidSummary",),
     "sealtune.contract.files": (
         "ContractFile",
         "read_contract_file",

@@ -17,6 +17,9 @@ from sealtune.errors import Code, ConfigError, SealtuneError
 USAGE_STATUS: Final = 2
 INTERRUPTED_STATUS: Final = 130
 _EXTRAS: Final = {
+    "faker": "deid",
+    "matplotlib": "deid",
+    "presidio_analyzer": "deid",
     "fastapi": "broker",
     "uvicorn": "broker",
     "pyarrow": "parquet",

@@ -22,6 +22,7 @@ from sealtune.errors import SealtuneError
 SECTIONS: Final = {
     "Owners and recipients": {
         "key": "sealtune.cli.key:key",
+        "deidentify": "sealtune.cli.deidentify:deidentify",
         "seal": "sealtune.cli.seal:seal",
         "inspect": "sealtune.cli.inspect:inspect",
         "open": "sealtune.cli.open:open_",

@@ -1,0 +1,173 @@
+"""The folder beside the output in which a run keeps its finished parts, and goes on after a crash.
+
+A part counts once its journal line is on the disk. Lines name the shard that a part was made of by
+digest, so that of an input that was mended all parts before the mended place still serve.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from sealtune.core.digest import Digest, sha256_digest
+from sealtune.core.files import PRIVATE_MODE, storage_errors, sync_folder
+from sealtune.core.limits import MIB
+from sealtune.errors import Code, StorageError
+
+_FOLDER_MODE: Final = 0o700
+_LINE_BYTES_MAX: Final = 4 * MIB  # a tally of a thousand fields with long names
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A finished shard: digests of what went in and came out, and what `tally` counted."""
+
+    index: int
+    shard: Digest
+    part: Digest
+    size: int
+    header: tuple[str, ...]
+    tally: dict[str, Any]
+    modes: tuple[str, ...]
+
+
+class WorkFolder:
+    """The folder of one run; one process has it at a time."""
+
+    def __init__(self, path: Path, journal: BinaryIO, finished: dict[int, Finished]) -> None:
+        self.path = path
+        self._journal = journal
+        self._finished = finished
+        self.discarded = False
+
+    def find(self, index: int, shard: Digest) -> Finished | None:
+        """Return the finished part of a shard, if it is there and whole."""
+        found = self._finished.get(index)
+        if found is None or found.shard != shard:
+            return None
+        with contextlib.suppress(OSError):
+            if sha256_digest(self.part(index).read_bytes()) == found.part:
+                return found
+        return None
+
+    def part(self, index: int) -> Path:
+        """Return the path of the part with the number `index`."""
+        return self.path / f"{index:08d}.part"
+
+    def note(self, finished: Finished) -> None:
+        """Put a finished part into the journal.
+
+        Raises:
+            StorageError: the disk refuses or is full.
+        """
+        with storage_errors(self.path):
+            self._journal.write(json.dumps(asdict(finished)).encode() + b"\n")
+            self._journal.flush()
+            os.fsync(self._journal.fileno())
+
+    def remove(self) -> None:
+        """Delete the folder and everything in it."""
+        shutil.rmtree(self.path)
+        sync_folder(self.path.parent)
+
+
+def write_part(folder: Path, index: int, data: bytes) -> None:
+    """Write a part to the disk, whole before anybody notes it.
+
+    Raises:
+        StorageError: the disk refuses or is full.
+    """
+    path = folder / f"{index:08d}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with storage_errors(path), os.fdopen(os.open(path, flags, PRIVATE_MODE), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def open_work_folder(
+    path: Path, *, binding: Mapping[str, str], restart: bool
+) -> Iterator[WorkFolder]:
+    """Yield the folder at `path`, made if it is not there; it stays until it is removed.
+
+    What is in it is discarded on `restart`, or where it was made under another `binding`, which
+    names everything but the shards that a part depends on.
+
+    Raises:
+        StorageError: another run has it, or the disk refuses.
+    """
+    with storage_errors(path):
+        path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        journal = path / "journal"
+        descriptor = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE)
+        with os.fdopen(descriptor, "r+b") as file:
+            _lock(file, path)
+            head = {"version": str(_VERSION), **binding}
+            finished = None if restart else _read(file, head)
+            work = WorkFolder(path, file, finished or {})
+            work.discarded = finished is None and os.fstat(file.fileno()).st_size > 0
+            if finished is None:
+                _begin(file, path, head)
+            yield work
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        message = f"{path}: another run is working on the same output"
+        remedy = "wait until it has ended, or give another output"
+        raise StorageError(Code.FILE_EXISTS, message, remedy=remedy) from None
+
+
+def _begin(file: BinaryIO, path: Path, head: Mapping[str, str]) -> None:
+    for part in path.glob("*.part"):
+        part.unlink()
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps(head).encode() + b"\n")
+    file.flush()
+    os.fsync(file.fileno())
+    sync_folder(path)
+    sync_folder(path.parent)
+
+
+def _read(file: BinaryIO, head: Mapping[str, str]) -> dict[int, Finished] | None:
+    """Return the finished parts, or None if the journal is another's; behind them is cut off."""
+    if _line(file) != head:
+        return None
+    found: dict[int, Finished] = {}
+    end = file.tell()
+    while (value := _line(file)) is not None:
+        try:
+            item = Finished(
+                **{**value, "header": tuple(value["header"]), "modes": tuple(value["modes"])}
+            )
+        except (TypeError, KeyError):
+            break
+        found[item.index] = item
+        end = file.tell()
+    # The last line may have been torn by the crash.
+    file.seek(end)
+    file.truncate()
+    return found
+
+
+def _line(file: BinaryIO) -> Any:
+    line = file.readline(_LINE_BYTES_MAX)
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
