@@ -184,6 +184,7 @@ class Code(StrEnum):
     RECEIPT_OUTPUT = "receipt-output"
     # configuration
     CONFIG_INVALID = "config-invalid"
+    TABLE_UNREACHABLE = "table-unreachable"
     IDENTITY_MISSING = "identity-missing"
 
 

@@ -54,11 +54,16 @@ class _Section(BaseModel):
 
 
 class FieldRule(_Section):
-    """One field of the records: its role, and for `direct` which type of identifier it is."""
+    """One field of the records: its role, and for `direct` which type of identifier it is.
+
+    `hierarchy` is of a quasi-identifier: what stands for values in common, each with what is under
+    it (`"respiratory" = ["asthma", "COPD"]`).
+    """
 
     role: Role
     entity: EntityType | None = None
     action: Action | None = None
+    hierarchy: Mapping[str, tuple[str, ...]] = {}
 
 
 class Recognizer(_Section):
