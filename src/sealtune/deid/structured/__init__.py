@@ -1,0 +1,1 @@
+"""Rules for identifiers that have a form: numbers with check digits, labels, dates, addresses."""

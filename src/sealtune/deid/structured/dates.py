@@ -1,0 +1,211 @@
+"""All elements of dates but the year alone, and ages over 89 (45 CFR 164.514(b)(2)(i)(C))."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from sealtune.deid.entities import EntityType
+from sealtune.deid.structured.rules import Rule, words
+
+_MONTHS: Final = (
+    "january february march april may june july august september october november december"
+    " jan feb mar apr jun jul aug sep sept oct nov dec"
+    " januar jänner februar märz mai juni juli oktober dezember okt dez mrz"
+    " janvier février fevrier mars avril juin juillet août aout septembre octobre novembre décembre"
+    " decembre janv févr avr juil déc"
+    " enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre"
+    " diciembre ene abr ago dic"
+    " gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre gen mag giu lug set"
+    " ott"
+    " janeiro fevereiro março maio junho julho setembro outubro novembro dezembro fev out"
+    " januari februari maart mei augustus mrt"
+    " januari maj augusti stycznia lutego marca kwietnia maja czerwca lipca sierpnia września"
+    " października listopada grudnia"
+)
+_WEEKDAYS: Final = (
+    "monday|tuesday|wednesday|thursday|friday|saturday|sunday|mon|tues?|wed|thur?s?|fri|sat|sun"
+    "|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|lundi|mardi|mercredi|jeudi"
+    "|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
+)
+_LIST: Final = sorted(set(_MONTHS.split()), key=lambda word: (-len(word), word))
+_MONTH: Final = rf"(?i:{'|'.join(_LIST)})"
+_YEAR: Final = r"(?:(?:1[89]|20)\d{2}|['\u2019]\d{2})(?!\d)"
+_TIME: Final = (
+    r"(?:(?:T|,? at |,? |[ ]?@[ ]?|,? um )\d{1,2}(?::\d{2}){1,2}(?:[.,]\d{1,9})?"
+    r"(?: ?(?i:[ap]\.?m\b\.?|hrs|h|uhr|Z|UTC|GMT))?(?:[+-]\d{2}:?\d{2})?Z?)?"
+)
+_DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
+_SUFFIX: Final = r"(?i:st|nd|rd|th|er|º|ª|°|\.)?"
+_END: Final = r"(?![\w])"
+
+
+def _day_and_month(text: str) -> bool:
+    parts = [int(part) for part in re.split(r"[-/. ]+", text.split(":")[0])[:3] if part.isdigit()]
+    return len(parts) < 2 or min(parts[0], parts[1]) <= 12
+
+
+def _month_word(text: str) -> bool:
+    # "may 5" is no date unless it is written as one.
+    return not re.match(r"(?:may|mar|set|out|sun|march|mars|dec|gen|mag) \d{1,2}$", text)
+
+
+_DATED: Final = re.compile(
+    r"(?i)\b(?:on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
+    r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
+    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray)"
+    r"\s{0,2}[:(]?\s{0,2}$"
+)
+_AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
+_ANY_MONTH: Final = frozenset(_LIST)
+RULES: Final = (
+    Rule(
+        kind="date-iso",
+        entity=EntityType.DATE,
+        confidence=0.97,
+        starts=(4,),
+        pattern=re.compile(
+            r"(?:1[89]|20)\d{2}([-/.])(?:0?[1-9]|1[0-2])\1" + _DAY + r"(?!\d)" + _TIME
+        ),
+    ),
+    Rule(
+        kind="date-numeric",
+        entity=EntityType.DATE,
+        confidence=0.95,
+        starts=(1, 2),
+        check=_day_and_month,
+        pattern=re.compile(
+            _DAY
+            + r"( ?[-/.] ?)"
+            + _DAY
+            + r"\1(?:(?:1[89]|20)\d{2}|['\u2019]?\d{2})(?![\d]|[.,/-]\d)"
+            + _TIME
+        ),
+    ),
+    Rule(
+        kind="date-month-year",
+        entity=EntityType.DATE,
+        confidence=0.8,
+        starts=(1, 2),
+        pattern=re.compile(r"(?:0?[1-9]|1[0-2])[/.-](?:19|20)\d{2}(?![\d/.-]?\d)"),
+    ),
+    Rule(
+        kind="date-year-month",
+        entity=EntityType.DATE,
+        confidence=0.6,
+        starts=(4,),
+        pattern=re.compile(r"(?:19|20)\d{2}[-/](?:0[1-9]|1[0-2])(?![\d/.-]?\d)"),
+    ),
+    Rule(
+        kind="date-compact",
+        entity=EntityType.DATE,
+        confidence=0.5,
+        starts=(8, 12, 14),
+        pattern=re.compile(
+            r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[0-5]\d){0,3}T?\d{0,6}Z?"
+            + _END
+        ),
+    ),
+    Rule(
+        kind="date-month-day",
+        entity=EntityType.DATE,
+        confidence=0.6,
+        starts=(1, 2),
+        context=_DATED,
+        check=_day_and_month,
+        pattern=re.compile(
+            _DAY
+            + r"[/-]"
+            + _DAY
+            + r"(?![\d/%]|[.-]\d| ?(?i:mm ?hg|strength|pain|scale|motor|edema|murmur|hours?|days?|weeks?|months?|mg|ml|times|tab))"
+        ),
+    ),
+    Rule(
+        kind="date-day-month-word",
+        entity=EntityType.DATE,
+        confidence=0.95,
+        words=_ANY_MONTH,
+        pattern=re.compile(
+            rf"(?:\b(?i:{_WEEKDAYS})\.?,? (?:(?i:the|den|le|el) )?)?(?<![\w/.])"
+            + _DAY
+            + _SUFFIX
+            + r"(?i: of| de| day of)?[ \-/.]{0,2}"
+            + rf"{_MONTH}(?![^\W\d_])"
+            + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
+            + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)))?"
+            + _TIME
+        ),
+    ),
+    Rule(
+        kind="date-month-word-day",
+        entity=EntityType.DATE,
+        confidence=0.95,
+        words=_ANY_MONTH,
+        check=_month_word,
+        pattern=re.compile(
+            rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
+            + _DAY
+            + r"(?i:st|nd|rd|th)?(?![\d]|[.:/]\d|%| ?(?i:mg|ml|mcg)\b)(?:(?:,? ?|-)"
+            + _YEAR
+            + ")?"
+            + _TIME
+        ),
+    ),
+    Rule(
+        kind="date-month-word-year",
+        entity=EntityType.DATE,
+        confidence=0.93,
+        words=_ANY_MONTH,
+        pattern=re.compile(rf"(?<![^\W_]){_MONTH}\.?,?(?i: of| de)?[ \-/]{{1,2}}{_YEAR}"),
+    ),
+    Rule(
+        kind="date-joined",
+        entity=EntityType.DATE,
+        confidence=0.93,
+        starts=(1, 2),
+        pattern=re.compile(
+            _DAY + rf"(?P<sep>-?){_MONTH}(?P=sep)(?:(?:19|20)\d{{2}}|\d{{2}})" + _END
+        ),
+    ),
+    Rule(
+        kind="date-compact-labelled",
+        entity=EntityType.DATE,
+        confidence=0.9,
+        words=words("dob birth born date geboren né née"),
+        pattern=re.compile(
+            r"(?<![A-Za-z])(?i:dob|d\.o\.b\.?|date of birth|birth ?date|born|date)\s{0,2}[:=]?\s{0,2}"
+            r"(?P<v>\d{6}|\d{8}|\d{1,2} \d{1,2} (?:19|20)?\d{2})(?!\d)"
+        ),
+    ),
+    Rule(
+        kind="age-over-89",
+        entity=EntityType.AGE,
+        confidence=0.95,
+        starts=(2, 3),
+        pattern=re.compile(
+            _AGE
+            + r"[ \-]{0,2}\n?(?i:years?|yrs?|y/ ?o|y\.? ?o\b|yo[mf]?\b|y\b|jahre|jährig|ans\b|años|anni|anos)"
+        ),
+    ),
+    Rule(
+        kind="age-labelled",
+        entity=EntityType.AGE,
+        confidence=0.93,
+        words=words("age aged ages alter âge edad età turned turning"),
+        pattern=re.compile(
+            r"(?<![^\W_])(?i:aged?|ages|alter|âge|edad|età|turned|turning)(?: (?i:of|is|was|at))?\s{0,2}[:=(]?\s{0,2}"
+            + _AGE
+            + r"(?![.]\d|%)"
+        ),
+    ),
+    Rule(
+        kind="age-words",
+        entity=EntityType.AGE,
+        confidence=0.93,
+        words=words("ninety hundred"),
+        pattern=re.compile(
+            r"\b(?P<v>(?i:ninety(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?"
+            r"|(?:one|a) hundred(?:(?: and)?[ -](?:one|two|three|four|five|six|seven|eight|nine|ten))?))[ -]{1,2}(?i:years?|yrs?|y/o)"
+        ),
+    ),
+)

@@ -1,0 +1,217 @@
+"""Street addresses, boxes, units and postal codes of many countries; a city before its state."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from sealtune.deid.entities import EntityType
+from sealtune.deid.structured.rules import LETTERS, Rule, words
+
+_E: Final = EntityType
+_STATES: Final = (
+    "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ"
+    "|NM|NY|NC|ND|OH|OK|OR|PA|PR|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|GU|VI|AS|MP|AA|AE|AP"
+)
+_STATE_NAMES: Final = (
+    "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia"
+    "|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts"
+    "|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey"
+    "|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania"
+    "|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington"
+    "|West Virginia|Wisconsin|Wyoming"
+)
+_SUFFIXES: Final = (
+    "street|st|avenue|ave|av|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq"
+    "|terrace|ter|circle|cir|parkway|pkwy|highway|hwy|way|trail|trl|alley|aly|plaza|plz|loop|row"
+    "|crescent|cres|close|grove|gardens|mews|walk|hill|rise|parade|pike|turnpike|expressway|freeway"
+    "|route|crossing|ridge|point|path|pass|run|view|mall|manor|heights|estate|estates|bypass|causeway"
+    "|commons|cove|creek|bend|branch|bridge|brook|canyon|center|club|corner|courts|crest|curve|dale"
+    "|drives|expy|extension|falls|ferry|field|fields|flat|flats|ford|forest|forge|fork|forks|fort"
+    "|garden|gateway|glen|green|harbor|haven|hills|hollow|inlet|island|isle|junction|key|knoll|lake"
+    "|landing|light|lock|lodge|meadow|meadows|mill|mills|mission|motorway|mountain|neck|orchard|oval"
+    "|overpass|park|passage|pine|pines|plain|plains|port|prairie|radial|ramp|ranch|rapid|rest|river"
+    "|shoal|shore|shores|spring|springs|spur|station|stravenue|stream|summit|throughway|trace|track"
+    "|trafficway|tunnel|underpass|union|valley|via|viaduct|village|ville|vista|wall|well|wells"
+)
+_UNIT: Final = (
+    r"(?:,? {0,2}\n?(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|#|no)\.? ?#?"
+    r" ?[A-Za-z]?-?\d{0,5}[A-Za-z]?(?![A-Za-z0-9]))?"
+)
+_WORD: Final = r"[A-Za-z0-9\u00c0-\u024f'.\-]{1,24}"
+_CAPITAL: Final = r"[A-Z\u00c0-\u00de][\w\u00c0-\u024f'.\-]{0,24}"
+_COMMON: Final = re.compile(
+    r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
+    r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
+    r"|old|yo|tablets?|pills?|doses?)\b"
+)
+
+
+def _street(text: str) -> bool:
+    return _COMMON.search(text.split("\n")[0]) is None
+
+
+RULES: Final = (
+    Rule(
+        kind="street",
+        entity=_E.ADDRESS,
+        confidence=0.9,
+        starts=(1, 2, 3, 4, 5, 6),
+        check=_street,
+        pattern=re.compile(
+            rf"\d{{1,6}}(?:[A-Za-z]|-\d{{1,4}}| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIXES})\b\.?"
+            r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
+        ),
+    ),
+    Rule(
+        kind="highway",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        starts=(1, 2, 3, 4, 5),
+        pattern=re.compile(
+            r"\d{1,5} (?:(?:[NSEW]\.? )?(?i:county road|state route|highway|hwy|us|route|rural route|rr|fm|sr|cr|broadway|avenue|interstate)) ?[A-Z0-9]{0,6}\b"
+            + _UNIT
+        ),
+    ),
+    Rule(
+        kind="house-number-last",
+        entity=_E.ADDRESS,
+        confidence=0.88,
+        marks=(
+            "str",
+            "weg",
+            "gasse",
+            "platz",
+            "allee",
+            "ring",
+            "damm",
+            "ufer",
+            "laan",
+            "plein",
+            "straat",
+            "gade",
+            "vej",
+            "gata",
+            "vägen",
+            "katu",
+            "tie",
+            "utca",
+            "kade",
+            "gracht",
+            "dreef",
+            "singel",
+            "chaussee",
+            "steig",
+        ),
+        pattern=re.compile(
+            r"(?<![^\W_])(?:[A-Z\u00c0-\u024f][\w\u00c0-\u024f\-]{0,24}[ \-]){0,3}[\w\u00c0-\u024f\-]{0,30}"
+            r"(?i:stra[sß]s?e|str\.|str|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej"
+            r"|gata|gatan|vägen|veien|katu|utca|kade|gracht|dreef|singel|chaussee|steig)"
+            r"(?: [\w\u00c0-\u024f]{1,20}){0,2},? \d{1,4} ?[A-Za-z]?(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
+            + _UNIT
+        ),
+    ),
+    Rule(
+        kind="street-romance",
+        entity=_E.ADDRESS,
+        confidence=0.9,
+        words=words("rue avenue boulevard place chemin allée impasse quai cours route"),
+        pattern=re.compile(
+            r"(?<![\w])\d{1,4}(?: ?(?i:bis|ter|quater))?,? (?i:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|cours|route)"
+            rf"(?: (?i:de|du|des|la|le|les|d'|l'|of)){{0,3}}(?:[ \-]?{_CAPITAL}){{1,5}}"
+        ),
+    ),
+    Rule(
+        kind="street-first",
+        entity=_E.ADDRESS,
+        confidence=0.88,
+        words=words(
+            "calle avenida plaza paseo carrera rua travessa via viale piazza corso largo vicolo ul"
+            " ulica al os calz av c strada bulevardul ulitsa"
+        ),
+        pattern=re.compile(
+            r"(?<![\w])(?i:calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
+            r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"
+            rf"(?: (?i:de|del|la|las|los|da|do|dos|di|della|dei|el)){{0,3}}(?: {_CAPITAL}){{1,5}},?"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)"
+        ),
+    ),
+    Rule(
+        kind="box",
+        entity=_E.ADDRESS,
+        confidence=0.95,
+        words=words("box postfach apartado postbus boîte skrzynka rr psc"),
+        pattern=re.compile(
+            r"(?<![A-Za-z])(?i:p\.? ?o\.? ?box|post(?:al)? office box|postfach|apartado(?: de correos)?|postbus|boîte postale|b\.?p\.|rr \d{1,3} box|psc \d{1,5},? box)"
+            r"[ #:]{1,3}\d{1,7}[A-Za-z]?"
+        ),
+    ),
+    Rule(
+        kind="unit",
+        entity=_E.ADDRESS,
+        confidence=0.6,
+        words=words("apt apartment suite ste"),
+        pattern=re.compile(
+            r"(?<![A-Za-z])(?i:apt|apartment|suite|ste)\.? {0,2}#? ?(?:\d{1,5}[A-Za-z]?|[A-Z]-?\d{0,4})(?!\w)"
+        ),
+    ),
+    Rule(
+        kind="zip",
+        entity=_E.POSTAL_CODE,
+        confidence=0.95,
+        starts=(5,),
+        context=re.compile(
+            rf"(?:\b(?:{_STATES}|{_STATE_NAMES})\.?,?|(?i:\b(?:{_STATES}),|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)\s?[:#=]?(?: is)?)[ \n]{{0,3}}$"
+        ),
+        pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
+    ),
+    Rule(
+        kind="zip-plus-four",
+        entity=_E.POSTAL_CODE,
+        confidence=0.8,
+        starts=(5,),
+        pattern=re.compile(r"\d{5}-\d{4}(?![\w-])"),
+    ),
+    Rule(
+        kind="postcode-before-city",
+        entity=_E.POSTAL_CODE,
+        confidence=0.5,
+        starts=(4, 5),
+        context=re.compile(
+            r"(?:\d[A-Za-z]?,?[ \n]{1,2}|,[ ]{1,2}|^|\n|\b(?:D|A|CH|F|I|B|L|E|DK|S|N)-)$"
+        ),
+        pattern=re.compile(
+            r"(?!(?:19|20)\d\d )\d{4,5}(?= [A-Z\u00c0-\u00de][a-z\u00df-\u024f]{2,})"
+        ),
+    ),
+    Rule(
+        kind="uk-postcode",
+        entity=_E.POSTAL_CODE,
+        confidence=0.85,
+        starts=(LETTERS,),
+        pattern=re.compile(r"(?i:[A-Z]{1,2}\d[A-Z\d]? {1,2}\d[ABD-HJLNP-UW-Z]{2})(?![A-Za-z0-9])"),
+    ),
+    Rule(
+        kind="ca-postcode",
+        entity=_E.POSTAL_CODE,
+        confidence=0.9,
+        starts=(LETTERS,),
+        pattern=re.compile(r"(?i:[ABCEGHJ-NPRSTVXY]\d[A-Z][ \-]?\d[A-Z]\d)(?![A-Za-z0-9])"),
+    ),
+    Rule(
+        kind="nl-postcode",
+        entity=_E.POSTAL_CODE,
+        confidence=0.7,
+        starts=(4,),
+        pattern=re.compile(r"[1-9]\d{3} ?(?!SA|SD|SS|MG|ML|CM|IU|KG|PM|AM)[A-Z]{2}(?![A-Za-z0-9])"),
+    ),
+    Rule(
+        kind="city-state",
+        entity=_E.LOCATION,
+        confidence=0.85,
+        marks=(", ",),
+        pattern=re.compile(
+            rf"\b[A-Z][a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}, (?:{_STATES}|{_STATE_NAMES})(?![A-Za-z])"
+        ),
+    ),
+)
