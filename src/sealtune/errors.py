@@ -36,6 +36,11 @@ class Code(StrEnum):
     DER_MALFORMED = "der-malformed"
     CERTIFICATE_MALFORMED = "certificate-malformed"
     CERTIFICATE_SIGNATURE = "certificate-signature"
+    # de-identification reports
+    DEID_REPORT_MALFORMED = "deid-report-malformed"
+    DEID_REPORT_MISSING = "deid-report-missing"
+    DEID_OTHER_REPORT = "deid-other-report"
+    DEID_OTHER_RECORDS = "deid-other-records"
     # bundle
     BUNDLE_TRUNCATED = "bundle-truncated"
     BUNDLE_MALFORMED = "bundle-malformed"
@@ -152,6 +157,7 @@ class Code(StrEnum):
     DENIED_VALIDITY = "denied-validity"
     DENIED_BUNDLE = "denied-bundle"
     DENIED_OWNER = "denied-owner"
+    DENIED_DEIDENTIFICATION = "denied-deidentification"
     DENIED_RUNS = "denied-runs"
     DENIED_RESUMES = "denied-resumes"
     DENIED_RUN_CLOSED = "denied-run-closed"

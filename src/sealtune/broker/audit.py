@@ -15,8 +15,9 @@ from typing import Any
 
 from sealtune.broker.store import log_entries, stored_head
 from sealtune.core.digest import sha256_digest
+from sealtune.crypto.dsse import parse_envelope
 from sealtune.crypto.signing import VerifyingKey
-from sealtune.errors import Code, SealtuneError, StorageError, VerificationError
+from sealtune.errors import Code, FormatError, SealtuneError, StorageError, VerificationError
 from sealtune.translog.chain import ChainVerifier, LogEntry, LogHead, VerifiedHead, verify_head
 
 _REMEDY = "restore the broker's folder from your backup and find out who changed it"
@@ -28,6 +29,7 @@ class _Replay:
     """The tables as the log implies them."""
 
     bundles: set[tuple[str, str, str]] = field(default_factory=set)
+    reports: dict[str, str] = field(default_factory=dict)
     contracts: set[str] = field(default_factory=set)
     resumes: dict[_Run, int] = field(default_factory=dict)
     workers: dict[_Run, tuple[str, str]] = field(default_factory=dict)
@@ -75,6 +77,8 @@ def _replay_log(
 
 def _replay_key(replay: _Replay, body: Mapping[str, Any]) -> None:
     replay.bundles.add((body["bundle"], body["owner"], body["kind"]))
+    if "deidentification" in body:
+        replay.reports[body["bundle"]] = body["deidentification"]
 
 
 def _replay_contract(replay: _Replay, body: Mapping[str, Any]) -> None:
@@ -114,6 +118,8 @@ def _compare(connection: sqlite3.Connection, replay: _Replay) -> None:
     contracts = {row[0] for row in connection.execute("SELECT digest FROM contract")}
     if bundles != replay.bundles or contracts != replay.contracts:
         raise _damaged("the registered keys or contracts are not those of the decision log")
+    if _reports(connection) != replay.reports:
+        raise _damaged("the de-identification reports are not those of the decision log")
     seen = 0
     rows = connection.execute(
         "SELECT contract, run_id, resumes, worker_recipient, worker_signing, anchor_step,"
@@ -133,6 +139,16 @@ def _compare(connection: sqlite3.Connection, replay: _Replay) -> None:
             raise _damaged(f"run {row[1]} is not as the decision log says")
     if seen != len(replay.resumes):
         raise _damaged("the counted runs are not those of the decision log")
+
+
+def _reports(connection: sqlite3.Connection) -> dict[str, str]:
+    try:
+        return {
+            row[0]: sha256_digest(parse_envelope(bytes(row[1])).payload)
+            for row in connection.execute("SELECT bundle, envelope FROM report")
+        }
+    except FormatError as error:
+        raise _damaged("a de-identification report is none") from error
 
 
 def _damaged(reason: str) -> StorageError:

@@ -11,13 +11,14 @@ from typing import Literal
 from sealtune.broker.desk import Desk
 from sealtune.broker.events import log_event
 from sealtune.broker.store import SignedHead, Transaction
-from sealtune.bundle.registration import parse_registration
+from sealtune.bundle.registration import SealedRegistration, parse_registration
 from sealtune.contract.contract import (
     SignedContract,
     verify_contract_signatures_ignoring_validity,
 )
 from sealtune.core.digest import Digest, sha256_digest
 from sealtune.crypto.dsse import parse_envelope
+from sealtune.deid.report import VerifiedReport, verify_report_envelope
 from sealtune.errors import Code, ReleaseDenied, VerificationError
 from sealtune.protocol.answers import sign_answer
 from sealtune.protocol.messages import REGISTRATION_ANSWER_TYPE, RegistrationAnswer
@@ -28,7 +29,8 @@ def register_key(desk: Desk, body: bytes) -> bytes:
     """Keep the ContentKey of a bundle that one of this broker's owners sealed to it.
 
     Raises:
-        FormatError, VerificationError: no registration, or its signatures do not hold.
+        FormatError, VerificationError: no registration, or its signatures do not hold; or the
+            de-identification report is not that which the bundle names, or not its owner's.
         ReleaseDenied: NOT_AUTHORIZED: not signed by an owner of this broker.
         ConfigError: BUNDLE_NO_SLOT: the bundle is not sealed to this broker.
     """
@@ -36,16 +38,26 @@ def register_key(desk: Desk, body: bytes) -> bytes:
     if registration.owner not in desk.owners:
         raise ReleaseDenied(Code.NOT_AUTHORIZED, "the bundle is not of an owner of this broker")
     key = registration.unwrap(desk.identity.recipient)
-    held = HeldBundle(owner=registration.owner, kind=str(registration.kind))
+    report = _verified_report(registration)
+    held = HeldBundle(owner=registration.owner, kind=str(registration.kind), report=report)
     digest = registration.digest
 
     def keep(transaction: Transaction) -> SignedHead:
         if not transaction.add_bundle(digest, held, key):
             return transaction.current_head()
         entry = {"bundle": digest, "kind": held.kind, "owner": held.owner.text}
+        if report is not None:
+            entry["deidentification"] = report.report.digest
         return transaction.append("key", entry)
 
     return _answer(desk, body, kind="bundle", digest=digest, head=desk.store.write(keep))
+
+
+def _verified_report(registration: SealedRegistration) -> VerifiedReport | None:
+    # That it is the one which the header names, `parse_registration` has checked.
+    if registration.report is None:
+        return None
+    return verify_report_envelope(registration.report, owner=registration.owner)
 
 
 def register_contract(desk: Desk, body: bytes) -> bytes:

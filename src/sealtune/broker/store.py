@@ -22,18 +22,21 @@ from sealtune.crypto.dsse import Envelope, parse_envelope
 from sealtune.crypto.hpke import RecipientPublicKey
 from sealtune.crypto.secret import ContentKey
 from sealtune.crypto.signing import SigningKey, VerifyingKey
+from sealtune.deid.report import VerifiedReport, verify_report
 from sealtune.errors import Code, StorageError
 from sealtune.protocol.session import Anchor
 from sealtune.release.decide import HeldBundle, RunKind, RunUsage, Usage
 from sealtune.translog.chain import LogHead, append_entry, empty_head, entry_hash, sign_head
 
-STORE_VERSION: Final = 1
+STORE_VERSION: Final = 2
 T = TypeVar("T")
 
+_REPORT_TABLE = "CREATE TABLE report (bundle TEXT PRIMARY KEY, envelope BLOB NOT NULL) STRICT;"
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE bundle (digest TEXT PRIMARY KEY, owner TEXT NOT NULL, kind TEXT NOT NULL,
     sealed_key BLOB NOT NULL) STRICT;
+{_REPORT_TABLE}
 CREATE TABLE contract (digest TEXT PRIMARY KEY, envelope BLOB NOT NULL) STRICT;
 CREATE TABLE run (contract TEXT NOT NULL, run_id TEXT NOT NULL, sealed_share BLOB NOT NULL,
     resumes INTEGER NOT NULL, worker_recipient BLOB NOT NULL, worker_signing BLOB NOT NULL,
@@ -104,6 +107,9 @@ class Transaction:
             "INSERT OR IGNORE INTO bundle VALUES (?, ?, ?, ?)",
             (bundle, held.owner.text, held.kind, sealed),
         )
+        if cursor.rowcount == 1 and held.report is not None:
+            row = (bundle, held.report.envelope.to_json())
+            self._connection.execute("INSERT INTO report VALUES (?, ?)", row)
         return cursor.rowcount == 1
 
     def held(self, bundles: tuple[Digest, ...]) -> dict[Digest, HeldBundle]:
@@ -112,8 +118,15 @@ class Transaction:
         for bundle in bundles:
             row = self._one("SELECT owner, kind FROM bundle WHERE digest = ?", (bundle,))
             if row:
-                found[bundle] = HeldBundle(owner=VerifyingKey.parse(row[0]), kind=row[1])
+                owner = VerifyingKey.parse(row[0])
+                report = self._report(bundle, owner)
+                found[bundle] = HeldBundle(owner=owner, kind=row[1], report=report)
         return found
+
+    def _report(self, bundle: Digest, owner: VerifyingKey) -> VerifiedReport | None:
+        row = self._one("SELECT envelope FROM report WHERE bundle = ?", (bundle,))
+        # Verified each time: the file is not trusted more than whoever posted it.
+        return verify_report(bytes(row[0]), owner=owner) if row else None
 
     def content_key(self, bundle: Digest) -> ContentKey:
         """Return the ContentKey of a bundle that is held."""
@@ -215,7 +228,7 @@ class Store:
         self._vault = vault
         self._key = key
         self._clock = clock
-        version = self._database.write(lambda connection: _version(connection))
+        version = self._database.write(_upgraded)
         if version != STORE_VERSION:
             self._database.close()
             raise StorageError(
@@ -268,6 +281,14 @@ def count_grant(
         transaction.count_new(run)
     elif kind is RunKind.RESUMED:
         transaction.count_resume(run, worker=worker)
+
+
+def _upgraded(connection: sqlite3.Connection) -> int:
+    """Return the store's version, once one of before has the table that it lacks."""
+    if _version(connection) == 1:
+        connection.execute(_REPORT_TABLE)
+        connection.execute("PRAGMA user_version = 2")
+    return _version(connection)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -100,21 +100,23 @@ class Header:
     body_digest: str
     manifest_length: int
     manifest_digest: Digest
+    deidentification: Digest | None = None  # of the report's signed payload (spec/bundle §4.4)
 
     def to_payload(self) -> bytes:
         """Return the canonical JSON that the owner signs."""
-        return canonical_json(
-            {
-                "body_digest": self.body_digest,
-                "body_length": self.body_length,
-                "bundle_id": self.bundle_id.hex(),
-                "format": FORMAT,
-                "kind": self.kind.value,
-                "manifest_digest": self.manifest_digest,
-                "manifest_length": self.manifest_length,
-                "owner": self.owner.text,
-            }
-        )
+        fields = {
+            "body_digest": self.body_digest,
+            "body_length": self.body_length,
+            "bundle_id": self.bundle_id.hex(),
+            "format": FORMAT,
+            "kind": self.kind.value,
+            "manifest_digest": self.manifest_digest,
+            "manifest_length": self.manifest_length,
+            "owner": self.owner.text,
+        }
+        if self.deidentification is not None:
+            fields["deidentification"] = self.deidentification
+        return canonical_json(fields)
 
     @property
     def digest(self) -> Digest:
@@ -147,9 +149,13 @@ def parse_header(payload: bytes) -> Header:
     if value.get("format") != FORMAT:
         remedy = "use the version of sealtune that made it, or a newer one"
         raise FormatError(Code.BUNDLE_VERSION, "a SealedBundle of another version", remedy=remedy)
-    exact_fields(value, _HEADER_FIELDS, what="header")
+    named = value.keys() & {"deidentification"}
+    exact_fields(value, _HEADER_FIELDS | named, what="header")
+    kind = _kind(value["kind"])
+    if named and kind is not BundleKind.DATASET:
+        raise malformed("header", "a de-identification report is of a dataset only")
     header = Header(
-        kind=_kind(value["kind"]),
+        kind=kind,
         bundle_id=bytes.fromhex(_matched(value["bundle_id"], _BUNDLE_ID, "bundle_id")),
         owner=VerifyingKey.parse(value["owner"]),
         body_length=bounded_int(value["body_length"], limit=_LENGTH_MAX, what="body_length"),
@@ -158,6 +164,7 @@ def parse_header(payload: bytes) -> Header:
             value["manifest_length"], limit=BUNDLE_MANIFEST_BYTES_MAX, what="manifest_length"
         ),
         manifest_digest=parse_digest(value["manifest_digest"]),
+        deidentification=parse_digest(value["deidentification"]) if named else None,
     )
     # spec/bundle §4.2: one spelling per header. `Header.digest` is computed from the fields, so a
     # second spelling would be signed bytes that the digest does not commit to.

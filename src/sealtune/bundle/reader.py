@@ -433,14 +433,16 @@ def verify_body(path: Path) -> Header:
         return bundle.header
 
 
-def registration(path: Path) -> bytes:
+def registration(path: Path, *, report: bytes | None = None) -> bytes:
     """Return the registration of the bundle at `path`: what its owner posts to a broker.
+
+    `report` is the de-identification report that the bundle was sealed with.
 
     Raises:
         StorageError, FormatError, VerificationError: as `open_bundle_file`.
     """
     with open_bundle_file(path) as bundle:
-        return registration_bytes(*signed_blocks(bundle.file))
+        return registration_bytes(*signed_blocks(bundle.file), report=report)
 
 
 def _check_body(state: blake3.blake3, header: Header) -> None:

@@ -7,7 +7,8 @@ it expects: anybody can sign a bundle of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sealtune.bundle.format import (
     HEADER_TYPE,
@@ -23,8 +24,13 @@ from sealtune.bundle.format import (
     slots_payload,
 )
 from sealtune.core.canonical import canonical_json, parse_json
-from sealtune.core.digest import Digest
-from sealtune.core.limits import BUNDLE_HEADER_BYTES_MAX, BUNDLE_SLOTS_BYTES_MAX, BUNDLE_SLOTS_MAX
+from sealtune.core.digest import Digest, sha256_digest
+from sealtune.core.limits import (
+    BUNDLE_HEADER_BYTES_MAX,
+    BUNDLE_SLOTS_BYTES_MAX,
+    BUNDLE_SLOTS_MAX,
+    MIB,
+)
 from sealtune.crypto.dsse import (
     Envelope,
     envelope_from_dict,
@@ -37,16 +43,27 @@ from sealtune.crypto.secret import CONTENT_KEY_BYTES, ContentKey
 from sealtune.crypto.signing import SigningKey, VerifyingKey
 from sealtune.errors import Code, ConfigError, FormatError, VerificationError
 
+_REPORT = "de-identification report"
 _REGISTRATION_FORMAT = "sealtune-registration/1"
-_REGISTRATION_BYTES_MAX = 2 * (BUNDLE_HEADER_BYTES_MAX + BUNDLE_SLOTS_BYTES_MAX)
+# The same with the report that the header names; only then, so that brokers of before know others.
+_REPORTED_FORMAT = "sealtune-registration/2"
+REPORT_ENVELOPE_BYTES_MAX = 2 * MIB  # as much as `deid.report` takes
+_REGISTRATION_BYTES_MAX = (
+    2 * (BUNDLE_HEADER_BYTES_MAX + BUNDLE_SLOTS_BYTES_MAX) + REPORT_ENVELOPE_BYTES_MAX
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedRegistration:
-    """A header and slots, both signed by the owner whom the header names."""
+    """A header and slots, both signed by the owner whom the header names.
+
+    `report` is the de-identification report that the header names by its digest: those very bytes,
+    whose signature nobody has verified (that is `deid.report`).
+    """
 
     header: Header
     slots: tuple[Slot, ...]
+    report: Envelope | None = None
 
     @property
     def digest(self) -> Digest:
@@ -125,15 +142,22 @@ def verify_blocks(header_block: bytes, slots_block: bytes) -> SealedRegistration
     )
 
 
-def registration_bytes(header_block: bytes, slots_block: bytes) -> bytes:
-    """Return the registration (spec/bundle §8) made of a bundle's two signed blocks."""
-    return canonical_json(
-        {
-            "format": _REGISTRATION_FORMAT,
-            "header": parse_envelope(header_block, what="bundle header").to_dict(),
-            "slots": parse_envelope(slots_block, what="bundle slots").to_dict(),
-        }
-    )
+def registration_bytes(
+    header_block: bytes, slots_block: bytes, *, report: bytes | None = None
+) -> bytes:
+    """Return the registration (spec/bundle §8) made of a bundle's two signed blocks.
+
+    `report` is the envelope of the de-identification report that the header names.
+    """
+    fields: dict[str, Any] = {
+        "format": _REGISTRATION_FORMAT,
+        "header": parse_envelope(header_block, what="bundle header").to_dict(),
+        "slots": parse_envelope(slots_block, what="bundle slots").to_dict(),
+    }
+    if report is not None:
+        fields["format"] = _REPORTED_FORMAT
+        fields["deidentification"] = parse_envelope(report, what=_REPORT).to_dict()
+    return canonical_json(fields)
 
 
 def parse_registration(data: bytes) -> SealedRegistration:
@@ -141,16 +165,37 @@ def parse_registration(data: bytes) -> SealedRegistration:
 
     Raises:
         FormatError: another form.
-        VerificationError: a signature does not hold, or the slots are another bundle's.
+        VerificationError: a signature does not hold, the slots are another bundle's, or the report
+            is not the one that the header names.
     """
     value = parse_json(data, limit=_REGISTRATION_BYTES_MAX, what="registration")
-    fields = exact_fields(value, {"format", "header", "slots"}, what="registration")
-    if fields["format"] != _REGISTRATION_FORMAT:
+    given = value.get("format") if isinstance(value, dict) else None
+    names = {"format", "header", "slots"}
+    if given == _REPORTED_FORMAT:
+        names.add("deidentification")
+    fields = exact_fields(value, names, what="registration")
+    if given not in (_REGISTRATION_FORMAT, _REPORTED_FORMAT):
         raise FormatError(Code.BUNDLE_VERSION, "a registration of another version")
-    return _verify_envelopes(
+    verified = _verify_envelopes(
         envelope_from_dict(fields["header"], what="bundle header"),
         envelope_from_dict(fields["slots"], what="bundle slots"),
     )
+    report = fields.get("deidentification")
+    envelope = None if given == _REGISTRATION_FORMAT else envelope_from_dict(report, what=_REPORT)
+    _check_report(verified.header, envelope)
+    return replace(verified, report=envelope)
+
+
+def _check_report(header: Header, report: Envelope | None) -> None:
+    # spec/bundle §8.2: a report that is absent is as bad as one of another dataset.
+    if report is None and header.deidentification is not None:
+        remedy = "give the report that the bundle was sealed with"
+        message = "the bundle names a de-identification report, and there is none with it"
+        raise VerificationError(Code.DEID_REPORT_MISSING, message, remedy=remedy)
+    if report is not None and sha256_digest(report.payload) != header.deidentification:
+        remedy = "give the report that the bundle was sealed with"
+        message = "the de-identification report is not the one that the bundle names"
+        raise VerificationError(Code.DEID_OTHER_REPORT, message, remedy=remedy)
 
 
 def _canonical_envelope(block: bytes, *, what: str) -> Envelope:

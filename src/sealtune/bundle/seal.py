@@ -6,6 +6,7 @@ sealed. The target appears whole or not at all; an existing file is never replac
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,21 @@ from sealtune.core.limits import MODEL_FILE_BYTES_MAX, SHARD_BYTES
 from sealtune.crypto.hpke import RecipientPublicKey
 from sealtune.crypto.identity import Identity, PublicIdentity
 from sealtune.crypto.secret import ContentKey
-from sealtune.errors import Code, FormatError, StorageError
+from sealtune.errors import Code, FormatError, StorageError, VerificationError
 
 _SHOWN_MAX = 5
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeidBinding:
+    """What ties a bundle to a de-identification report: its digest, and that of its records.
+
+    Made from a verified report (`deid.binding`): `records` is over the lines of all records.
+    """
+
+    report: Digest
+    records: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +58,7 @@ class SealSummary:
     entries: int
     notes: tuple[str, ...]
     labels: tuple[str, ...] = ()
+    deidentification: Digest | None = None
 
 
 def no_progress(done: int, total: int) -> None:
@@ -62,15 +75,18 @@ def seal_data(
     labels: Sequence[str] | None = None,
     fields: RecordFields | None = None,
     split: str | None = None,
+    deidentification: DeidBinding | None = None,
     progress: Progress = no_progress,
 ) -> SealSummary:
     """Seal the records in the file or folder at `path` (see `sources`) to `output`.
 
     `task` says which fields each record must have; `labels` are the classes in order, and are
-    collected and sorted if None. `split` chooses among the splits of a folder.
+    collected and sorted if None. `split` chooses among the splits of a folder. With
+    `deidentification` the header names the report, and the records must be those that it is about.
 
     Raises:
         FormatError: a record that the task cannot use, or none at all; names file and line.
+        VerificationError: DEID_OTHER_RECORDS: the report is about other records.
         StorageError: `output` exists, or the disk refuses or is full; then nothing is left.
         ConfigError: Parquet or Arrow without pyarrow, unusable labels, or a split to be chosen.
     """
@@ -92,18 +108,24 @@ def seal_data(
         shards.flush(writer)
         if not shards.records:
             raise FormatError(Code.RECORDS_EMPTY, f"{path}: holds no record")
+        _check_records(path, shards, deidentification)
         names = None if task in (None, Task.CAUSAL_LM) else classes.names()
         facts = {
             "records": shards.records,
             "task": None if task is None else task.value,
             "labels": names,
         }
-        header = writer.finish(facts=facts, recipients=slot_keys(owner, recipients))
+        header = writer.finish(
+            facts=facts,
+            recipients=slot_keys(owner, recipients),
+            deidentification=None if deidentification is None else deidentification.report,
+        )
     progress(total, total)
     return SealSummary(
         path=output,
         digest=header.digest,
         kind=header.kind,
+        deidentification=header.deidentification,
         records=shards.records,
         bytes=shards.bytes,
         entries=shards.entries,
@@ -163,6 +185,14 @@ def _unseen(classes: Labels, names: Sequence[str] | None) -> tuple[str, ...]:
     return (f"{len(unseen)} of {len(names or ())} labels are on no record: {shown}",)
 
 
+def _check_records(path: Path, shards: _Shards, binding: DeidBinding | None) -> None:
+    # Of what was sealed, not of the file: it could be another one by the time it is read again.
+    if binding is not None and binding.records != shards.digest:
+        remedy = "seal the file that `sealtune deidentify` wrote with this report, unchanged"
+        message = f"{path}: the de-identification report is about other records"
+        raise VerificationError(Code.DEID_OTHER_RECORDS, message, remedy=remedy)
+
+
 class _Shards:
     """Gathers lines until they fill a shard."""
 
@@ -172,6 +202,12 @@ class _Shards:
         self.bytes = 0
         self._lines = bytearray()
         self._count = 0
+        self._state = hashlib.sha256()
+
+    @property
+    def digest(self) -> Digest:
+        """The digest over every line that was sealed."""
+        return Digest(f"sha256:{self._state.hexdigest()}")
 
     def add(self, line: bytes) -> bool:
         """Take a line; return whether the shard is full."""
@@ -185,6 +221,7 @@ class _Shards:
             return
         name = f"shard-{self.entries:05d}"
         writer.add_entry(name, self._lines, media=Media.RECORDS, count=self._count)
+        self._state.update(self._lines)
         self.records += self._count
         self.bytes += len(self._lines)
         self.entries += 1

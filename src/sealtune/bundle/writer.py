@@ -23,7 +23,7 @@ from sealtune.bundle.format import (
 )
 from sealtune.bundle.manifest import Entry, Manifest, Media, entry_from_dict
 from sealtune.bundle.registration import seal_header, seal_slots
-from sealtune.core.digest import sha256_digest
+from sealtune.core.digest import Digest, sha256_digest
 from sealtune.core.limits import BUNDLE_ENTRIES_MAX, BUNDLE_MANIFEST_BYTES_MAX, MIB
 from sealtune.crypto.hpke import RecipientPublicKey
 from sealtune.crypto.secret import ContentKey
@@ -118,18 +118,27 @@ class BundleWriter:
         return entry
 
     def finish(
-        self, *, facts: Mapping[str, Any], recipients: Sequence[RecipientPublicKey]
+        self,
+        *,
+        facts: Mapping[str, Any],
+        recipients: Sequence[RecipientPublicKey],
+        deidentification: Digest | None = None,
     ) -> Header:
         """Write manifest, header, slots for `recipients` and footer; return the signed header.
 
+        `deidentification` is the digest of the report on a dataset's records, if there is one.
+
         Raises:
-            ValueError: there is no entry, or no recipient, or one twice.
+            ValueError: there is no entry, or no recipient, or one twice; or a report on what is no
+                dataset.
             FormatError: names and facts take more than a manifest may.
             RuntimeError: the writer is finished or has failed.
         """
         self._begin()
         if not self._entries:
             raise ValueError("a bundle has at least one entry")
+        if deidentification is not None and self._kind is not BundleKind.DATASET:
+            raise ValueError("a de-identification report is of a dataset only")
         manifest = self._manifest(facts)
         header = Header(
             kind=self._kind,
@@ -139,6 +148,7 @@ class BundleWriter:
             body_digest=f"blake3:{self._body.hexdigest()}",
             manifest_length=len(manifest),
             manifest_digest=sha256_digest(manifest),
+            deidentification=deidentification,
         )
         header_block = seal_header(header, owner=self._owner)
         slots_block = seal_slots(

@@ -120,6 +120,26 @@ GUIDE: Final[dict[Code, Guidance]] = {
     Code.CERTIFICATE_SIGNATURE: Guidance(
         "verification", "A certificate was not signed by its issuer.", _GENUINE
     ),
+    Code.DEID_REPORT_MALFORMED: Guidance(
+        "format",
+        "Not a de-identification report, or its figures disagree.",
+        "give the report that `sealtune deidentify` wrote, unchanged",
+    ),
+    Code.DEID_REPORT_MISSING: Guidance(
+        "verification, release",
+        "A bundle names a de-identification report, and there is none with it.",
+        "give the report that the bundle was sealed with (`--deidentification`)",
+    ),
+    Code.DEID_OTHER_REPORT: Guidance(
+        "verification, release",
+        "A de-identification report is not the one that the bundle names.",
+        "give the report that the bundle was sealed with (`--deidentification`)",
+    ),
+    Code.DEID_OTHER_RECORDS: Guidance(
+        "verification",
+        "A de-identification report is about other records than those to be sealed.",
+        "seal the file that `sealtune deidentify` wrote with this report, unchanged",
+    ),
     Code.BUNDLE_TRUNCATED: Guidance(
         "format", "A bundle is cut short, or something follows it.", _COPY
     ),
@@ -611,6 +631,11 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "release",
         "A bundle does not belong to the owner of this broker.",
         "ask the broker of the bundle's owner",
+    ),
+    Code.DENIED_DEIDENTIFICATION: Guidance(
+        "release",
+        "A dataset's de-identification report is missing or weaker than the contract asks.",
+        "de-identify the records as the contract asks and seal them with the report",
     ),
     Code.DENIED_RUNS: Guidance(
         "release", "All runs that the contract allows have started.", _AGREE

@@ -64,6 +64,8 @@ def _check_owners(contract: Contract) -> None:
             # Another party's broker could release a key that its owner never agreed to.
             reason = f"{entry.broker!r} belongs to {broker.owner!r}, the input to {entry.owner!r}"
             raise problem(f"{place}.broker", reason)
+        if entry.deidentification is not None and entry.kind != "dataset":
+            raise problem(f"{place}.deidentification", "only a dataset has a report of it")
     used = {entry.broker for entry in contract.inputs}
     for name in contract.brokers:
         if name not in used:

@@ -10,7 +10,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from sealtune.attestation.reference import AcceptedEnclave
@@ -41,6 +46,7 @@ from sealtune.core.limits import (
 )
 from sealtune.crypto.hpke import RecipientPublicKey
 from sealtune.crypto.signing import VerifyingKey
+from sealtune.deid.terms import DeidTerms
 from sealtune.training.recipe import Recipe, recipe_from_dict
 
 CONTRACT_FORMAT: Final = "sealtune-contract/1"
@@ -126,6 +132,18 @@ class Input(Section):
     digest: DigestText
     owner: Name
     broker: Name
+    deidentification: DeidTerms | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(
+        self, handler: SerializerFunctionWrapHandler
+    ) -> dict[str, object]:
+        # spec/contract §3.3: absent where nothing is asked, so that contracts from before keep
+        # their digests.
+        values: dict[str, object] = handler(self)
+        if self.deidentification is None:
+            del values["deidentification"]
+        return values
 
     @property
     def bundle(self) -> Digest:

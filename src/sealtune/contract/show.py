@@ -14,6 +14,7 @@ from sealtune.contract.enclave import Devices, Enclave
 from sealtune.contract.fields import json_document
 from sealtune.contract.schema import Contract, Keys
 from sealtune.crypto.identity import PublicIdentity
+from sealtune.deid.terms import DeidTerms
 
 INSECURE_LINE = (
     "INSECURE: this contract accepts a SIMULATED enclave. Nothing in it is protected from the "
@@ -35,11 +36,21 @@ def contract_lines(contract: Contract) -> list[str]:
     lines += ["", "Inputs"]
     for entry in contract.inputs:
         lines += [f"  {entry.name}: {entry.kind} of {entry.owner}, key released by {entry.broker}"]
-        lines += [f"    {entry.digest}"]
+        lines += [f"    {entry.digest}", *_deidentified(entry.deidentification)]
     lines += ["", "Recipe", *_table(json_document(contract)["recipe"])]
     for enclave in contract.enclaves:
         lines += ["", *_enclave(enclave)]
     return [*lines, *_terms(contract)]
+
+
+def _deidentified(terms: DeidTerms | None) -> list[str]:
+    if terms is None:
+        return []
+    return [
+        f"    de-identified by {' or '.join(terms.profiles)}, as its owner's report says",
+        f"    at most {terms.max_residual_per_10000:g} residual findings per 10,000 records;"
+        f" k from {terms.min_k} up; detectors: {_words(terms.detectors)}",
+    ]
 
 
 def _keys(name: str, keys: Keys) -> list[str]:

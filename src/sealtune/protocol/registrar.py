@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sealtune.bundle.reader import registration
-from sealtune.bundle.registration import parse_registration
+from sealtune.bundle.registration import REPORT_ENVELOPE_BYTES_MAX, parse_registration
 from sealtune.contract.files import read_contract_file
 from sealtune.core.digest import Digest
+from sealtune.core.files import read_bounded
 from sealtune.crypto.signing import VerifyingKey
 from sealtune.errors import Code, VerificationError
 from sealtune.protocol.client import BrokerClient
 from sealtune.protocol.reports import open_registration_answer
+
+_REPORT_MAX: Final = REPORT_ENVELOPE_BYTES_MAX
+_REPORT: Final = "de-identification report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +34,23 @@ class Registered:
     log_size: int
 
 
-def register_bundle_file(path: Path, *, address: str, broker: VerifyingKey) -> Registered:
+def register_bundle_file(
+    path: Path, *, address: str, broker: VerifyingKey, report: Path | None = None
+) -> Registered:
     """Hand the key of the bundle at `path` to the broker at `address`, whose key is `broker`.
 
+    `report` is the de-identification report that the bundle was sealed with.
+
     Raises:
+        VerificationError: DEID_REPORT_MISSING, DEID_OTHER_REPORT: `report` is not the one that the
+            bundle names.
         StorageError, FormatError, VerificationError: the file is missing or no good bundle.
         TransportError: the broker was not reached.
         ReleaseDenied: the broker refuses: another owner's, or not sealed to it.
         VerificationError: BROKER_IDENTITY: the answer is not from `broker`.
     """
-    body = registration(path)
+    envelope = None if report is None else read_bounded(report, limit=_REPORT_MAX, what=_REPORT)
+    body = registration(path, report=envelope)
     digest = parse_registration(body).digest
     answer = BrokerClient(address).ask("/v1/keys", body)
     head = open_registration_answer(answer, request=body, digest=digest, broker=broker)

@@ -16,6 +16,7 @@ from sealtune.attestation.result import AttestationResult, RuleResult
 from sealtune.contract.contract import SignedContract
 from sealtune.core.digest import Digest
 from sealtune.crypto.signing import VerifyingKey
+from sealtune.deid.report import VerifiedReport
 from sealtune.errors import SealtuneError
 from sealtune.release import rules
 
@@ -40,10 +41,11 @@ class ReleaseRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBundle:
-    """A bundle whose ContentKey the broker holds, as its owner registered it."""
+    """A bundle whose ContentKey the broker holds, and its report, as its owner registered it."""
 
     owner: VerifyingKey
     kind: str
+    report: VerifiedReport | None = None  # that its header names, signed by the same owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ def decide(
         rules.bundles_named(request, contract, state.broker),
         rules.keys_held(request, state.held),
         rules.bundles_as_agreed(request, contract, state.held),
+        rules.deidentified(request, contract, state.held),
         rules.run_open(state.usage),
         rules.run_quota(request, contract, state.usage),
     )

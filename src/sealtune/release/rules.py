@@ -15,6 +15,7 @@ from sealtune.contract.contract import SignedContract
 from sealtune.contract.schema import Input
 from sealtune.core.digest import Digest
 from sealtune.crypto.signing import VerifyingKey
+from sealtune.deid.terms import judge
 from sealtune.errors import Code
 
 if TYPE_CHECKING:
@@ -117,6 +118,38 @@ def bundles_as_agreed(
         no="a bundle is of another owner or kind than the contract names",
         code=Code.DENIED_OWNER,
     )
+
+
+def deidentified(
+    request: ReleaseRequest, contract: SignedContract, held: Mapping[Digest, HeldBundle]
+) -> RuleResult:
+    """Each dataset of which the contract asks it has a report that meets the contract's terms."""
+    found = [
+        problem
+        for entry in contract.contract.inputs
+        if entry.bundle in request.bundles
+        for problem in _unmet(entry, held)
+    ]
+    return _rule(
+        "bundle.deidentified",
+        not found,
+        yes="each dataset is de-identified as far as the contract asks",
+        no="; ".join(found),
+        code=Code.DENIED_DEIDENTIFICATION,
+    )
+
+
+def _unmet(entry: Input, held: Mapping[Digest, HeldBundle]) -> list[str]:
+    terms = entry.deidentification
+    if terms is None:
+        return []
+    bundle = held.get(entry.bundle)
+    if bundle is None or bundle.report is None:
+        return [f"{entry.name}: there is no de-identification report"]
+    if bundle.report.owner != bundle.owner:
+        return [f"{entry.name}: the de-identification report is not signed by its owner"]
+    results = judge(bundle.report.report, terms)
+    return [f"{entry.name}: {one.term}: {one.reason}" for one in results if not one.passed]
 
 
 def run_open(usage: Usage) -> RuleResult:
