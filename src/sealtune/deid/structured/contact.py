@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """How people are reached: e-mail, telephone, fax, web and network addresses, user names."""
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _not_date(text: str) -> bool:
 
 def _local(text: str) -> bool:
     count = sum(letter.isdigit() for letter in text)
-    least = 7 if text[0] in "0(" else 9
+    least = 7 if text[0] in "0(" else 8 if re.fullmatch(r"\d\d(?: \d\d){3}", text) else 9
     return least <= count <= 14 and _not_date(text)
 
 
@@ -73,6 +74,7 @@ RULES: Final = (
         entity=EntityType.EMAIL,
         confidence=0.9,
         words=words("at dot"),
+        gate=re.compile(r"(?:\bat ?[\])}]|\bat\b[^@\n]{1,80}\bdot\b)"),
         pattern=re.compile(
             r"(?<![\w.])[\w.+-]{1,64} ?(?i:\bat\b|[\[({] ?at ?[\])}]) ?"
             r"(?:[\w-]{1,63} ?(?i:\bdot\b|[\[({] ?dot ?[\])}]) ?){1,4}(?i:" + _TLDS + r")\b"
@@ -82,6 +84,7 @@ RULES: Final = (
     Rule(
         kind="fax",
         entity=EntityType.FAX,
+        leads=True,
         confidence=0.97,
         words=words("fax facsimile telefax telecopy télécopie"),
         check=digits(6, 19),
@@ -90,6 +93,7 @@ RULES: Final = (
     Rule(
         kind="phone-labelled",
         entity=EntityType.PHONE,
+        leads=True,
         confidence=0.93,
         words=words(
             "telephone telefon telephono telefono teléfono téléphone phone phones tel tél ph cell"
@@ -102,6 +106,7 @@ RULES: Final = (
     Rule(
         kind="extension",
         entity=EntityType.PHONE,
+        leads=True,
         confidence=0.8,
         words=words("ext extension pager beeper"),
         pattern=re.compile(
@@ -114,7 +119,7 @@ RULES: Final = (
         confidence=0.95,
         starts=(PREFIXED,),
         check=digits(7, 21),
-        pattern=re.compile(r"\(?\+\(?\d{1,15}\)?(?:[ .\-/()\n]{1,3}\d{1,9}){0,6}" + _EXT),
+        pattern=re.compile(r"\(?\+\(?\d{1,15}\)?(?:[ .\-/()\n]{1,3}\d{1,13}){0,6}" + _EXT),
     ),
     Rule(
         kind="phone-us",
@@ -149,7 +154,7 @@ RULES: Final = (
         starts=(PREFIXED, 2, 3, 4, 5),
         check=_local,
         pattern=re.compile(
-            r"(?:\(\d{1,5}\)|\d{2,5})(?:[ .\-/\n]\d{2,4}){2,5}(?![-\d]|[./]\d)"
+            r"(?:\(\d{1,5}\)|\d{2,5})(?:[ .\-/\n]\d{2,6}){2,5}(?![-\d]|[./]\d)"
             + _EXT
             + r"|\(\d{2,5}\)[ .\-/]?\d{4,9}(?![-\d]|[./]\d)"
             + _EXT

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """Numbers that a label gives away: records, plans, accounts, licences, devices, cases.
 
 Labels are written in many ways (`MRN:`, `Med. Rec. No.`, `Patient ID #`, `policy number is`), and
@@ -35,6 +36,7 @@ def _labelled(
         pattern=pattern,
         confidence=confidence,
         words=words(triggers),
+        leads=True,
         check=_is_number,
     )
 
@@ -58,7 +60,7 @@ RULES: Final = (
         r"|(?:patient|pt|pat|hospital|chart|unit|record|clinic|patienten|case ?file|hosp)\.?[ \-]{0,2}(?:id|no|nr|num|number|identifier|#|nummer)"
         r"|chart|emr|ehr|epic ?id|fallnummer|ipp|nhc|numéro de dossier",
         "mrn m mr medical med health clinical hospital hosp patient pt pat chart unit record clinic"
-        " patienten patientennummer case casefile emr ehr epic fallnummer ipp nhc dossier",
+        " patienten patientennummer case casefile emr ehr epic fallnummer ipp nhc numéro",
     ),
     _labelled(
         "health-plan",
@@ -127,8 +129,8 @@ RULES: Final = (
         pattern=re.compile(
             _PLACE
             + r"(?i:(?:licen[sc]e |number |registration |vehicle |car )?plates?|kennzeichen|matr[íi]cula|targa|kenteken|vehicle reg(?:istration)?|car reg)"
-            r"(?: ?(?i:number|no\.?|nr\.?|#))?\s{0,2}(?:(?i:is|was|reads)\b|[:#=(]){0,2}\s{0,2}(?:(?:[A-Z]{2} )?(?i:plate )?)"
-            r"(?P<v>(?=[A-Z\- ·]{0,8}\d)[A-Z0-9]{1,4}(?:[\- ·]{0,2}[A-Z0-9]{1,4}){1,3})(?![a-z])"
+            r"(?: ?(?i:number|no\.?|nr\.?|#))?\s{0,2}(?:(?i:is|was|reads)\b|[:#=(]){0,2}\s{0,2}"
+            r"(?P<v>(?=[A-Z\- ·]{0,8}\d)[A-Z0-9]{1,5}(?:[\- ·]{0,2}[A-Z0-9]{1,5}){0,3})(?![a-z])"
         ),
     ),
     Rule(

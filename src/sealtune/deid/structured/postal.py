@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """Street addresses, boxes, units and postal codes of many countries; a city before its state."""
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ RULES: Final = (
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:[A-Za-z]|-\d{{1,4}}| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIXES})\b\.?"
+            rf"\d{{1,6}}(?:[A-Za-z]|-\d{{1,4}}| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIXES})s?\b\.?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
     ),
@@ -103,10 +104,13 @@ RULES: Final = (
             "chaussee",
             "steig",
         ),
+        gate=re.compile(
+            r"(?:str|stra(?:ss|s|ß)e|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gatan?|vägen|veien|katu|kuja|tie|polku|utca|kade|gracht|dreef|singel|chaussee|steig)\.?(?: [^\W\d_]{1,20}){0,2},? \d"
+        ),
         pattern=re.compile(
             r"(?<![^\W_])(?:[A-Z\u00c0-\u024f][\w\u00c0-\u024f\-]{0,24}[ \-]){0,3}[\w\u00c0-\u024f\-]{0,30}"
             r"(?i:stra[sß]s?e|str\.|str|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej"
-            r"|gata|gatan|vägen|veien|katu|utca|kade|gracht|dreef|singel|chaussee|steig)"
+            r"|gata|gatan|vägen|veien|katu|utca|kade|kuja|tie|polku|gracht|dreef|singel|chaussee|steig)"
             r"(?: [\w\u00c0-\u024f]{1,20}){0,2},? \d{1,4} ?[A-Za-z]?(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
             + _UNIT
         ),
@@ -126,11 +130,11 @@ RULES: Final = (
         entity=_E.ADDRESS,
         confidence=0.88,
         words=words(
-            "calle avenida plaza paseo carrera rua travessa via viale piazza corso largo vicolo ul"
+            "ladeira canale alameda praça contrada borgo rotonda stretto incrocio estrada calle avenida plaza paseo carrera rua travessa via viale piazza corso largo vicolo ul"
             " ulica al os calz av c strada bulevardul ulitsa"
         ),
         pattern=re.compile(
-            r"(?<![\w])(?i:calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
+            r"(?<![\w])(?i:ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
             r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"
             rf"(?: (?i:de|del|la|las|los|da|do|dos|di|della|dei|el)){{0,3}}(?: {_CAPITAL}){{1,5}},?"
             r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)"
@@ -212,6 +216,20 @@ RULES: Final = (
         marks=(", ",),
         pattern=re.compile(
             rf"\b[A-Z][a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}, (?:{_STATES}|{_STATE_NAMES})(?![A-Za-z])"
+        ),
+    ),
+    Rule(
+        kind="address-labelled",
+        entity=_E.ADDRESS,
+        confidence=0.7,
+        words=words(
+            "address lives live resides residing resided living adresse dirección indirizzo"
+        ),
+        leads=True,
+        check=lambda text: any(letter.isdigit() for letter in text),
+        pattern=re.compile(
+            r"(?i:(?:home |street )?address(?: is)?\s{0,2}[: ]|adresse ?:|dirección ?:|indirizzo ?:|(?:lives?|resid(?:es|ing|ed)|living) at)"
+            r"\s{0,3}(?P<v>[^\s.;:][^\n.;:@]{2,79}?)(?=[.;\n]|,? (?:and|with|phone|tel|who)\b|$)"
         ),
     ),
 )

@@ -44,6 +44,8 @@ class Rule:
     check: Check | None = None
     weak: float = 0.0
     context: re.Pattern[str] | None = None
+    leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
+    gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
 
     def finding(self, match: re.Match[str], detector: str) -> Finding | None:
         """Return what `match` is, or None where check or context speak against it."""
@@ -85,7 +87,13 @@ class RuleDetector:
     def find(self, text: str) -> Iterable[Finding]:
         """Return what the rules find in `text`."""
         yield from self._at_tokens(text)
-        for rule in self._triggered(text):
+        led, chosen = self._triggered(text)
+        for rule, at in led:
+            found = rule.pattern.match(text, at)
+            finding = rule.finding(found, self._name) if found else None
+            if finding is not None:
+                yield finding
+        for rule in chosen:
             for match in rule.pattern.finditer(text):
                 finding = rule.finding(match, self._name)
                 if finding is not None:
@@ -108,17 +116,23 @@ class RuleDetector:
             if finding is not None:
                 yield finding
 
-    def _triggered(self, text: str) -> Iterable[Rule]:
-        lower = text.lower()
+    def _triggered(self, text: str) -> tuple[list[tuple[Rule, int]], list[Rule]]:
+        """Return which rules are tried where, and which are searched for."""
+        led: list[tuple[Rule, int]] = []
         # A dict keeps the order: equal text gives equal findings in equal order.
         chosen: dict[int, Rule] = {}
-        for word in dict.fromkeys(_WORDS.findall(lower)):
-            if word in self._worded:
-                chosen.update((id(rule), rule) for rule in self._worded[word])
+        for word in _WORDS.finditer(text):
+            for rule in self._worded.get(word.group().lower(), ()):
+                if rule.leads:
+                    led.append((rule, word.start()))
+                else:
+                    chosen[id(rule)] = rule
+        lower = text.lower()
         for rule in self._marked:
             if any(mark in lower for mark in rule.marks):
                 chosen[id(rule)] = rule
-        return chosen.values()
+        rules = chosen.values()
+        return led, [rule for rule in rules if rule.gate is None or rule.gate.search(lower)]
 
 
 def compact(text: str) -> str:

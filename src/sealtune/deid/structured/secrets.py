@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """What opens something: keys, tokens, passwords, connection strings."""
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ def _rule(kind: str, pattern: str, confidence: float, *, marks: str = "", on: st
         entity=EntityType.SECRET,
         pattern=re.compile(pattern),
         confidence=confidence,
+        leads=kind in ("password", "bearer"),
         marks=tuple(marks.split()),
         words=words(on),
     )
