@@ -133,7 +133,7 @@ def test_every_class_has_k_records_and_l_values(
     rows: list[dict[str, Any]],
     k: int,
     l: int,
-    share: float,  # noqa: E741
+    share: float,
 ) -> None:
     asked = configuration("x y zip", "s", k=k, l=l, max_suppressed=share)
     try:

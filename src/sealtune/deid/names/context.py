@@ -118,6 +118,18 @@ _CITY_LINE: Final = re.compile(
     rf"(?m)\d[A-Za-z]?\.?[ \t,]{{0,4}}\n\s{{0,12}}{_CITY}"
     r"[ \t]{0,4},?(?:[ ]{1,3}\d{1,3})?(?=\s{0,8}$)"
 )
+_TURNED: Final = re.compile(
+    r"\b([A-Z][^\W\d_]{1,30}(?:['-][^\W\d_]{1,30})?), ([A-Z][^\W\d_]{2,30})(?: [A-Z]\b\.?)?"
+)
+# Scripts without spaces or case: what stands behind a label or before a form of address.
+_EAST_ASIAN: Final = (
+    re.compile(
+        r"(?:患者|病人|姓名|氏名|名前|お名前|主治医|担当医|환자|성명|이름)[:\uff1a\s]{0,2}(?:は|是|叫)?"
+        r"([\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7a3]{2,4})"
+    ),
+    re.compile(r"([\u4e00-\u9fff]{2,4})[ ]?(?:先生|女士|小姐|医生|大夫|さん|様|氏|くん|ちゃん)"),
+    re.compile(r"([\uac00-\ud7a3]{2,4})[ ]?(?:씨|님|선생|환자|교수)"),
+)
 _FIRM: Final = re.compile(
     r"\b([A-Z][^\W\d_]{2,30}), ([A-Z][^\W\d_]{2,30}),? (?:and|&) ([A-Z][^\W\d_]{2,30})"
 )
@@ -155,6 +167,11 @@ class ContextRules:
         yield from self._lines(text)
         yield from self._after_street(text)
         yield from self._firms(text)
+        yield from self._turned(text)
+        if not text.isascii():
+            for pattern in _EAST_ASIAN:
+                for match in pattern.finditer(text):
+                    yield match.start(1), match.end(1), _PERSON, 0.6, "east-asian"
 
     def _labelled(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
         at = text.find(":")
@@ -205,6 +222,13 @@ class ContextRules:
                 flags = [self._flags.get(plain(w), 0) for w in match.group(1).split()]
                 if not any(f & COMMON and not f & (PLACE | NAME) for f in flags):
                     yield match.start(1), match.end(1), _PLACE, 0.5, "address-line"
+
+    def _turned(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+        """Yield names with the family name first: `SMITH, JOHN A.`."""
+        for match in _TURNED.finditer(text):
+            family, given = (self._flags.get(plain(name), 0) for name in match.groups())
+            if given & FIRST and not given & COMMON and (family & LAST or not family):
+                yield match.start(), match.end(), _PERSON, 0.8, "family-name-first"
 
     def _firms(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield partners as firms are called: `Hubbard, Fox and Gillespie`."""

@@ -150,10 +150,12 @@ class NameDetector:
 def _of_known(token: Token, after: str, *, starts: bool) -> float:
     """Return how sure it is that one word with flags is a name."""
     if token.flags & COMMON:
-        if not (token.flags & AMBIGUOUS and token.flags & FIRST) or token.word in _MONTHS:
+        if not (token.flags & AMBIGUOUS and token.flags & NAME) or token.word in _MONTHS:
             return 0
         verb = after in words.PERSON_VERBS and after not in _VAGUE_VERBS
         return 0.4 if verb or not starts else 0
+    if token.end - token.start < 3:  # `Na`, `Li`: a symbol as often as a name
+        return 0
     return 0.6 if token.flags & FIRST else 0.5 if token.flags & LAST else 0
 
 
@@ -195,7 +197,9 @@ def _may_name(run: list[Token], at: int, *, start: int) -> bool:
         return at > start or (at + 1 < len(run) and not run[at + 1].flags & COMMON)
     if not token.flags & AMBIGUOUS:
         # A family name that is a word, too, right behind a given one ("Frank Power").
-        return at > start and bool(token.flags & LAST and run[at - 1].flags & FIRST)
+        before = run[at - 1]
+        given = before.flags & FIRST or before.end - before.start == 1
+        return at > start and bool(token.flags & LAST and given)
     if at == start and len(run) == 1:
         return True
     titled = at > 0 and run[at - 1].word in words.TITLES

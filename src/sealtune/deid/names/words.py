@@ -11,6 +11,7 @@ from typing import Final
 
 COMMON: Final = frozenset(
     """
+    vena cava gaba eber corp accordingly
     guinea saline proven gland outer split borne fascia scala gut gauge powder delta echo ester
     burr gall cereal rice inner manual registry childhood migraine anxiety nausea aging patent
     ii iii iv vi vii viii ix xi xii meta princess prince king queen guilty pleasures supposed
@@ -271,30 +272,29 @@ COMMON: Final = frozenset(
 # Word and name at once: alone at the start of a sentence a word, beside a title or a name a name.
 AMBIGUOUS: Final = frozenset(
     """
-    abbey ace amber angel april archer art ash aspen august autumn baker barber bear bell belle
-    best bill bishop black blue blunt bond booker boots bow bowman branch brand brandy brook
-    brooks brown buck burns bush butler candy cannon carol carpenter carter case cash chance
-    chase chip church clay cliff coal cole cook cooper crystal cross dale daisy dawn day dean
-    dell destiny diamond dick dolly drew duke dusty earl early east ebony eve faith fair farmer
-    fern field fields finch fish fisher flint flora florence flowers forest forster foster fox
-    frank freeman frost gable garden gardener gay gene ginger glass glen gold golden good grace
-    grant gray green grey grove guy hall harmony harper harris hay hazel heath heather heaven
-    henna herb hill holly honey hood hope hunt hunter iris ivory ivy jack jade jasmine jay jean
-    jewel jimmy joy joyce judge june jewel justice kay key kidd king kitty knight lake lance
-    lane lark laurel law lee levy lily little lock long love low lucky lynn major mark marsh
-    marshal marshall mason may melody mercy merry mickey miles mill miller mills misty moody
-    moon moore moss myrtle neal nelly nick noble north norm nova oak olive opal page paige
-    palmer park parks pat patience patty pearl penny pepper peg petal phil pierce piper pitt
-    poppy porter post potter power precious presley prince price prudence queen rain randy ray
-    reed rich rob rock rod roman rose rosemary rowan ruby rush rusty sage sally sam sandy savage
-    scarlet serene shade sharp shepherd short sierra skip skye sky small smith snow song spring
+     ace amber angel april art ash aspen august autumn baker barber bear bell belle
+    best bill bishop black blue blunt bond boots bow bowman branch brand brook
+     brown buck burns bush butler candy cannon carpenter case cash chance
+    chase chip church clay cliff coal cook crystal cross dawn day dean
+    dell destiny diamond dick dolly duke dusty earl early east ebony faith fair farmer
+     field fields fish fisher flora flowers forest fox
+    frank frost gable garden gardener gay gene ginger glass gold golden good grace
+    grant gray green grey grove guy hall hay heath heaven
+    henna herb hill honey hood hope hunt hunter ivory jade
+    jewel joy judge june jewel justice kay key kidd king knight lake lance
+    lane lark law lee little lock long love low lucky major mark marsh
+    marshal mason may melody mercy merry mickey miles mill misty moody
+    moon moss neal nick noble north nova oak olive opal page paige
+    palmer park parks pat patience patty pearl penny pepper peg petal
+    poppy porter post potter power precious prince price prudence queen rain randy ray
+    reed rich rob rock rod roman rose rosemary rowan ruby rush rusty sage sandy savage
+    scarlet serene shade sharp shepherd short sierra skip skye sky small snow song spring
     star steel sterling stern stone storm stout strong sue summer summers sunny swan swift
-    tanner taylor teddy temple terry thorn tiger trinity trip troy tucker turner van vance
-    velvet victor victory violet wade walker wall ward warner waters weaver webb wells west
-    white wild will willow winter wise wolf wood woods worth wren wright young yale mike
-    christian savannah paris london israel jordan chad georgia virginia carolina dakota austin
-    charlotte madison brooklyn phoenix chelsea sydney kent lincoln washington jackson houston
-    dallas
+       temple thorn tiger trinity trip van
+    velvet victor victory violet wade wall ward waters west
+    white wild will willow winter wise wolf wood woods worth wright young yale
+    christian israel jordan chad georgia virginia carolina dakota
+      brooklyn washington
     """.split()  # noqa: SIM905 - a table of words
 )
 

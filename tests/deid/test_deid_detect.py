@@ -1,0 +1,70 @@
+"""From a text to its findings: overlaps, windows, and the way back to the original."""
+
+from __future__ import annotations
+
+import pytest
+
+from sealtune.deid.config import PROFILES
+from sealtune.deid.detect import WINDOW_CHARACTERS, Pipeline, iter_windows
+from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.overlaps import resolve_overlaps
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline.of(PROFILES["hipaa-safe-harbor"])
+
+
+def test_what_loses_stays_found_where_the_winner_is_not() -> None:
+    text = "Ann Lee ann.lee@example.org"
+    findings = [
+        Finding(0, 11, EntityType.PERSON, 0.9, "a"),
+        Finding(8, 27, EntityType.EMAIL, 0.9, "b"),
+        Finding(12, 15, EntityType.PERSON, 0.6, "c"),
+    ]
+    spans = [(f.start, f.end, f.entity) for f in resolve_overlaps(text, findings)]
+    assert spans == [(0, 7, EntityType.PERSON), (8, 27, EntityType.EMAIL)]
+
+
+def test_neighbouring_parts_of_a_name_become_one() -> None:
+    text = "Ann Lee"
+    parts = [Finding(0, 3, EntityType.PERSON, 0.6, "a"), Finding(4, 7, EntityType.PERSON, 0.5, "a")]
+    assert [(f.start, f.end) for f in resolve_overlaps(text, parts)] == [(0, 7)]
+
+
+def test_offsets_are_those_of_the_original(pipeline: Pipeline) -> None:
+    text = "Dr. Kowal\u200bczyk &amp; Mrs. Bergstr&ouml;m"
+    spans = [text[f.start : f.end] for f in pipeline.find(text)]
+    assert spans == ["Kowal\u200bczyk", "Bergstr&ouml;m"]
+
+
+def test_findings_are_sorted_and_do_not_overlap(pipeline: Pipeline) -> None:
+    text = "Dr. Ana Souza, SOUZA, ana.souza@x.org of Lisbon Hospital in Lisbon, Lisbon\n" * 20
+    found = pipeline.find(text)
+    assert found
+    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+
+
+def test_windows_cover_a_long_text_and_cut_no_word() -> None:
+    text = "word " * (WINDOW_CHARACTERS // 2)
+    windows = list(iter_windows(text))
+    assert len(windows) > 2
+    assert windows[0][0] == 0
+    assert windows[-1][1] == len(text)
+    for (_, end), (start, _) in zip(windows, windows[1:], strict=False):
+        assert start < end
+        assert text[start - 1] == " "
+
+
+def test_names_at_the_border_of_windows_are_found_as_elsewhere(pipeline: Pipeline) -> None:
+    text = "x" * 60 + " "
+    text = text * (WINDOW_CHARACTERS // len(text)) + "Dr. Tomasz Kowalczyk " * 20
+    covered = {i for f in pipeline.find(text) for i in range(f.start, f.end)}
+    at = text.find("Kowalczyk")
+    while at >= 0:
+        assert at in covered
+        at = text.find("Kowalczyk", at + 1)
+
+
+def test_a_text_without_white_space_is_cut_too(pipeline: Pipeline) -> None:
+    assert pipeline.find("a" * (3 * WINDOW_CHARACTERS)) == []
