@@ -96,7 +96,8 @@ class WrittenDate:
         at = self.pieces.index(piece)
         beside = {item.text for item in self.pieces[max(at - 1, 0) : at + 2]}
         numbers = [item.text for item in self.pieces if item.part in (Part.MONTH, Part.DAY)]
-        return bool(beside & {"-", "/", "."}) and all(len(number) == 2 for number in numbers)
+        joined = bool(beside & {"-", "/", "."}) or len(set(filter(str.isdecimal, beside))) > 1
+        return joined and all(len(number) == 2 for number in numbers)
 
 
 def read_date(text: str, *, locale: str, latest_year: int) -> WrittenDate | None:
