@@ -56,7 +56,7 @@ class WrittenDate:
     """
 
     pieces: tuple[Piece, ...]
-    date: date
+    day: date
     has_year: bool
     has_month: bool
     has_day: bool
@@ -66,8 +66,8 @@ class WrittenDate:
         """Return the date `days` later, written the same way (OverflowError: no such date)."""
         if not self.has_month:
             # A year alone is no element of a date that is moved; a day of the week alone is.
-            return self._written(self.date, ((self.weekday or 0) + days) % 7)
-        to = self.date + timedelta(days=days)
+            return self._written(self.day, ((self.weekday or 0) + days) % 7)
+        to = self.day + timedelta(days=days)
         return self._written(to, to.weekday())
 
     def _written(self, to: date, weekday: int) -> str:

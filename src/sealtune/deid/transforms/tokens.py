@@ -43,7 +43,7 @@ class Tokens:
 
     def _replaced(self, value: str, entity: EntityType) -> str:
         digits = [at for at, letter in enumerate(value) if letter.isdecimal()]
-        letters = [at for at, letter in enumerate(value) if letter.upper() in _UPPER]
+        letters = [at for at, letter in enumerate(value) if letter.isascii() and letter.isalpha()]
         made = list(self._chooser.alike(f"token/{entity}", value, identity=_identity(value)))
         tweak = (_TWEAK_LABEL + entity).encode()
         if self._digits.accepts(len(digits)):
