@@ -56,7 +56,7 @@ class WrittenDate:
     """
 
     pieces: tuple[Piece, ...]
-    date: date
+    day: date
     has_year: bool
     has_month: bool
     has_day: bool
@@ -66,8 +66,8 @@ class WrittenDate:
         """Return the date `days` later, written the same way (OverflowError: no such date)."""
         if not self.has_month:
             # A year alone is no element of a date that is moved; a day of the week alone is.
-            return self._written(self.date, ((self.weekday or 0) + days) % 7)
-        to = self.date + timedelta(days=days)
+            return self._written(self.day, ((self.weekday or 0) + days) % 7)
+        to = self.day + timedelta(days=days)
         return self._written(to, to.weekday())
 
     def _written(self, to: date, weekday: int) -> str:
@@ -96,7 +96,8 @@ class WrittenDate:
         at = self.pieces.index(piece)
         beside = {item.text for item in self.pieces[max(at - 1, 0) : at + 2]}
         numbers = [item.text for item in self.pieces if item.part in (Part.MONTH, Part.DAY)]
-        return bool(beside & {"-", "/", "."}) and all(len(number) == 2 for number in numbers)
+        joined = bool(beside & {"-", "/", "."}) or len(set(filter(str.isdecimal, beside))) > 1
+        return joined and all(len(number) == 2 for number in numbers)
 
 
 def read_date(text: str, *, locale: str, latest_year: int) -> WrittenDate | None:

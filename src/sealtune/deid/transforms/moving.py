@@ -60,7 +60,7 @@ class Moving:
         if read is None or not read.has_year or not self._keep_years:
             return None
         last = self._year - _AGE_TOP
-        return f"{last} or earlier" if read.date.year <= last else str(read.date.year)
+        return f"{last} or earlier" if read.day.year <= last else str(read.day.year)
 
     def age(self, seen: Seen) -> str | None:
         """Return the age with 90 and more in one class; a younger one stays; None if there is none.

@@ -15,6 +15,7 @@ from sealtune.deid.key import DeidKey
 from sealtune.deid.transforms.choice import Chooser
 from sealtune.deid.transforms.moving import Moving
 from sealtune.deid.transforms.replaced import Change, Replaced, Seen
+from sealtune.deid.transforms.tokens import Tokens
 
 _BEFORE_CHARACTERS: Final = 40  # what stands before a finding and may say what it is
 
@@ -38,6 +39,7 @@ class Transformer:
         """
         self._configuration = configuration
         self._chooser = Chooser(key)
+        self._tokens = Tokens(key, self._chooser)
         moving = Moving(configuration, self._chooser)
         self._transforms: dict[tuple[EntityType, Action], Transform] = {
             (EntityType.DATE, Action.SHIFT): moving.shift,
@@ -97,5 +99,5 @@ class Transformer:
 
     def _otherwise(self, seen: Seen, action: Action) -> str | None:
         if action in (Action.SURROGATE, Action.TOKEN):
-            return self._chooser.alike(seen.entity.value, seen.value)
+            return self._tokens.token(seen)
         return None
