@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from sealtune.deid.config import PROFILES
@@ -42,7 +44,7 @@ def test_findings_are_sorted_and_do_not_overlap(pipeline: Pipeline) -> None:
     text = "Dr. Ana Souza, SOUZA, ana.souza@x.org of Lisbon Hospital in Lisbon, Lisbon\n" * 20
     found = pipeline.find(text)
     assert found
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(found))
 
 
 def test_windows_cover_a_long_text_and_cut_no_word() -> None:
@@ -51,7 +53,7 @@ def test_windows_cover_a_long_text_and_cut_no_word() -> None:
     assert len(windows) > 2
     assert windows[0][0] == 0
     assert windows[-1][1] == len(text)
-    for (_, end), (start, _) in zip(windows, windows[1:], strict=False):
+    for (_, end), (start, _) in pairwise(windows):
         assert start < end
         assert text[start - 1] == " "
 

@@ -33,7 +33,7 @@ def found(pipeline: Pipeline, text: str) -> str:
         ("Electronically signed by: K. L. Bergström, MD", ["Bergström"]),
         ("spoke with Jan van der Meer and Abdul al-Rahman", ["Jan van der Meer", "al-Rahman"]),
         ("Поступил Сергей Кузнецов", ["Сергей Кузнецов"]),
-        ("Ο ασθενής Νίκος Παπαδόπουλος", ["Νίκος Παπαδόπουλος"]),
+        ("\u039f ασθενής Νίκος Παπαδόπουλος", ["Νίκος Παπαδόπουλος"]),
         ("المريض أحمد محمد", ["أحمد"]),
         ("患者\uff1a佐藤明美さん", ["佐藤明美"]),
         ("He grew up in opatovice and works at Zyntherra", ["opatovice", "Zyntherra"]),
