@@ -89,10 +89,10 @@ def read_names() -> NameLists:
 def _by_gender(provider: Any, which: str) -> dict[str, list[str]]:
     """Return the lists of a locale; `n` are the names that say nothing of a gender."""
     found = {
-        gender: _single(getattr(provider, f"{which}_names{ending}", ()))
+        gender: _single(_table(provider, f"{which}_names{ending}"))
         for gender, ending in ((FEMALE, "_female"), (MALE, "_male"))
     }
-    everyone = _single(getattr(provider, f"{which}_names", ()))
+    everyone = _single(_table(provider, f"{which}_names"))
     if not (found[FEMALE] and found[MALE]):
         return {NEUTRAL: everyone} if everyone else {}
     male = {plain(name) for name in found[MALE]}
@@ -103,6 +103,11 @@ def _by_gender(provider: Any, which: str) -> dict[str, list[str]]:
     # Where too few names are anybody's, an unknown name gets one of all.
     found[NEUTRAL] = neutral if len(neutral) >= _FEW else everyone or found[FEMALE] + found[MALE]
     return {gender: names for gender, names in found.items() if names}
+
+
+def _table(provider: Any, name: str) -> Iterable[str]:
+    found = getattr(provider, name, ())
+    return found if isinstance(found, tuple | list | dict) else ()
 
 
 def _single(names: Iterable[str]) -> list[str]:

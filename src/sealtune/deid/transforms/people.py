@@ -27,16 +27,18 @@ LAST: Final = "last"
 _REMEMBERED_MAX: Final = 20_000
 _POSSESSIVE: Final = re.compile(r"['\u2019][sS]$")
 _WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019](?=[^\W\d_])|[\u0300-\u036f])*")
-_KEPT: Final = frozenset(
-    "mr mrs ms miss mx dr prof professor sir dame lord lady rev reverend fr father sister brother"
-    " judge hon capt captain lt col gen sgt maj major officer nurse rn lpn np pa md do dds dmd phd"
-    " mph mba jd esq dpm pharmd dvm jr sr junior senior ii iii iv pt patient"
-    " herr frau dipl ing med mag monsieur madame mme mlle m docteur maitre senor senora"
-    " senorita don dona signor signora signorina dott dottore dottoressa sra srta drs mevrouw"
-    " meneer dhr mevr hr pan pani"
-    " van von der den de del della di da do dos das la le les du zu zur zum ten ter bin ibn binti"
-    " al el abu bint y e und and af av".split()
-)
+_FAMILY_FIRST: Final = ("zh_CN", "ko_KR")  # one sign of family name, the given name behind it
+# Titles stay but at the end, endings but at the beginning, particles between other words or in
+# small letters: Le, Do and Pan are names, too.
+_TITLES: Final = """mr mrs ms miss mx dr prof professor sir dame lord lady rev reverend fr father
+    sister brother judge hon capt captain lt col gen sgt maj major officer nurse pt patient herr
+    frau dipl ing med mag monsieur madame mme mlle docteur maitre sr senor senora senorita don dona
+    signor signora signorina dott dottore dottoressa sra srta drs mevrouw meneer dhr mevr hr pan
+    pani""".split()  # noqa: SIM905 - a table of words
+_ENDINGS: Final = """jr sr junior senior ii iii iv md do dds dmd phd mph mba jd esq dpm pharmd dvm
+    rn lpn np pa""".split()  # noqa: SIM905
+_PARTICLES: Final = """van von der den de del della di da do dos das la le les du zu zur zum ten
+    ter bin ibn binti al el abu bint y e und and af av""".split()  # noqa: SIM905
 
 
 class People:
@@ -54,6 +56,11 @@ class People:
         others = [name for name in self._lists.locales if name[:2] != locale[:2]]
         preferred = [name for name in (locale, "en_US") if name in self._lists.locales]
         self._order = list(dict.fromkeys([*preferred, *same, *others]))
+        self._ranks = {
+            # Beyond the locale's own language no list is nearer than another.
+            name: at if at < len(preferred) + len(same) else len(self._order) - 1
+            for at, name in enumerate(self._order)
+        }
         self._next: dict[tuple[str, str, str], dict[str, str]] = {}
         self.part = lru_cache(_REMEMBERED_MAX)(self._part)
 
@@ -66,10 +73,10 @@ class People:
             value = fold(value).text
         tail = _POSSESSIVE.search(value)
         body = value[: tail.start()] if tail else value
-        words = [match for match in _WORD.finditer(body) if not _stays(match.group(), body)]
+        words = _replaceable(list(_WORD.finditer(body)))
         if not words:
             return None
-        roles = self._roles([match.group() for match in words], seen, body)
+        roles = self._roles(words, seen, body)
         made: list[str] = []
         done = 0
         for match, role in zip(words, roles, strict=True):
@@ -85,38 +92,49 @@ class People:
         return LAST if key in self._lists.last else None
 
     def _word(self, word: str, role: str) -> str:
-        if len(word) == 1 and script_locale(word) is None:
+        locale = script_locale(word)
+        if len(word) == 1 and locale is None:
             return self._chooser.alike("initial", word)
+        if locale in _FAMILY_FIRST and 1 < len(word) <= 4 and self.knows(word) is None:
+            return self.part(word[0], LAST) + self.part(word[1:], FIRST)
         return cased(self.part(plain(word), role), like=word)
 
-    def _roles(self, words: list[str], seen: Seen, body: str) -> list[str]:
+    def _roles(self, words: list[re.Match[str]], seen: Seen, body: str) -> list[str]:
         """Return for each word whether it is (part of) a first or a last name.
 
         Its list decides where only one has it, so that the order of the words matters little.
         """
         comma = body.find(",")
-        last_first = comma > 0 and any(match.end() <= comma for match in _WORD.finditer(body))
-        count = len(words)
+        last_first = words[0].start() < comma < words[-1].start()
         roles = []
-        for at, word in enumerate(words):
-            key = plain(word)
-            is_first, is_last = key in self._lists.first, key in self._lists.last
-            if is_first != is_last:
-                roles.append(FIRST if is_first else LAST)
-            elif count == 1:
-                roles.append(_alone(seen, body, listed=is_first))
+        for at, match in enumerate(words):
+            listed = self._listed(plain(match.group()))
+            if listed is not None:
+                roles.append(listed)
+            elif len(words) == 1:
+                roles.append(_alone(seen, body, listed=self.knows(match.group()) == FIRST))
             elif last_first:
-                roles.append(LAST if body.find(word) < comma else FIRST)
+                roles.append(LAST if match.start() < comma else FIRST)
             else:
-                roles.append(LAST if at == count - 1 else FIRST)
+                roles.append(LAST if at == len(words) - 1 else FIRST)
         return roles
+
+    def _listed(self, key: str) -> str | None:
+        """Return which part of a name `key` is where the lists nearest to the locale say one."""
+        first, last = self._rank(self._lists.first, key), self._rank(self._lists.last, key)
+        return None if first == last else FIRST if first < last else LAST
+
+    def _rank(self, index: dict[str, dict[str, str]], key: str) -> int:
+        ranks = [self._ranks[name] for name in index.get(key, ())]
+        return min(ranks, default=len(self._order))
 
     def _part(self, word: str, role: str) -> str:
         """Return the surrogate of one plain part of a name."""
         index = self._lists.first if role == FIRST else self._lists.last
         known = index.get(word)
         if known:
-            locale = next(name for name in self._order if name in known)
+            written = script_locale(word)
+            locale = written if written in known else min(known, key=self._order.index)
             return self._successor(locale, role, known[locale], word)
         locale = script_locale(word) or self._order[0]
         names = self._names(locale, role)
@@ -147,13 +165,22 @@ def cased(name: str, *, like: str) -> str:
     return name.lower() if like.islower() else name
 
 
-def _stays(word: str, body: str) -> bool:
-    return plain(word) in _KEPT and plain(word) != plain(body)
+def _replaceable(words: list[re.Match[str]]) -> list[re.Match[str]]:
+    """Return the words that are parts of a name, and not about it."""
+    last = len(words) - 1
+    found = []
+    for at, match in enumerate(words):
+        word = plain(match.group())
+        between = 0 < at < last or (at < last and match.group().islower())
+        stays = (word in _TITLES and at < last) or (word in _ENDINGS and at > 0)
+        if not stays and not (word in _PARTICLES and between):
+            found.append(match)
+    return found
 
 
 def _alone(seen: Seen, body: str, *, listed: bool) -> str:
     if "first" in seen.kind or "given" in seen.kind:
         return FIRST
-    titled = any(plain(word) in _KEPT for word in _WORD.findall(body))
-    titled = titled or plain(seen.before.strip(" .\t\n").rpartition(" ")[2]) in _KEPT
+    titled = any(plain(word) in _TITLES for word in _WORD.findall(body))
+    titled = titled or plain(seen.before.strip(" .\t\n").rpartition(" ")[2]) in _TITLES
     return FIRST if listed and not titled and "last" not in seen.kind else LAST
