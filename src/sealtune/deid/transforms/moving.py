@@ -46,7 +46,9 @@ class Moving:
 
     def days(self, scope: str) -> int:
         """Return by how many days the dates of `scope` move: never 0."""
-        number = self._chooser.number("date-shift", scope.strip().casefold(), 2 * SHIFT_DAYS_MAX - 1)
+        number = self._chooser.number(
+            "date-shift", scope.strip().casefold(), 2 * SHIFT_DAYS_MAX - 1
+        )
         days = number - SHIFT_DAYS_MAX
         return days if days < 0 else days + 1
 

@@ -14,6 +14,7 @@ from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.key import DeidKey
 from sealtune.deid.transforms.choice import Chooser
 from sealtune.deid.transforms.moving import Moving
+from sealtune.deid.transforms.people import People
 from sealtune.deid.transforms.replaced import Change, Replaced, Seen
 from sealtune.deid.transforms.tokens import Tokens
 
@@ -46,6 +47,15 @@ class Transformer:
             (EntityType.DATE, Action.GENERALIZE): moving.year,
             (EntityType.AGE, Action.GENERALIZE): moving.age,
         }
+        if Action.SURROGATE in configuration.actions.values():
+            self._add_surrogates(configuration)
+
+    def _add_surrogates(self, configuration: Configuration) -> None:
+        people = People(configuration.locale, self._chooser)
+        made: dict[EntityType, Transform] = {
+            EntityType.PERSON: people.surrogate,
+        }
+        self._transforms |= {(entity, Action.SURROGATE): way for entity, way in made.items()}
 
     def apply(self, text: str, findings: Sequence[Finding], *, subject: str | None) -> Replaced:
         """Return `text` with `findings` (sorted, apart) replaced.
