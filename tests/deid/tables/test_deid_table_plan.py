@@ -1,4 +1,4 @@
-"""Tables reach k, l and t, as pycanon counts them, and lose less than full-domain generalization."""
+"""Tables reach k, l and t, as pycanon counts them, and lose less than by full domains."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ VALUES = st.one_of(
 def test_every_class_has_k_records_and_l_values(
     rows: list[dict[str, Any]],
     k: int,
-    l: int,
+    l: int,  # noqa: E741
     share: float,
 ) -> None:
     asked = configuration("x y zip", "s", k=k, l=l, max_suppressed=share)

@@ -62,7 +62,7 @@ class NumberColumn:
         if low == MISSING:
             return 1.0
         width = self.values[-1] - self.values[1]
-        return (self.values[high] - self.values[low]) / width
+        return float((self.values[high] - self.values[low]) / width)
 
     def cuts(self, ranks: Ranks) -> list[Cut]:
         """Return the two cuts beside the median; missing values stay on the lower side."""
@@ -104,7 +104,8 @@ class TreeColumn:
             return 0.0
         level = self._level(low, high)
         under = int(self.sizes[level][self.nodes[level, low]])
-        return (under - 1) / max(1, self.nodes.shape[1] - 1)
+        others = int(self.nodes.shape[1]) - 1
+        return (under - 1) / max(1, others)
 
     def cuts(self, ranks: Ranks) -> list[Cut]:
         """Return the cut into the children of the lowest node that covers all."""
@@ -158,7 +159,7 @@ def zip_path(code: str) -> tuple[str, ...]:
 
 
 def category_path(value: Any, parents: Mapping[str, str], *, depth: int) -> tuple[Any, ...]:
-    """Return the ancestors of `value` under `parents`, `depth` long: short ones repeat the value."""
+    """Return what is above `value` under `parents`, and it, repeated up to `depth`."""
     path = [value]
     seen = {str(value)}
     while (parent := parents.get(str(path[0]))) is not None and len(path) < depth:

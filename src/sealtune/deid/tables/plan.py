@@ -86,7 +86,7 @@ def plan_table(rows: Iterable[Mapping[str, object]], configuration: Configuratio
     everything = np.arange(table.rows, dtype=np.intp)
     _require_reachable(asked, table, everything)
     if table.rows == 0 or not table.columns or not _asks(asked):
-        return _as_it_is(table, asked, everything)
+        return _as_it_is(table, asked)
     for share in (asked.max_suppressed, 0.0):
         # Leaving rows out moves the whole that t compares with: then none may be left out.
         plan = _partitioned(table, asked, int(share * table.rows))
@@ -181,13 +181,11 @@ def _require_reachable(asked: TableTerms, table: _Table, rows: Rows) -> None:
             raise ConfigError(Code.TABLE_UNREACHABLE, message)
 
 
-def _as_it_is(table: _Table, asked: TableTerms, rows: Rows) -> TablePlan:
+def _as_it_is(table: _Table, asked: TableTerms) -> TablePlan:
     """Return the plan that changes nothing, with what the table has of itself."""
-    class_of = (
-        _same(np.stack([column.ranks for column in table.columns]))
-        if (table.columns and table.rows)
-        else np.zeros(table.rows, dtype=np.int32)
-    )
+    class_of = np.zeros(table.rows, dtype=np.int32)
+    if table.columns and table.rows:
+        class_of = _same(np.stack([column.ranks for column in table.columns]))
     result = _measured(table, asked, class_of, loss=0.0)
     return TablePlan(result=result, _class_of=class_of, _labels={})
 

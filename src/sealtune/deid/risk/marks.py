@@ -1,0 +1,141 @@
+"""What of an identifier is compared with the output, and what of the output with identifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from sealtune.deid.entities import EntityType
+from sealtune.deid.risk.digits import codes
+from sealtune.deid.risk.surnames import name_likeness
+from sealtune.deid.risk.words import Word, words
+
+KINDS: Final = ("names", "words", "numbers", "codes")
+_NAME_WORDS_MAX: Final = 4
+_WORD_LETTERS_MIN: Final = 5
+_NAME_LETTERS_MIN: Final = 7  # of all words of a name
+_DIGITS_MIN: Final = 6
+_CODE_CHARACTERS_MIN: Final = 6
+_CODE_DIGITS_MIN: Final = 2
+_WIDE_DIGITS_MIN: Final = 7  # in the whole dataset: 6 digits are also somebody else's date or count
+_JOINS: Final = frozenset({" ", ", ", ". ", "-", "\n"})
+_NAMED: Final = frozenset({EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION})
+Span = tuple[int, int]
+
+
+class Mark(NamedTuple):
+    """Something that is compared: of one of `KINDS`, in a form that spelling does not change."""
+
+    kind: str
+    text: str
+
+
+def marks(original: str, entity: EntityType) -> Iterator[Mark]:
+    """Yield what of the identifier `original` would give it away."""
+    token = original.strip()
+    code = _code(token, "".join(filter(str.isdecimal, original)))
+    if code is not None:
+        yield code
+    if entity not in _NAMED:
+        return
+    parts = [word.text.casefold() for word in words(original) if len(word.text) > 1]
+    name = _name(parts)
+    if name is not None:
+        yield name
+    if entity is EntityType.PERSON:
+        yield from (Mark("words", part) for part in parts if _telling(part))
+
+
+def is_wide(mark: Mark) -> bool:
+    """Return whether `mark` tells enough to be compared with every record."""
+    return mark.kind != "numbers" or len(mark.text) >= _WIDE_DIGITS_MIN
+
+
+def candidates(text: str, found: Sequence[Word]) -> Iterator[tuple[Mark, Span]]:
+    """Yield what in masked `text`, whose words are `found`, could be an identifier that stayed."""
+    for token, digits, start, end in codes(text):
+        code = _code(token, digits)
+        if code is not None:
+            yield code, (start, end)
+    for run in _capitalized(text, found):
+        for first in range(len(run)):
+            for last in range(first + 2, min(first + _NAME_WORDS_MAX, len(run)) + 1):
+                name = _name([word.text.casefold() for word in run[first:last]])
+                if name is not None:
+                    yield name, (run[first].start, run[last - 1].end)
+        for word in run:
+            if not word.opens and _telling(word.text.casefold()):
+                yield Mark("words", word.text.casefold()), (word.start, word.end)
+
+
+class Similar:
+    """Finds which mark of a record a candidate differs from by one letter or one swap."""
+
+    def __init__(self, known: Mapping[Mark, EntityType]) -> None:
+        self._by_length: dict[tuple[str, int], list[tuple[str, EntityType]]] = {}
+        for mark, entity in known.items():
+            # Two days of one month differ by a digit and are no spelling of one another.
+            if mark.kind in {"words", "numbers"} and entity is not EntityType.DATE:
+                near = self._by_length.setdefault((mark.kind, len(mark.text)), [])
+                near.append((mark.text, entity))
+
+    def find(self, mark: Mark) -> EntityType | None:
+        """Return the type of a mark that `mark` nearly is."""
+        size = len(mark.text)
+        for length in (size, size - 1, size + 1):
+            for text, entity in self._by_length.get((mark.kind, length), ()):
+                if _nearly(text, mark.text):
+                    return entity
+        return None
+
+
+def _name(parts: Sequence[str]) -> Mark | None:
+    """Return the words of a name in an order of their own: `Smith, John` is `John Smith`."""
+    if not 2 <= len(parts) <= _NAME_WORDS_MAX or sum(map(len, parts)) < _NAME_LETTERS_MIN:
+        return None
+    return Mark("names", " ".join(sorted(parts)))
+
+
+def _telling(word: str) -> bool:
+    return len(word) >= _WORD_LETTERS_MIN and name_likeness().score(word) > -1
+
+
+def _code(token: str, digits: str) -> Mark | None:
+    """Return the digits of `token` where they alone would tell, else the token if it is a code."""
+    if len(digits) >= _DIGITS_MIN:
+        return Mark("numbers", digits)
+    if len(token) < _CODE_CHARACTERS_MIN or any(map(str.isspace, token)):
+        return None
+    written = ("@" in token or len(digits) >= _CODE_DIGITS_MIN) and any(map(str.isalpha, token))
+    return Mark("codes", token.casefold()) if written else None
+
+
+def _capitalized(text: str, found: Sequence[Word]) -> Iterator[list[Word]]:
+    """Yield runs of neighbouring words with capitals; initials between them are passed over."""
+    run: list[Word] = []
+    large = [word for word in found if word.text[0].isupper()]
+    for before, word in pairwise([None, *large]):
+        if word is None:
+            continue
+        if before is not None and text[before.end : word.start] not in _JOINS and run:
+            yield run
+            run = []
+        if len(word.text) > 1:
+            run.append(word)
+    if run:
+        yield run
+
+
+def _nearly(one: str, other: str) -> bool:
+    """Return whether one letter, or two neighbours that changed places, make the difference."""
+    if one == other:
+        return False
+    short, long = sorted((one, other), key=len)
+    same = next(
+        (n for n, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short)
+    )
+    rest, tail = short[same:], long[same:]
+    if len(short) < len(long):
+        return rest == tail[1:]
+    return rest[1:] == tail[1:] or (rest[:2] == tail[1::-1] and rest[2:] == tail[2:])
