@@ -219,7 +219,6 @@ def memory(jobs: int) -> list[dict]:
     lines = list(in_lines(make_annotated_notes(2_000, seed=99)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _sealtune("key", "deid", folder / "deid.key")
         for size in MEMORY_SIZES:
             source, output = folder / "notes.jsonl", folder / f"out-{size}.jsonl"
             with source.open("wb") as file:
