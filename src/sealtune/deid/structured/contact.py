@@ -211,8 +211,8 @@ RULES: Final = (
         marks=("::", ":"),
         check=_ipv6,
         pattern=re.compile(
-            r"(?<![\w:])(?=[0-9A-Fa-f:]{0,8}:)(?:[0-9A-Fa-f]{1,4}:|:(?=:)){2,7}:?"
-            r"(?:[0-9A-Fa-f]{1,4}|:)?(?:%\w{1,16})?(?:/\d{1,3})?(?![\w:])"
+            r"(?<![\w:])(?=[0-9A-Fa-f:]{0,8}:)(?:[0-9A-Fa-f]{0,4}:){2,7}"
+            r"[0-9A-Fa-f]{0,4}(?:%\w{1,16})?(?:/\d{1,3})?(?![\w:])"
         ),
     ),
     Rule(
@@ -241,5 +241,12 @@ RULES: Final = (
         confidence=0.7,
         marks=("@",),
         pattern=re.compile(r"(?<![\w.@/+-])@[A-Za-z_]\w{2,30}(?![\w@]|\.\w)"),
+    ),
+    Rule(
+        kind="phone-eight",
+        entity=EntityType.PHONE,
+        confidence=0.35,
+        starts=(3, 4),
+        pattern=re.compile(r"[2-9](?:\d{3} \d{4}|\d{2} \d{2} \d{3})(?![\d/%-]|[.,]\d)" + _EXT),
     ),
 )

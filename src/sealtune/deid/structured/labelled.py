@@ -44,7 +44,8 @@ def _labelled(
 def _is_number(text: str) -> bool:
     # A year, a date and a dose are no number of anything.
     if re.fullmatch(
-        r"(?:19|20)\d\d|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,4}(?:mg|ml|mcg|kg|cm|mm)", text
+        r"(?:19|20)\d\d|(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|[12]\d|3[01])[-/.]\d{2,4}|\d{1,4}(?:mg|ml|mcg|kg|cm|mm)",
+        text,
     ):
         return False
     return digits(3)(text) or (digits(2)(text) and len(text) >= 5)
