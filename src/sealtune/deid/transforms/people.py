@@ -87,9 +87,7 @@ class People:
     def knows(self, word: str) -> str | None:
         """Return which part of a name `word` is by the lists alone, or None."""
         key = plain(word)
-        if key in self._lists.first:
-            return FIRST
-        return LAST if key in self._lists.last else None
+        return self._listed(key) or (FIRST if key in self._lists.first else None)
 
     def _word(self, word: str, role: str) -> str:
         locale = script_locale(word)

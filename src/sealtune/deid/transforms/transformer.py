@@ -7,14 +7,18 @@ every record, process and run. Does no I/O after its lists of names are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from sealtune.deid.config import Action, Configuration
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.key import DeidKey
 from sealtune.deid.transforms.choice import Chooser
+from sealtune.deid.transforms.contacts import Contacts
 from sealtune.deid.transforms.moving import Moving
 from sealtune.deid.transforms.people import People
+from sealtune.deid.transforms.places import Places
+from sealtune.deid.transforms.postal import region
 from sealtune.deid.transforms.replaced import Change, Replaced, Seen
 from sealtune.deid.transforms.tokens import Tokens
 
@@ -41,19 +45,34 @@ class Transformer:
         self._configuration = configuration
         self._chooser = Chooser(key)
         self._tokens = Tokens(key, self._chooser)
-        moving = Moving(configuration, self._chooser)
+        self._moving = moving = Moving(configuration, self._chooser)
         self._transforms: dict[tuple[EntityType, Action], Transform] = {
             (EntityType.DATE, Action.SHIFT): moving.shift,
             (EntityType.DATE, Action.GENERALIZE): moving.year,
             (EntityType.AGE, Action.GENERALIZE): moving.age,
+            (EntityType.POSTAL_CODE, Action.GENERALIZE): partial(
+                region, locale=configuration.locale
+            ),
         }
         if Action.SURROGATE in configuration.actions.values():
             self._add_surrogates(configuration)
 
     def _add_surrogates(self, configuration: Configuration) -> None:
         people = People(configuration.locale, self._chooser)
+        places = Places(people, self._chooser)
+        contacts = Contacts(configuration.locale, people, self._chooser)
         made: dict[EntityType, Transform] = {
             EntityType.PERSON: people.surrogate,
+            EntityType.ORGANIZATION: places.organization,
+            EntityType.LOCATION: places.location,
+            EntityType.ADDRESS: places.address,
+            EntityType.PHONE: contacts.phone,
+            EntityType.FAX: contacts.phone,
+            EntityType.EMAIL: contacts.email,
+            EntityType.URL: contacts.url,
+            EntityType.IP_ADDRESS: contacts.ip,
+            EntityType.USERNAME: contacts.username,
+            EntityType.DATE: self._moving.shift,
         }
         self._transforms |= {(entity, Action.SURROGATE): way for entity, way in made.items()}
 
