@@ -23,8 +23,6 @@ _RANGES: Final = ("192.0.2", "198.51.100", "203.0.113")
 _EXTENSION: Final = re.compile(
     r"\s{0,3}(?:,|;)?\s{0,3}(?:ext\.?|extension|x|#)\s{0,3}\d{1,6}$", re.IGNORECASE
 )
-    r"\s{0,3}(?:,|;)?\s{0,3}(?:ext\.?|extension|x|#)\s{0,3}\d{1,6}$", re.I
-)
 _WORDS: Final = re.compile(r"[^\W\d_]+|\d+")
 _DIGITS: Final = re.compile(r"\d{1,6}")
 _IP_TAIL: Final = re.compile(r"(?:/\d{1,3}|:\d{1,5})$")
@@ -110,9 +108,7 @@ class Contacts:
     def _is_north_american(self, national: str, international: bool) -> bool:
         if len(national) == 11 and national[0] == "1":
             return True
-        return (
-            len(national) in (7, 10) and not international and self._locale in _NORTH_AMERICA
-        )
+        return len(national) in (7, 10) and not international and self._locale in _NORTH_AMERICA
 
     def _north_american(self, national: str, identity: str) -> str:
         line = f"55501{self._chooser.number('phone', identity, 100):02}"
