@@ -47,6 +47,8 @@ FOUND = [
     ("12 rue de Rivoli", "12 rue de Rivoli", E.ADDRESS),
     ("Springfield, IL 62704", "62704", E.POSTAL_CODE),
     ("at SW1A 1AA now", "SW1A 1AA", E.POSTAL_CODE),
+    ("quotes AB 12 34 56 C here", "AB 12 34 56 C", E.NATIONAL_ID),
+    ("USt DE 136 695 976 an", "DE 136 695 976", E.TAX_ID),
     ("password: hunter2!x", "hunter2!x", E.SECRET),
     ("key AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE", E.SECRET),
     ("see photograph IMG_2034.jpg", "IMG_2034.jpg", E.PHOTO),

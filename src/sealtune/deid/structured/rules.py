@@ -17,6 +17,7 @@ from sealtune.deid.entities import EntityType, Finding
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 _TOKEN: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})(\d+)")
+_APART: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,3} $")  # `AB 12 34 56 C`, `DE 123 456 789`
 _WORDS: Final = re.compile(r"[^\W\d_]+")
 PREFIXED: Final = -1  # the token begins with + or (
 LETTERS: Final = 0  # with letters; otherwise the number of its first digits
@@ -106,6 +107,9 @@ class RuleDetector:
             if prefix:
                 yield from self._tried(text, at, PREFIXED)
                 at += len(prefix)
+            apart = None if letters or prefix else _APART.search(text[max(0, at - 5) : at])
+            if apart:
+                yield from self._tried(text, at - len(apart.group()), LETTERS)
             length = LETTERS if letters else min(len(digits), _LENGTH_MAX)
             yield from self._tried(text, at, length)
 
