@@ -10,8 +10,6 @@ from sealtune.deid.config import PROFILES, Configuration
 from sealtune.deid.report import DeidReport, Measured, build_report
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-INPUT = INPUT
-OUTPUT = OUTPUT
 INPUT = sha256_digest(b"input")
 OUTPUT = sha256_digest(b"output")
 RECORDS = sha256_digest(b"records")
