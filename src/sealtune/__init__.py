@@ -30,6 +30,7 @@ _PLACES = {
         "open_to_folder",
         "rewrap",
     ),
+    "sealtune.deid.binding": ("bind_report_file", "read_report_file"),
     "sealtune.deid.config": ("Configuration", "find_configuration"),
     "sealtune.deid.key": ("DeidKey", "create_deid_key", "load_deid_key"),
     "sealtune.deid.review": ("Review", "ReviewedField", "Segment", "review_records"),

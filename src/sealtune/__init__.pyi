@@ -79,6 +79,8 @@ from sealtune.crypto.identity import PublicIdentity as PublicIdentity
 from sealtune.crypto.identity import create_identity as create_identity
 from sealtune.crypto.identity import load_identity as load_identity
 from sealtune.crypto.identity import load_public_identity as load_public_identity
+from sealtune.deid.binding import bind_report_file as bind_report_file
+from sealtune.deid.binding import read_report_file as read_report_file
 from sealtune.deid.config import Configuration as Configuration
 from sealtune.deid.config import find_configuration as find_configuration
 from sealtune.deid.key import DeidKey as DeidKey

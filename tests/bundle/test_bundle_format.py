@@ -217,7 +217,7 @@ def test_a_registration_gives_the_broker_its_key(
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (lambda v: v | {"format": "sealtune-registration/2"}, Code.BUNDLE_VERSION),
+        (lambda v: v | {"format": "sealtune-registration/3"}, Code.BUNDLE_VERSION),
         (lambda v: v | {"more": 1}, Code.BUNDLE_MALFORMED),
         (lambda v: [v], Code.BUNDLE_MALFORMED),
         (lambda v: v | {"header": v["slots"]}, Code.BUNDLE_VERSION),

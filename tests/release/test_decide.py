@@ -121,6 +121,7 @@ def test_what_the_contract_allows_is_granted_with_a_reason_for_each_rule():
         "bundle.named",
         "bundle.registered",
         "bundle.owner",
+        "bundle.deidentified",
         "run.open",
         "run.quota",
     ]

@@ -41,7 +41,7 @@ _REGISTRATION: Final = {
     "type": "object",
     "description": "docs/spec/bundle.md §8",
     "required": ["format", "header", "slots"],
-    "properties": {"format": {"const": "sealtune-registration/1"}},
+    "properties": {"format": {"enum": ["sealtune-registration/1", "sealtune-registration/2"]}},
 }
 
 

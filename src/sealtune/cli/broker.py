@@ -106,14 +106,22 @@ def serve(
 @click.argument("file", type=PATH)
 @_address
 @_public
-def add_key(file: Path, address: str, public: Path) -> None:
+@click.option(
+    "--deidentification",
+    "report",
+    type=PATH,
+    metavar="REPORT",
+    help="The de-identification report that the file was sealed with.",
+)
+def add_key(file: Path, address: str, public: Path, report: Path | None) -> None:
     """Give a running broker the key of a sealed file.
 
-    The file must have been sealed --to this broker. Only its signed header and key slots are sent.
+    The file must have been sealed --to this broker. Only its signed header and key slots are sent,
+    and the report that it was sealed with, if any.
     """
     key = sealtune.load_public_identity(public).signing
     with about(file):
-        registered = sealtune.register_bundle_file(file, address=address, broker=key)
+        registered = sealtune.register_bundle_file(file, address=address, broker=key, report=report)
     emit(registered, _registered)
 
 

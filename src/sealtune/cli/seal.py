@@ -67,6 +67,13 @@ def seal() -> None:
 @click.option("--task", type=click.Choice(_TASKS), help="Check that each record fits this task.")
 @click.option("--labels", metavar="A,B,C", help="The classes in order; else collected and sorted.")
 @click.option("--split", metavar="NAME", help="The split of a folder that has several.")
+@click.option(
+    "--deidentification",
+    "report",
+    type=PATH,
+    metavar="REPORT",
+    help="Your signed de-identification report on these records; the sealed file names it.",
+)
 @_field_options
 @passphrase_file_option
 def data(
@@ -77,6 +84,7 @@ def data(
     task: str | None,
     labels: str | None,
     split: str | None,
+    report: Path | None,
     passphrase_file: Path | None,
     **fields: str,
 ) -> None:
@@ -89,6 +97,7 @@ def data(
     record is refused or the disk is full.
     """
     identity = load_key(owner, passphrase_file)
+    binding = sealtune.bind_report_file(report, owner=identity.public.signing) if report else None
     with bytes_progress("sealing records") as progress:
         summary = sealtune.seal_data(
             path,
@@ -99,6 +108,7 @@ def data(
             labels=labels.split(",") if labels is not None else None,
             fields=sealtune.RecordFields(**{name: fields[f"{name}_field"] for name in _FIELDS}),
             split=split,
+            deidentification=binding,
             progress=progress,
         )
     emit(summary, _lines)
@@ -148,6 +158,7 @@ def _lines(summary: SealSummary) -> Iterable[str]:
             ("kind", summary.kind.value),
             ("holds", f"{records}{size(summary.bytes)} in {entries}"),
             ("digest", summary.digest),
+            *([("report", summary.deidentification)] if summary.deidentification else []),
             *([("labels", ", ".join(summary.labels))] if summary.labels else []),
             *(("note", note) for note in summary.notes),
         ]

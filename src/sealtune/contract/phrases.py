@@ -41,6 +41,10 @@ def shown(value: Any) -> str:
 _LISTS: Final = {
     "outputs.recipients": ("{} will get the results too", "{} will no longer get the results"),
     "outputs.kinds": ("a result of kind {} may leave", "no result of kind {} may leave any more"),
+    "inputs.*.deidentification.profiles": (
+        "input {name} may be de-identified by {}",
+        "input {name} may no longer be de-identified by {}",
+    ),
     "telemetry.allowed": (
         "the operator will see {} while it runs",
         "the operator will no longer see {}",
@@ -82,6 +86,11 @@ _BOUNDS: Final = {
     "outputs.max_bytes": ("the most bytes that may leave", True),
     "validity.not_after": ("the end of the contract", True),
     "validity.not_before": ("the beginning of the contract", False),
+    "inputs.*.deidentification.max_residual_per_10000": (
+        "how many residual findings 10,000 records of input {name} may have",
+        True,
+    ),
+    "inputs.*.deidentification.min_k": ("the lowest k of input {name}", False),
     "enclaves.*.minimum_evaluation": ("the lowest TCB evaluation that counts", False),
     "enclaves.*.minimum_isv_svn": ("the lowest version of the enclave", False),
     "enclaves.*.endorsements_max_age_days": ("how many days old Intel's documents may be", True),
@@ -112,6 +121,7 @@ _COMPONENTS: Final = frozenset({"fmc", "bl", "tee", "snp", "ucode"})
 _DEMANDS: Final = {
     "enclaves.*.required_policy": "the guest policy of enclave {name} need have",
     "enclaves.*.required_platform": "the platform of enclave {name} need have",
+    "inputs.*.deidentification.detectors": "input {name} must have been read by the detectors",
     "enclaves.*.denied_advisories": "enclave {name} is refused where these advisories apply:",
 }
 _TEXTS: Final = {
@@ -148,6 +158,9 @@ def added(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
         "inputs.*": f"another {shown(fields.get('kind'))}, {name}, goes in",
         "enclaves.*": f"another enclave, {name}, may run it{_insecurely(fields)}",
     }.get(pattern)
+    if pattern == "inputs.*.deidentification":
+        words = f"input {name} must be de-identified, with a report: {shown(new)}"
+        return Verdict(words, permits_more=False)
     if words is None and (generation := _generation(pattern)):
         words = f"enclave {name} may run on {generation} too, from {shown(new)} up"
     if words is None and (register := _register(pattern)):
@@ -165,6 +178,9 @@ def removed(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
         "inputs.*": f"input {name} goes in no longer",
         "enclaves.*": f"enclave {name} may no longer run it",
     }.get(pattern)
+    if pattern == "inputs.*.deidentification":
+        words = f"input {name} need not be de-identified any more"
+        return Verdict(words, permits_more=True)
     if words is None and (generation := _generation(pattern)):
         words = f"enclave {name} may no longer run on {generation}"
     if words is None and (register := _register(pattern)):
@@ -231,12 +247,13 @@ def _demand(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
 
 
 def _bound(pattern: str, name: str, old: Any, new: Any) -> Verdict | None:
-    del name
-    if pattern not in _BOUNDS or type(old) is not type(new) or not isinstance(old, int | str):
+    if pattern not in _BOUNDS or type(old) is not type(new):
+        return None
+    if not isinstance(old, int | float | str):
         return None
     what, larger_permits = _BOUNDS[pattern]
     # Times compare as text, since they all have one form.
-    words = f"{what} goes from {shown(old)} to {shown(new)}"
+    words = f"{what.format(name=name)} goes from {shown(old)} to {shown(new)}"
     return Verdict(words, permits_more=(new > old) == larger_permits)
 
 
