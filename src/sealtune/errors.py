@@ -41,6 +41,8 @@ class Code(StrEnum):
     DEID_REPORT_MISSING = "deid-report-missing"
     DEID_OTHER_REPORT = "deid-other-report"
     DEID_OTHER_RECORDS = "deid-other-records"
+    DEID_VAULT_MALFORMED = "deid-vault-malformed"
+    DEID_IRREVERSIBLE = "deid-irreversible"
     # bundle
     BUNDLE_TRUNCATED = "bundle-truncated"
     BUNDLE_MALFORMED = "bundle-malformed"
