@@ -87,6 +87,9 @@ def case(
 
 
 STREAMED = {"streamed": True, "tables_streamed": True, "keep_probabilities": False}
+SPILLED = {**STREAMED, "spilled": 99}
+ONE = llama(2048, 8192, 16, 128_256, num_key_value_heads=8)  # the shape of Llama 3.2 1B
+AT_ONCE = {"batch_size": 8, "lora_rank": 16, "checkpoint_every_steps": 1}
 CASES = (
     case("kept", SMALL, [512] * 8),
     case("without probabilities", SMALL, [512] * 8, forced={"keep_probabilities": False}),
@@ -98,6 +101,22 @@ CASES = (
     case("dropout", SMALL, [512] * 8, lora_dropout=0.1),
     case("streamed", UNTIED, [512] * 8, batch_size=8, forced=STREAMED),
     case("streamed, spilled", UNTIED, [512] * 8, batch_size=8, forced={**STREAMED, "spilled": 99}),
+    case(
+        "1b streamed, spilled",
+        ONE,
+        [512] * 8,
+        large=True,
+        **AT_ONCE,
+        forced={**SPILLED, "tokens": 1024},
+    ),
+    case(
+        "1b streamed, spilled, 512",
+        ONE,
+        [512] * 8,
+        large=True,
+        **AT_ONCE,
+        forced={**SPILLED, "tokens": 512},
+    ),
     case("evaluation", SMALL, [256] * 64, evaluation_fraction=0.9, forced=STREAMED),
     case("smollm2-135m", SMOLLM, [256] * 8),
     case("smollm2-135m, 2,048 tokens", SMOLLM, [512] * 8, large=True),

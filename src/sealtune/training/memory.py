@@ -28,7 +28,7 @@ TOKENIZER_COPIES = 6
 _GAPS_PART = 8
 _GAPS_BYTES = 40 * MIB
 _FLOAT = 4
-_TAPES = 4  # the one at work, and those on their way to scratch or back; as measured
+_TAPES = 6  # the one at work, those on their way to scratch or back, and their gaps; as measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

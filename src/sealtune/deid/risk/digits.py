@@ -70,9 +70,7 @@ def sniff(text: str) -> Iterator[Residual]:
         if kind is not None:
             yield Residual(kind[0], token.start, token.end, kind[1])
     for run in _runs(text, tokens):
-        kind = _run(run)
-        if kind is not None:
-            yield Residual(kind[0], run[0].start, run[-1].end, kind[1])
+        yield from _judged(run)
 
 
 def codes(text: str) -> Iterator[tuple[str, str, int, int]]:
@@ -179,6 +177,20 @@ def _length(run: list[_Token]) -> int:
     return sum(map(str.isdigit, "".join(token.text for token in run)))
 
 
+def _judged(run: list[_Token]) -> Iterator[Residual]:
+    """Yield what is in `run`, the longest first: a number may stand beside others."""
+    first = 0
+    while first < len(run):
+        for last in range(len(run), first, -1):
+            kind = _run(run[first:last])
+            if kind is not None:
+                yield Residual(kind[0], run[first].start, run[last - 1].end, kind[1])
+                first = last
+                break
+        else:
+            first += 1
+
+
 def _run(run: list[_Token]) -> _Kind | None:
     """Return what a run of digits is."""
     written = " ".join(token.text for token in run)
@@ -215,13 +227,21 @@ def _numbered(written: str, groups: list[str]) -> _Kind | None:
         return EntityType.PAYMENT_CARD, True
     if lengths == (3, 2, 4) and groups[0] not in {"000", "666"}:
         return EntityType.SSN, True
-    if lengths in {(3, 3, 4), (1, 3, 3, 4)} or (written[0] == "+" and 8 <= len(digits) <= 15):
+    if (lengths in {(3, 3, 4), (1, 3, 3, 4)} and _is_dialled(written, groups)) or (
+        written[0] == "+" and 8 <= len(digits) <= 15
+    ):
         return EntityType.PHONE, True
     if len(groups) == 1:
         return (EntityType.OTHER_ID, len(digits) >= 8) if len(digits) >= 7 else None
     if digits[0] == "0" and 9 <= len(digits) <= 12 and min(lengths) >= 2:
         return EntityType.PHONE, False
     return (EntityType.PHONE, False) if lengths == (3, 4) and "-" in written else None
+
+
+def _is_dialled(written: str, groups: list[str]) -> bool:
+    """Return whether groups that only spaces part are an area and an exchange, not measurements."""
+    marked = any(mark in written for mark in "-.()+")
+    return marked or min(groups[-3][0], groups[-2][0]) >= "2"
 
 
 def _hexadecimal(part: str) -> bool:

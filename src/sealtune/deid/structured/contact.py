@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """How people are reached: e-mail, telephone, fax, web and network addresses, user names."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """All elements of dates but the year alone, and ages over 89 (45 CFR 164.514(b)(2)(i)(C))."""
 
 from __future__ import annotations

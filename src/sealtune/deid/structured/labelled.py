@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """Numbers that a label gives away: records, plans, accounts, licences, devices, cases.
 
 Labels are written in many ways (`MRN:`, `Med. Rec. No.`, `Patient ID #`, `policy number is`), and

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """Numbers of the United States and other countries that check digits or a strict form give away."""
 
 from __future__ import annotations

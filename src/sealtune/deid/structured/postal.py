@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """Street addresses, boxes, units and postal codes of many countries; a city before its state."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of patterns: a pattern broken over lines is harder to read
 """What opens something: keys, tokens, passwords, connection strings."""
 
 from __future__ import annotations

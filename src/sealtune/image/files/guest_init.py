@@ -40,7 +40,10 @@ _SETTINGS = {
     "user/max_user_namespaces": "0",
 }
 _WORKER = ("/usr/bin/python3", "-I", "-B", "-m", "sealtune.worker.guest")
-_ALLOCATOR = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=134217728:glibc.malloc.hugetlb=1"
+_ALLOCATOR = (
+    "glibc.malloc.mmap_threshold=67108864:"
+    "glibc.malloc.trim_threshold=134217728:glibc.malloc.hugetlb=1"
+)
 _ENVIRONMENT = {
     "HOME": "/run",
     "PATH": "/nonexistent",
