@@ -33,6 +33,8 @@ _PLACES = {
     "sealtune.deid.binding": ("bind_report_file", "read_report_file"),
     "sealtune.deid.config": ("Configuration", "find_configuration"),
     "sealtune.deid.key": ("DeidKey", "create_deid_key", "load_deid_key"),
+    "sealtune.deid.propose": ("Proposal", "propose_fields"),
+    "sealtune.deid.reidentify": ("reidentify",),
     "sealtune.deid.review": ("Review", "ReviewedField", "Segment", "review_records"),
     "sealtune.deid.review_page": ("write_review_page",),
     "sealtune.deid.run": ("deidentify",),

@@ -86,6 +86,9 @@ from sealtune.deid.config import find_configuration as find_configuration
 from sealtune.deid.key import DeidKey as DeidKey
 from sealtune.deid.key import create_deid_key as create_deid_key
 from sealtune.deid.key import load_deid_key as load_deid_key
+from sealtune.deid.propose import Proposal as Proposal
+from sealtune.deid.propose import propose_fields as propose_fields
+from sealtune.deid.reidentify import reidentify as reidentify
 from sealtune.deid.review import Review as Review
 from sealtune.deid.review import ReviewedField as ReviewedField
 from sealtune.deid.review import Segment as Segment

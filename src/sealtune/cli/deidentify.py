@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,12 +14,14 @@ import sealtune
 from sealtune.cli.framework import Command
 from sealtune.cli.output import count, done, emit, hint, insecure, json_mode, printable, rows, say
 from sealtune.cli.output import size as bytes_size
-from sealtune.cli.parameters import PATH
+from sealtune.cli.parameters import PATH, passphrase_file_option
+from sealtune.cli.passphrases import load_key
 from sealtune.cli.progress import bytes_progress, waiting
 
 if TYPE_CHECKING:
     from sealtune import Configuration, DeidKey, DeidSummary, Review, ReviewedField, Segment
 
+_WIDTH: Final = 80
 _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
 
 
@@ -27,7 +30,8 @@ _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
     cls=Command,
     examples=[
         "sealtune deidentify notes.jsonl -o clean.jsonl --profile hipaa-safe-harbor \\\n"
-        "    --key hospital.deid-key",
+        "    --key hospital.deid-key --owner hospital.key",
+        "sealtune deidentify visits.csv --profile hipaa-safe-harbor --propose > fields.toml",
         "sealtune deidentify notes.jsonl --profile deid.toml --key hospital.deid-key --review",
         "sealtune deidentify visits.csv -o clean.csv --profile deid.toml \\\n"
         "    --key hospital.deid-key --review-page review.html",
@@ -44,9 +48,11 @@ _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
 @click.option(
     "--key",
     type=PATH,
-    required=True,
     metavar="FILE",
     help="The owner's key for replacements, made if there is no such file; keep it.",
+)
+@click.option(
+    "--owner", type=PATH, metavar="KEY", help="The owner's .key file, which signs a report."
 )
 @click.option("--text-field", metavar="NAME", help="Field with the text, if not as configured.")
 @click.option("--jobs", type=int, metavar="N", help="Processes; as many as there are cores.")
@@ -64,55 +70,78 @@ _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
 @click.option(
     "--review-records", "sample", type=int, default=20, metavar="N", help="How many are shown."
 )
-def deidentify(
-    path: Path,
-    output: Path | None,
-    profile: str,
-    key: Path,
-    text_field: str | None,
-    jobs: int | None,
-    encoding: str,
-    restart: bool,
-    show: bool,
-    page: Path | None,
-    sample: int,
-) -> None:
+@click.option(
+    "--propose", is_flag=True, help="Print a role for each field, to be put into a profile's file."
+)
+@passphrase_file_option
+def deidentify(path: Path, profile: str, text_field: str | None, **options: Any) -> None:
     """Replace identifiers in records or text; records keep their order.
 
     INPUT is JSON Lines, CSV, Parquet or plain text. Fields that the profile's file does not name
     are treated as text. After a crash the same command goes on where it stopped, and nothing is
     written under the output's name before all is done.
 
-    Without --output, --review and --review-page show what would be changed. They show originals.
+    --owner signs a report, PATH.report.json, for sealing and for the contract; a reversible profile
+    leaves a vault, PATH.vault, for reidentify. Without --output, --review and --review-page show
+    what would be changed. They show originals.
     """
-    if output is None and not (show or page):
-        raise click.UsageError("give --output, --review or --review-page")
     configuration = _configuration(profile, text_field)
-    made, secret = _key(key)
-    if output is not None:
-        with bytes_progress("de-identifying") as progress:
-            summary = sealtune.deidentify(
-                path,
-                output,
-                configuration=configuration,
-                key=secret,
-                jobs=jobs or len(os.sched_getaffinity(0)),
-                encoding=encoding,
-                restart=restart,
-                progress=progress,
+    if options["propose"]:
+        with waiting("reading records"):
+            proposal = sealtune.propose_fields(
+                path, configuration=configuration, encoding=options["encoding"]
             )
-    if show or page:
-        with waiting("reading a sample"):
-            reviewed = sealtune.review_records(
-                path, configuration=configuration, key=secret, records=sample, encoding=encoding
-            )
-        _show(reviewed, page=page, terminal=show)
-    if output is not None:
+        emit(proposal, lambda made: made.toml.splitlines())
+        return
+    output, shows = options["output"], options["show"] or options["page"]
+    if options["key"] is None or not (output or shows):
+        raise click.UsageError("give --key, and --output, --review or --review-page; or --propose")
+    new, key = _key(options["key"])
+    if output:
+        summary = _run(path, configuration, key, options)
+    if shows:
+        review = _review(path, configuration, key, options)
+    if output:
         emit(summary, _lines)
     else:
-        emit({"reviewed": len(reviewed.records), "records": reviewed.total}, _reviewed)
-    if made:
-        _hint(f"{key} is new: keep it secret, and use it for all files of one project")
+        emit({"reviewed": len(review.records), "records": review.total}, _reviewed)
+    if new:
+        made = options["key"]
+        _hint(f"{made} is new: keep it secret, and use it for all files of one project")
+
+
+def _run(
+    path: Path, configuration: Configuration, key: DeidKey, options: Mapping[str, Any]
+) -> DeidSummary:
+    owner = options["owner"]
+    identity = None if owner is None else load_key(owner, options["passphrase_file"])
+    with bytes_progress("de-identifying") as progress:
+        return sealtune.deidentify(
+            path,
+            options["output"],
+            configuration=configuration,
+            key=key,
+            owner=identity,
+            jobs=options["jobs"] or len(os.sched_getaffinity(0)),
+            encoding=options["encoding"],
+            restart=options["restart"],
+            progress=progress,
+        )
+
+
+def _review(
+    path: Path, configuration: Configuration, key: DeidKey, options: Mapping[str, Any]
+) -> Review:
+    with waiting("reading a sample"):
+        review = sealtune.review_records(
+            path,
+            configuration=configuration,
+            key=key,
+            records=options["sample"],
+            encoding=options["encoding"],
+        )
+    _show(review, page=options["page"], terminal=options["show"])
+    return review
 
 
 def _show(review: Review, *, page: Path | None, terminal: bool) -> None:
@@ -149,16 +178,22 @@ def _lines(summary: DeidSummary) -> Iterable[str]:
             ("holds", f"{changed}, {bytes_size(summary.output_bytes)}"),
             ("found", found or "nothing"),
             ("looked with", ", ".join(summary.modes)),
+            ("what remains", "\n".join(wrap(summary.statement, _WIDTH))),
             ("input", summary.input_digest),
             ("records", summary.records_digest),
             *(
                 [("resumed", f"{summary.resumed} of {summary.shards} shards")]
                 * bool(summary.resumed)
             ),
+            *[(name, str(file)) for name, file in _files(summary) if file],
             *(("note", printable(note)) for note in summary.notes),
         ]
     )
     yield hint("what was not found is still there: read some of it with --review")
+
+
+def _files(summary: DeidSummary) -> list[tuple[str, Path | None]]:
+    return [("report", summary.report), ("vault", summary.vault)]
 
 
 def _reviewed(result: dict[str, int]) -> Iterable[str]:

@@ -23,6 +23,7 @@ SECTIONS: Final = {
     "Owners and recipients": {
         "key": "sealtune.cli.key:key",
         "deidentify": "sealtune.cli.deidentify:deidentify",
+        "reidentify": "sealtune.cli.reidentify:reidentify",
         "seal": "sealtune.cli.seal:seal",
         "inspect": "sealtune.cli.inspect:inspect",
         "open": "sealtune.cli.open:open_",

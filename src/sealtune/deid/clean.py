@@ -54,11 +54,12 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A record before and after, and what was changed."""
+    """A record before and after, what was found in it and what was changed."""
 
     before: Record
     after: Record
     changes: tuple[FieldChange, ...]
+    findings: tuple[Finding, ...]  # their places mean nothing here: each is in some value
 
 
 class Cleaner:
@@ -69,6 +70,7 @@ class Cleaner:
         self._pipeline = pipeline
         self._transformer = transformer
         self._renamed: dict[str, str] = {}
+        self._found: list[Finding] = []
         self.tally = Tally()
 
     def record(self, record: Record) -> Cleaned:
@@ -92,7 +94,7 @@ class Cleaner:
             self._count_conversion(parts[at], new[at])
         after = rebuild(record, iter(new), self._rename)
         self._count(record, changes)
-        return Cleaned(record, after, tuple(changes))
+        return Cleaned(record, after, tuple(changes), self._taken())
 
     def paragraph(self, paragraph: Paragraph) -> Cleaned:
         """Return a paragraph of plain text de-identified, as a record with the text field alone.
@@ -115,7 +117,7 @@ class Cleaner:
         changes = tuple(FieldChange(name, 0, change) for change in replaced.changes)
         self.tally.characters += len(own)
         self._count({}, changes)
-        return Cleaned({name: own}, {name: replaced.text}, changes)
+        return Cleaned({name: own}, {name: replaced.text}, changes, self._taken())
 
     def header(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the names of columns as they are in the output."""
@@ -147,6 +149,7 @@ class Cleaner:
         entity = rule.entity or EntityType.OTHER_ID
         made = self._transformer.value(entity, text, subject=subject)
         self.tally.whole(entity)
+        self._found.append(Finding(0, len(text), entity, 1.0, "field-role"))
         action = rule.action or self._configuration.action(entity)
         return Change(0, len(made), 0, len(text), text, made, entity, action)
 
@@ -164,7 +167,10 @@ class Cleaner:
             spans.append((at, start, start + len(leaf.text)))
             pieces.append(label + leaf.text)
             length = start + len(leaf.text) + len(_BETWEEN)
-        findings = self._pipeline.find(_BETWEEN.join(pieces)) if pieces else []
+        whole = _BETWEEN.join(pieces)
+        findings = self._pipeline.find(whole) if pieces else []
+        # Without a subject the record is its own: its dates move together.
+        subject = whole if subject is None else subject
         changed = []
         first = 0
         for at, start, end in spans:
@@ -183,9 +189,14 @@ class Cleaner:
         return f"{words}: " if words else ""
 
     def _apply(self, text: str, findings: Sequence[Finding], subject: str | None) -> Replaced:
+        self._found += findings
         for finding in findings:
             self.tally.find(finding)
         return self._transformer.apply(text, findings, subject=subject)
+
+    def _taken(self) -> tuple[Finding, ...]:
+        found, self._found = tuple(self._found), []
+        return found
 
     def _rename(self, path: tuple[str, ...]) -> str:
         """Return the new name of a field; one that the configuration names stays."""

@@ -1,4 +1,4 @@
-"""What a process needs to work on shards: detectors and transforms, built once."""
+"""What a process needs to work on shards: detectors, transforms and a meter of what remains."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sealtune.core.digest import sha256_digest
-from sealtune.deid.clean import Cleaned, Cleaner, Finds, Transforms
+from sealtune.deid.clean import Cleaned, Cleaner
 from sealtune.deid.config import Configuration
+from sealtune.deid.detect import Pipeline
 from sealtune.deid.records.shard import Shard
+from sealtune.deid.risk import RiskMeter
 from sealtune.deid.shard_work import work_on
-from sealtune.deid.work_folder import Finished, write_part
+from sealtune.deid.side_files import RISK, VAULT, seal_meter
+from sealtune.deid.transforms import Transformer
+from sealtune.deid.vault import Entries, seal_part
+from sealtune.deid.work_folder import Finished, part_path, write_part
 
 if TYPE_CHECKING:
     from sealtune.deid.key import DeidKey
@@ -19,11 +24,12 @@ if TYPE_CHECKING:
 class Engine:
     """Works on shards one after the other; `modes` says which detectors it has."""
 
-    def __init__(
-        self, configuration: Configuration, pipeline: Finds, transformer: Transforms
-    ) -> None:
-        self.modes: tuple[str, ...] = tuple(getattr(pipeline, "modes", ()))
-        self.cleaner = Cleaner(configuration, pipeline, transformer)
+    def __init__(self, configuration: Configuration, key: DeidKey, pipeline: Pipeline) -> None:
+        """Take detectors; `of` makes them."""
+        self._configuration = configuration
+        self._key = key
+        self.modes = pipeline.modes
+        self.cleaner = Cleaner(configuration, pipeline, Transformer(configuration, key))
 
     @classmethod
     def of(cls, configuration: Configuration, key: DeidKey) -> Self:
@@ -32,29 +38,43 @@ class Engine:
         Raises:
             ConfigError: an optional package, a model or a roster is missing.
         """
-        from sealtune.deid.detect import Pipeline
-        from sealtune.deid.transforms import Transformer
-
-        return cls(configuration, Pipeline.of(configuration), Transformer(configuration, key))
+        return cls(configuration, key, Pipeline.of(configuration))
 
     def finish(self, shard: Shard, folder: Path) -> Finished:
-        """Work on `shard`, write its part into `folder` and return what is to be noted.
+        """Work on `shard`, write what comes of it into `folder` and return what is to be noted.
 
         Raises:
             FormatError: a record that cannot be read.
             StorageError: the disk refuses or is full.
         """
-        part = work_on(shard, self.cleaner, self._see)
-        write_part(folder, shard.index, part.data)
+        meter = risk_meter(self._configuration, self._key)
+        entries = Entries()
+
+        def see(cleaned: Cleaned) -> None:
+            changes = [item.change for item in cleaned.changes]
+            meter.add(cleaned.before, cleaned.after, changes, findings=cleaned.findings)
+            if self._configuration.reversible:
+                entries.see(changes)
+
+        part = work_on(shard, self.cleaner, see)
+        files = {"part": part.data, RISK: seal_meter(meter, key=self._key)}
+        if self._configuration.reversible:
+            files[VAULT] = seal_part(entries, key=self._key, index=shard.index)
+        for kind, data in files.items():
+            write_part(part_path(folder, shard.index, kind), data)
+        digests = {kind: sha256_digest(data) for kind, data in files.items()}
         return Finished(
             index=shard.index,
             shard=shard.digest,
-            part=sha256_digest(part.data),
+            part=digests.pop("part"),
             size=len(part.data),
             header=part.header,
             tally=part.tally.to_dict(),
             modes=self.modes,
+            sides=digests,
         )
 
-    def _see(self, cleaned: Cleaned) -> None:
-        del cleaned
+
+def risk_meter(configuration: Configuration, key: DeidKey) -> RiskMeter:
+    """Return a meter for one run, or for a part of it."""
+    return RiskMeter(configuration, key.subkey("risk").reveal())

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 import sealtune
 from sealtune.bundle.seal import no_progress, refuse_existing
-from sealtune.core.digest import sha256_file
-from sealtune.deid.assemble import assemble, publish, records_digest
+from sealtune.deid.complete import Outcome, complete
 from sealtune.deid.config import Configuration
 from sealtune.deid.pool import finish_shards
 from sealtune.deid.records.decoding import UTF8
 from sealtune.deid.records.shard import Shard, Source
 from sealtune.deid.records.source import check_output_name, find_format, open_source
-from sealtune.deid.summary import DeidSummary, notes_of
+from sealtune.deid.rosters import with_roster_digests
+from sealtune.deid.summary import DeidSummary
+from sealtune.deid.table_step import TableStep
 from sealtune.deid.tally import Tally
-from sealtune.deid.work_folder import Finished, WorkFolder, open_work_folder
+from sealtune.deid.work_folder import Finished, WorkFolder, open_work_folder, work_folder_of
 from sealtune.errors import Code, ConfigError, FormatError
 
 if TYPE_CHECKING:
+    from sealtune.crypto.identity import Identity
     from sealtune.deid.key import DeidKey
 
 JOBS_MAX: Final = 256
@@ -38,6 +40,7 @@ def deidentify(
     *,
     configuration: Configuration,
     key: DeidKey,
+    owner: Identity | None = None,
     jobs: int = 1,
     encoding: str = UTF8,
     restart: bool = False,
@@ -45,13 +48,20 @@ def deidentify(
 ) -> DeidSummary:
     """De-identify the records or the text in the file `input` into the new file `output`.
 
+    With `owner`, who signs it, a report is written beside `output`; where the configuration is
+    reversible, a vault.
+
     Raises:
         FormatError: a record that cannot be read, or none at all; names file and line.
         StorageError: `output` exists, or the disk refuses or is full; what is finished is kept in
             a folder beside `output`, and the same call goes on from there.
         ConfigError: an optional package, a model or a roster is missing, or a name is unsuitable.
     """
-    _check(input, output, jobs)
+    refuse_existing(output)
+    check_output_name(output, find_format(input))
+    if not 1 <= jobs <= JOBS_MAX:
+        raise ConfigError(Code.CONFIG_INVALID, f"jobs: 1 to {JOBS_MAX}")
+    configuration = with_roster_digests(configuration)
     binding = {
         "sealtune": sealtune.__version__,
         "configuration": configuration.digest,
@@ -59,8 +69,9 @@ def deidentify(
     }
     folder = work_folder_of(output)
     with open_work_folder(folder, binding=binding, restart=restart) as work:
+        step = TableStep.of(input, encoding=encoding, configuration=configuration)
         with open_source(input, encoding=encoding) as source:
-            run = _Run(source, work, progress)
+            run = _Run(source, work, step, progress)
             for finished in finish_shards(
                 run.open_shards(),
                 configuration=configuration,
@@ -73,15 +84,12 @@ def deidentify(
         if not run.tally.records:
             work.remove()
             raise FormatError(Code.RECORDS_EMPTY, f"{input}: holds no record")
-        summary = _complete(run, input, output, configuration, key)
+        summary = complete(
+            run.outcome(), input, output, configuration=configuration, key=key, owner=owner
+        )
         work.remove()
     progress(source.total, source.total)
     return summary
-
-
-def work_folder_of(output: Path) -> Path:
-    """Return the folder in which a run that makes `output` keeps what is finished."""
-    return output.with_name(f".{output.name}.deid")
 
 
 @dataclass(slots=True)
@@ -90,6 +98,7 @@ class _Run:
 
     source: Source
     work: WorkFolder
+    step: TableStep | None
     progress: Progress
     tally: Tally = field(default_factory=Tally)
     header: tuple[str, ...] = ()
@@ -102,7 +111,8 @@ class _Run:
 
     def open_shards(self) -> Iterator[Shard]:
         """Yield the shards that are not finished yet."""
-        for shard in self.source.shards():
+        for cut in self.source.shards():
+            shard = cut if self.step is None else self.step.annotated(cut)
             self.shards += 1
             self._positions[shard.index] = self.source.position - self._read
             self._read = self.source.position
@@ -118,54 +128,22 @@ class _Run:
         self.work.note(finished)
         self._count(finished)
 
+    def outcome(self) -> Outcome:
+        """Return what there is to put together."""
+        return Outcome(
+            source=self.source,
+            work=self.work,
+            tally=self.tally,
+            header=self.header,
+            modes=self.modes,
+            shards=self.shards,
+            resumed=self.resumed,
+            table=None if self.step is None else self.step.plan.result,
+        )
+
     def _count(self, finished: Finished) -> None:
         self.tally.add(Tally.from_dict(finished.tally))
         self.header = self.header or finished.header
         self.modes = self.modes or finished.modes
         self._done += self._positions.pop(finished.index)
         self.progress(self._done, self.source.total)
-
-
-def _check(given: Path, output: Path, jobs: int) -> None:
-    refuse_existing(output)
-    check_output_name(output, find_format(given))
-    if not 1 <= jobs <= JOBS_MAX:
-        raise ConfigError(Code.CONFIG_INVALID, f"jobs: 1 to {JOBS_MAX}")
-
-
-def _complete(
-    run: _Run, given: Path, output: Path, configuration: Configuration, key: DeidKey
-) -> DeidSummary:
-    kind = run.source.format
-    whole = run.work.path / f"whole{output.suffix.lower()}"
-    parts = [run.work.part(index) for index in range(run.shards)]
-    assemble(whole, parts, kind=kind, header=run.header)
-    tally = run.tally
-    notes = (*run.source.notes, *notes_of(tally, configuration))
-    if run.work.discarded:
-        notes += ("what an earlier run had finished was made under other terms and not used",)
-    summary = DeidSummary(
-        input=given,
-        output=output,
-        format=kind,
-        profile=configuration.profile,
-        configuration_digest=configuration.digest,
-        key_id=key.id,
-        input_digest=run.source.digest(),
-        output_digest=sha256_file(whole),
-        records_digest=records_digest(whole, kind, text_field=configuration.text_field),
-        input_bytes=run.source.total,
-        output_bytes=whole.stat().st_size,
-        records=tally.records,
-        changed_records=tally.changed_records,
-        counts=tally.counts(),
-        confidence=dict(sorted(tally.confidence.items())),
-        actions=dict(sorted(tally.actions.items())),
-        detectors=dict(sorted(tally.detectors.items())),
-        modes=run.modes,
-        notes=notes,
-        shards=run.shards,
-        resumed=run.resumed,
-    )
-    publish(whole, output)
-    return summary

@@ -52,19 +52,26 @@ def work_on(shard: Shard, cleaner: Cleaner, see: Callable[[Cleaned], None]) -> P
         return Part(_text(shard, cleaner, see), cleaner.tally)
     made: list[Record] = []
     names: tuple[str, ...] = shard.header
-    for place, record in shard_records(shard):
+    for at, (place, record) in enumerate(shard_records(shard)):
+        if shard.format is Format.PARQUET and not names:
+            names = tuple(record)
+        classes = shard.table[at] if shard.table is not None else {}
+        if classes is None:
+            cleaner.tally.left_out += 1
+            continue
         cleaned = cleaner.record(record)
+        cleaned.after.update(classes)
         record_line(place, cleaned.after)  # sealing would refuse it, and later
         see(cleaned)
         made.append(cleaned.after)
-        if shard.format is Format.PARQUET and not names:
-            names = tuple(record)
     if shard.format is Format.JSON_LINES:
         return Part(write_lines(made), cleaner.tally)
     header = cleaner.header(names)
     if shard.format is Format.CSV:
         return Part(write_rows(made, header=header), cleaner.tally, header)
-    data, lost = write_table(made, shard=shard, header=header)
+    # Bands and classes are words, whatever the column was.
+    classed = {name for row in shard.table or () if row is not None for name in row}
+    data, lost = write_table(made, shard=shard, header=header, words=classed)
     cleaner.tally.conversions[_NULLED] += lost
     return Part(data, cleaner.tally, header)
 

@@ -21,7 +21,8 @@ class DeidSummary:
 
     `records_digest` is what a bundle of the output has; for plain text, a paragraph is a record.
     `counts` and `confidence` are by type, the latter a histogram of ten bins. `resumed` shards were
-    finished by an earlier run.
+    finished by an earlier run. `statement` says in words what risk remains, `table` what was
+    reached for quasi-identifiers. `report` and `vault` are files, if there are such.
     """
 
     input: Path
@@ -45,6 +46,13 @@ class DeidSummary:
     notes: tuple[str, ...]
     shards: int
     resumed: int
+    residual_per_10000: float
+    word: str
+    statement: str
+    not_looked_for: tuple[str, ...]
+    table: Mapping[str, object] | None
+    report: Path | None
+    vault: Path | None
 
 
 def notes_of(tally: Tally, configuration: Configuration) -> tuple[str, ...]:
@@ -60,6 +68,8 @@ def notes_of(tally: Tally, configuration: Configuration) -> tuple[str, ...]:
     for name, rule in configuration.fields.items():
         if name.partition(".")[0] not in tally.named and tally.records:
             notes.append(f"no record has the field {name!r}, which is named as {rule.role.value}")
+    if tally.left_out:
+        notes.append(f"{tally.left_out} records were left out, so that the table's terms hold")
     notes += [f"{count} {what}" for what, count in sorted(tally.conversions.items()) if count]
     return tuple(notes)
 

@@ -23,6 +23,7 @@ class Tally:
 
     records: int = 0
     changed_records: int = 0
+    left_out: int = 0
     characters: int = 0
     confidence: dict[str, list[int]] = field(default_factory=dict)
     actions: Counter[str] = field(default_factory=Counter)
@@ -55,6 +56,7 @@ class Tally:
         """Add what `other` counted."""
         self.records += other.records
         self.changed_records += other.changed_records
+        self.left_out += other.left_out
         self.characters += other.characters
         for entity, bins in other.confidence.items():
             mine = self._bins(EntityType(entity))
@@ -81,5 +83,5 @@ class Tally:
         return self.confidence.setdefault(entity.value, [0] * BINS)
 
 
-_NUMBERS: Final = ("records", "changed_records", "characters")
+_NUMBERS: Final = ("records", "changed_records", "left_out", "characters")
 _COUNTERS: Final = ("actions", "detectors", "unnamed", "named", "conversions")

@@ -28,7 +28,10 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A finished shard: digests of what went in and came out, and what `tally` counted."""
+    """A finished shard: digests of what went in and came out, and what `tally` counted.
+
+    `sides` has the digests of what else there is of it: the state of its meter, a part of a vault.
+    """
 
     index: int
     shard: Digest
@@ -37,6 +40,7 @@ class Finished:
     header: tuple[str, ...]
     tally: dict[str, Any]
     modes: tuple[str, ...]
+    sides: dict[str, Digest]
 
 
 class WorkFolder:
@@ -53,14 +57,18 @@ class WorkFolder:
         found = self._finished.get(index)
         if found is None or found.shard != shard:
             return None
+        made = {"part": found.part, **found.sides}
         with contextlib.suppress(OSError):
-            if sha256_digest(self.part(index).read_bytes()) == found.part:
+            if all(
+                sha256_digest(part_path(self.path, index, kind).read_bytes()) == digest
+                for kind, digest in made.items()
+            ):
                 return found
         return None
 
-    def part(self, index: int) -> Path:
-        """Return the path of the part with the number `index`."""
-        return self.path / f"{index:08d}.part"
+    def part(self, index: int, kind: str = "part") -> Path:
+        """Return the path of what is finished of the shard `index`."""
+        return part_path(self.path, index, kind)
 
     def note(self, finished: Finished) -> None:
         """Put a finished part into the journal.
@@ -79,13 +87,22 @@ class WorkFolder:
         sync_folder(self.path.parent)
 
 
-def write_part(folder: Path, index: int, data: bytes) -> None:
+def work_folder_of(output: Path) -> Path:
+    """Return the folder in which a run that makes `output` keeps what is finished."""
+    return output.with_name(f".{output.name}.deid")
+
+
+def part_path(folder: Path, index: int, kind: str) -> Path:
+    """Return the path of the `kind` of file of the shard `index`."""
+    return folder / f"{index:08d}.{kind}"
+
+
+def write_part(path: Path, data: bytes) -> None:
     """Write a part to the disk, whole before anybody notes it.
 
     Raises:
         StorageError: the disk refuses or is full.
     """
-    path = folder / f"{index:08d}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     with storage_errors(path), os.fdopen(os.open(path, flags, PRIVATE_MODE), "wb") as file:
         file.write(data)
@@ -130,7 +147,7 @@ def _lock(file: BinaryIO, path: Path) -> None:
 
 
 def _begin(file: BinaryIO, path: Path, head: Mapping[str, str]) -> None:
-    for part in path.glob("*.part"):
+    for part in path.glob("[0-9]*.*"):
         part.unlink()
     file.seek(0)
     file.truncate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,7 @@ def test_a_long_paragraph_is_worked_on_in_windows(tmp_path: Path, text: str) -> 
     shards = _shards(path)
     assert len(shards) > 4
     assert b"".join(shard.data for shard in shards) == text.encode()
-    for shard, following in zip(shards, shards[1:], strict=False):
+    for shard, following in pairwise(shards):
         assert len(shard.data) <= 64
         assert following.data.startswith(shard.after[: len(following.data)])
         assert shard.data.endswith(following.before)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -95,21 +96,29 @@ def read_table_rows(shard: Shard) -> Iterator[tuple[Place, Record]]:
 
 
 def write_table(
-    records: Sequence[Record], *, shard: Shard, header: Sequence[str]
+    records: Sequence[Record],
+    *,
+    shard: Shard,
+    header: Sequence[str],
+    words: AbstractSet[str] = frozenset(),
 ) -> tuple[bytes, int]:
     """Return `records` as a Parquet file and how many values became null.
 
-    The types are those of the shard's columns, named `header` in their order. What replaces a
-    number, but is none, becomes null.
+    The types are those of the shard's columns, named `header` in their order; the columns `words`
+    become text. What replaces a number, but is none, becomes null.
     """
     import pyarrow
     from pyarrow import parquet
 
     with pyarrow.ipc.open_stream(shard.data) as reader:
-        types = reader.schema.types
+        stored = zip(header, reader.schema.types, strict=True)
+        types = [pyarrow.string() if name in words else kind for name, kind in stored]
     arrays, lost = [], 0
     for name, kind in zip(header, types, strict=True):
-        array, misfits = _column([record[name] for record in records], kind)
+        values = [record[name] for record in records]
+        if name in words:
+            values = [None if value is None else str(value) for value in values]
+        array, misfits = _column(values, kind)
         arrays.append(array)
         lost += misfits
     schema = pyarrow.schema([pyarrow.field(n, k) for n, k in zip(header, types, strict=True)])

@@ -7,11 +7,12 @@ which is how a run goes on after a crash.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sealtune.core.digest import Digest
 from sealtune.core.limits import MIB
@@ -33,7 +34,8 @@ class Shard:
     """Whole records of the file at `path`; `number` is the line or row of the first.
 
     `data` is UTF-8 text, or an Arrow stream for Parquet. `header` has the names of a CSV's columns,
-    `before` and `after` what surrounds a shard that had to be cut inside a paragraph.
+    `before` and `after` what surrounds a shard that had to be cut inside a paragraph. `table` has
+    what stands in the quasi-identifiers of each record, and None for one that is left out.
     """
 
     index: int
@@ -45,13 +47,15 @@ class Shard:
     delimiter: str = ","
     before: bytes = b""
     after: bytes = b""
+    table: tuple[dict[str, Any] | None, ...] | None = None
 
     @property
     def digest(self) -> Digest:
         """The digest of everything that the output of this shard depends on."""
         state = hashlib.sha256()
         header = "\0".join((self.format, self.delimiter, *self.header)).encode()
-        for piece in (header, self.before, self.after, self.data):
+        table = json.dumps(self.table).encode()
+        for piece in (header, table, self.before, self.after, self.data):
             state.update(len(piece).to_bytes(8, "big"))
             state.update(piece)
         return Digest("sha256:" + state.hexdigest())
