@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -76,7 +75,6 @@ def output_records(path: Path, kind: Format, *, text_field: str) -> Iterator[tup
 def records_digest(path: Path, kind: Format, *, text_field: str) -> Digest:
     """Return the SHA-256 over the line of each record in order, as a bundle's shards hold them."""
     state = hashlib.sha256()
-    with contextlib.closing(output_records(path, kind, text_field=text_field)) as records:
-        for place, record in records:
-            state.update(record_line(place, record))
+    for place, record in output_records(path, kind, text_field=text_field):
+        state.update(record_line(place, record))
     return Digest("sha256:" + state.hexdigest())

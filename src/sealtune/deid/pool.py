@@ -58,7 +58,7 @@ def _distribute(shards: Iterator[Shard], jobs: int, start: Any) -> Iterator[Fini
         if not idle and len(busy) < jobs:
             idle.append(start())
         while not idle:
-            for connection in wait(busy):
+            for connection in _ready(busy):
                 yield _receive(connection)
                 busy.remove(connection)
                 idle.append(connection)
@@ -66,9 +66,14 @@ def _distribute(shards: Iterator[Shard], jobs: int, start: Any) -> Iterator[Fini
         _send(connection, shard)
         busy.append(connection)
     while busy:
-        for connection in wait(busy):
+        for connection in _ready(busy):
             yield _receive(connection)
             busy.remove(connection)
+
+
+def _ready(busy: list[Connection]) -> list[Connection]:
+    ready = wait(busy)
+    return [connection for connection in busy if connection in ready]
 
 
 @contextlib.contextmanager

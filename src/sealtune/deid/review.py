@@ -6,7 +6,7 @@ Holds originals: what shows it belongs where the input does.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -145,7 +145,7 @@ def _fields(cleaned: Cleaned) -> Iterator[ReviewedField]:
         yield ReviewedField(old.name, _segments(old.text, olds), _segments(new.text, news))
 
 
-def _segments(text: str, spans: list[tuple[int, int, str, str]]) -> tuple[Segment, ...]:
+def _segments(text: str, spans: Sequence[tuple[int, int, str, str]]) -> tuple[Segment, ...]:
     made, last = [], 0
     for start, end, entity, action in spans:
         made.append(Segment(_shortened(text[last:start], first=not last, last=False)))
