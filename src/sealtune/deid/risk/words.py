@@ -90,8 +90,7 @@ def words(text: str) -> list[Word]:
     for match in _WORD.finditer(text):
         start, end = match.span()
         gap = text[at:start]
-        # Between most words stands one space.
-        opens = gap != " " and (not gap.strip(" ") if at == 0 else not _CLOSERS.isdisjoint(gap))
+        opens = not gap.strip() if at == 0 else gap != " " and not _CLOSERS.isdisjoint(gap)
         found.append(Word(start, end, match[0], opens))
         at = end
     return found
