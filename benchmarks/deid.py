@@ -2,7 +2,7 @@
 
     python benchmarks/deid.py [--annotated FILE] [--notes 500] [--seed N] [--ner FOLDER]
                               [--only quality|rate] [--pairs 5] [--json FILE] [--failures]
-    python benchmarks/deid.py --memory
+    python benchmarks/deid.py --memory [--mb 10 100 1000]
     python benchmarks/deid.py --utility [--abstracts FILE]
 
 Quality: recall is over identifiers, each found if every letter and digit of it is covered by
@@ -52,7 +52,7 @@ from sealtune.testing.deid.utility import Utility, compare, demo_records, read_a
 
 MB = 1_000_000
 BASE = PROFILES["hipaa-safe-harbor"]
-MEMORY_SIZES = (10 * MB, 100 * MB, 1000 * MB)
+MEMORY_MB = (10, 100, 1000)
 # The types of presidio-research; titles are no identifiers here.
 ANNOTATED_TYPES = {
     "PERSON": EntityType.PERSON,
@@ -213,13 +213,13 @@ def show_rate(result: dict) -> None:
     print(f"{'ratio':22}{ratio['median']:8.2f}  ({ratio['min']:.2f} to {ratio['max']:.2f})")
 
 
-def memory(jobs: int) -> list[dict]:
+def memory(sizes: list[int], jobs: int) -> list[dict]:
     """Return the greatest resident set of the command over inputs of growing size."""
     rows = []
     lines = list(in_lines(make_annotated_notes(2_000, seed=99)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for size in MEMORY_SIZES:
+        for size in (mb * MB for mb in sizes):
             source, output = folder / "notes.jsonl", folder / f"out-{size}.jsonl"
             with source.open("wb") as file:
                 for line in _repeated(lines, size):
@@ -296,12 +296,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--failures", action="store_true")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--mb", type=int, nargs="+", default=MEMORY_MB)
     parser.add_argument("--utility", action="store_true")
     parser.add_argument("--abstracts", type=Path)
     arguments = parser.parse_args()
     result: dict = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
     if arguments.memory:
-        result["memory"] = memory(arguments.jobs)
+        result["memory"] = memory(arguments.mb, arguments.jobs)
     elif arguments.utility:
         result["utility"] = utility(arguments.abstracts, arguments.seed)
     else:

@@ -22,7 +22,8 @@ SSN, MRN, MAIL, PHONE = "319-47-2086", "84713059", "o.brandvold@fjordpost.org", 
 FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 ARABIC = {ord("0") + digit: 0x0660 + digit for digit in range(10)}
 DEVANAGARI = {ord("0") + digit: 0x0966 + digit for digit in range(10)}
-CYRILLIC = str.maketrans("aeopcx", "аеорсх")
+LIKE_LATIN = "\u0430\u0435\u043e\u0440\u0441\u0445"  # Cyrillic letters
+CYRILLIC = str.maketrans("aeopcx", LIKE_LATIN)
 
 DISGUISED = {
     "zero-width-space": (f"SSN: {SSN[:2]}\u200b{SSN[2:]} on file", SSN),
@@ -54,7 +55,7 @@ DISGUISED = {
 
 def _plain(text: str) -> str:
     """Return letters and digits alone, as somebody who undoes the disguise reads them."""
-    whole = unicodedata.normalize("NFKC", text.translate(str.maketrans("аеорсх", "aeopcx")))
+    whole = unicodedata.normalize("NFKC", text.translate(str.maketrans(LIKE_LATIN, "aeopcx")))
     return "".join(
         str(unicodedata.digit(letter)) if letter.isdigit() else letter
         for letter in whole

@@ -140,6 +140,16 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "A de-identification report is about other records than those to be sealed.",
         "seal the file that `sealtune deidentify` wrote with this report, unchanged",
     ),
+    Code.DEID_VAULT_MALFORMED: Guidance(
+        "format",
+        "Not the vault of a de-identification.",
+        "give the vault that `sealtune deidentify` wrote, unchanged",
+    ),
+    Code.DEID_IRREVERSIBLE: Guidance(
+        "config",
+        "There is no vault: the profile did not allow a way back, or the file is elsewhere.",
+        "give the vault that `sealtune deidentify` wrote beside the output, if it did",
+    ),
     Code.BUNDLE_TRUNCATED: Guidance(
         "format", "A bundle is cut short, or something follows it.", _COPY
     ),

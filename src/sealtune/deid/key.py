@@ -110,6 +110,6 @@ def _secret(document: Any, path: Path) -> bytes:
 
 
 def _malformed(path: Path) -> FormatError:
-    remedy = "it is the file that `sealtune key create-deid` wrote, whole"
+    remedy = "give the file that `sealtune deidentify --key FILE` made, whole"
     message = f"{path}: not a de-identification key"
     return FormatError(Code.KEY_FILE_MALFORMED, message, remedy=remedy)

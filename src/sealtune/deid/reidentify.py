@@ -23,7 +23,7 @@ from sealtune.core.files import PRIVATE_MODE, atomic_writer, storage_errors
 from sealtune.core.limits import MIB
 from sealtune.deid.key import DeidKey
 from sealtune.deid.vault import Vault, open_vault
-from sealtune.errors import Code, ConfigError, FormatError, StorageError
+from sealtune.errors import Code, FormatError, StorageError
 
 LINE_BYTES_MAX: Final = 16 * MIB  # of a record, or of a line of text
 _WORD: Final = re.compile(r"\w+")
@@ -112,7 +112,7 @@ def reidentify(input: Path, output: Path, *, vault: Path, key: DeidKey) -> Resto
         raise StorageError(Code.FILE_EXISTS, f"{output} exists already", remedy=remedy)
     if input.suffix.lower() in {".parquet", ".arrow"}:
         message = f"{input}: originals are put back into JSON Lines, CSV and text alone"
-        raise ConfigError(Code.RECORDS_FORMAT, message, remedy="convert it to JSON Lines")
+        raise FormatError(Code.RECORDS_FORMAT, message, remedy="convert it to JSON Lines")
     opened = open_vault(vault, key=key)
     counts = Restored()
     with storage_errors(input):

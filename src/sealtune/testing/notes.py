@@ -1,9 +1,9 @@
-"""De-identified clinical notes out of a seeded generator: text, a specialty, no patient.
+"""Clinical notes out of a seeded generator: text, a specialty, no patient.
 
 Five specialties share complaints and mention each other's diseases in passing, and some notes never
 say what decides, so a classifier gets most of them and never all. Placeholders such as `[NAME]`
-stand where a de-identifier would have put them. Says nothing about real notes: a model trained on
-these is good for trying sealtune out.
+stand where a de-identifier would have put them; `with_identifiers` puts invented ones there. Says
+nothing about real notes: a model trained on these is good for trying sealtune out.
 
     python -m sealtune.testing.notes COUNT FILE
 
@@ -37,14 +37,37 @@ from sealtune.testing.notes_words import (
 )
 
 LABELS = tuple(SPECIALTIES)
-_CANARY_DIGITS = 30  # 99 bits: no accident makes one
+_CANARY_SYLLABLES = 18  # 101 bits: no accident makes one
+_CONSONANTS, _VOWELS = "bdfgklmnpt", "aeiou"
+# Invented, and of every kind that the templates have a placeholder for.
+_IDENTIFIERS = {
+    "[NAME]": (
+        "Margaret Holloway",
+        "Tomasz Nowicki",
+        "Aisha Rahman",
+        "Luis Carvalho",
+        "Ingrid Solberg",
+    ),
+    "[DATE]": ("03/14/2024", "2 May 2024", "2024-06-17", "September 9, 2023", "11.01.2024"),
+    "[HOSPITAL]": ("Riverside General Hospital", "St. Anne's Medical Center"),
+    "[LOCATION]": ("Springfield", "Lyon", "Utrecht", "Porto"),
+    "[ID]": ("MRN 4482913", "MRN 7719-204", "SSN 219-09-9999"),
+    "[PHONE]": ("(217) 555-0142", "+44 20 7946 0958"),
+    "[AGE]": ("91 years old", "93-year-old", "47 years old", "68-year-old"),
+    "[PROFESSION]": ("teacher", "welder"),
+}
 
 T = TypeVar("T")
 
 
 def make_canary() -> str:
-    """Return a fresh canary: decimal digits, which survive every encoding and most tokenizers."""
-    return "".join(secrets.choice("0123456789") for _ in range(_CANARY_DIGITS))
+    """Return a fresh canary: lower-case syllables.
+
+    They survive every encoding, most tokenizers and de-identification, since they name nobody.
+    """
+    return "".join(
+        secrets.choice(_CONSONANTS) + secrets.choice(_VOWELS) for _ in range(_CANARY_SYLLABLES)
+    )
 
 
 def make_notes(count: int, *, seed: int, canaries: Sequence[str] = ()) -> list[dict[str, str]]:
@@ -64,6 +87,19 @@ def make_notes(count: int, *, seed: int, canaries: Sequence[str] = ()) -> list[d
         # At the front, so that no cut at a number of tokens spares the enclave the sight of it.
         notes[place]["text"] = f"Case {canary}. {notes[place]['text']}"
     return notes
+
+
+def with_identifiers(notes: Sequence[dict[str, str]], *, seed: int) -> list[dict[str, str]]:
+    """Return `notes` with invented identifiers where the placeholders stand."""
+    draw = _Draw(seed)
+    filled = []
+    for note in notes:
+        text = note["text"]
+        for mark, values in _IDENTIFIERS.items():
+            while mark in text:
+                text = text.replace(mark, draw.one(values), 1)
+        filled.append({**note, "text": text})
+    return filled
 
 
 def write_notes(path: Path, notes: Sequence[dict[str, str]]) -> None:

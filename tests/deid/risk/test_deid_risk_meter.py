@@ -329,7 +329,16 @@ def test_a_short_key_is_refused() -> None:
         RiskMeter(CONFIGURATION, b"short")
 
 
-@pytest.mark.parametrize("text", ["(" * 50_000, "1-" * 50_000, "A. " * 30_000, "\x00\x1f" * 9_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 50_000,
+        "1-" * 50_000,
+        "A. " * 30_000,
+        "\x00\x1f" * 9_000,
+        "1.2.3.² ٣٤٥-٦٧-٨٩٠١ ²²/³³/²²²²",
+    ],
+)
 def test_hostile_texts_are_read(text: str) -> None:
     assert measured(text).records == 1
 

@@ -12,6 +12,8 @@ from typing import Final
 COMMON: Final = frozenset(
     """
     vena cava gaba eber corp accordingly
+    iban bic swift blz plz ssn mrn npi dea vin dob dod tel fax imei udi uuid vat nif cif nie dni
+    cpf ein itin pin url mac nhs bsn pesel cpr cnp nir
     guinea saline proven gland outer split borne fascia scala gut gauge powder delta echo ester
     burr gall cereal rice inner manual registry childhood migraine anxiety nausea aging patent
     ii iii iv vi vii viii ix xi xii meta princess prince king queen guilty pleasures supposed

@@ -9,13 +9,14 @@ report's figure; the rest is shown as possible.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sealtune.deid.entities import EntityType
 
 _CHUNK = re.compile(r"\S{1,400}")
+_RELEVANT = re.compile(r"[\d@]|://|www\.", re.IGNORECASE)
 _EDGES: Final = ".,;:!?'\"()[]{}<>|*_`"
 _JOINS: Final = frozenset("0123456789-./()+")
 _RUN_DIGITS_MAX: Final = 24
@@ -46,58 +47,71 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
+    """What stands between white space, without punctuation at its edges, and its neighbours."""
+
     start: int
     end: int
-    text: str  # without punctuation at its edges
+    text: str
+    before: str
+    following: str
 
     @property
     def numeric(self) -> bool:
-        return _JOINS.issuperset(self.text) and any(map(str.isdigit, self.text))
+        """Whether it is digits, and marks that join digits."""
+        return _JOINS.issuperset(self.text) and any(map(str.isdecimal, self.text))
 
 
-def sniff(text: str) -> Iterator[Residual]:
-    """Yield what looks like a structured identifier in `text`, in order of what it is."""
-    tokens = [_token(match) for match in _CHUNK.finditer(text)]
-    for place, token in enumerate(tokens):
+def tokens(text: str) -> list[Token]:
+    """Return the tokens of `text` that could be part of an identifier: with digits, or an address.
+
+    Neighbours of words alone are not told apart, which makes reading prose cheap.
+    """
+    chunks = [(match.start(), match[0]) for match in _CHUNK.finditer(text)]
+    last = len(chunks) - 1
+    found = []
+    for place, (start, chunk) in enumerate(chunks):
+        if _RELEVANT.search(chunk) is None:
+            continue
+        core = chunk.strip(_EDGES)
+        start += len(chunk) - len(chunk.lstrip(_EDGES))
+        before = chunks[place - 1][1].strip(_EDGES) if place else ""
+        following = chunks[place + 1][1].strip(_EDGES) if place < last else ""
+        found.append(Token(start, start + len(core), core, before, following))
+    return found
+
+
+def sniff(text: str, found: Sequence[Token]) -> Iterator[Residual]:
+    """Yield what looks like a structured identifier among the tokens `found` in `text`."""
+    for token in found:
         kind = _addressed(token.text)
-        if kind is None and any(map(str.isdigit, token.text)):
-            following = tokens[place + 1].text if place + 1 < len(tokens) else ""
-            before = tokens[place - 1].text if place else ""
-            kind = _aged(token.text, following) or _month_day(token.text, before, following)
+        if kind is None and any(map(str.isdecimal, token.text)):
+            kind = _aged(token.text, token.following)
+            kind = kind or _month_day(token.text, token.before, token.following)
             if kind is None and not token.numeric:
                 kind = _mixed(token.text)
         if kind is not None:
             yield Residual(kind[0], token.start, token.end, kind[1])
-    for run in _runs(text, tokens):
+    for run in _runs(text, found):
         yield from _judged(run)
 
 
-def codes(text: str) -> Iterator[tuple[str, str, int, int]]:
+def codes(text: str, found: Sequence[Token]) -> Iterator[tuple[str, str, int, int]]:
     """Yield what could be a number or a code: the token, its digits, start and end.
 
     Of a run of tokens of digits, each token and the run (`+1`, `555`, `0100`) is one.
     """
-    tokens = [_token(match) for match in _CHUNK.finditer(text)]
-    for token in tokens:
+    for token in found:
         digits = "".join(filter(str.isdecimal, token.text))
         if digits or "@" in token.text:
             yield token.text, digits, token.start, token.end
-    for run in _runs(text, tokens):
+    for run in _runs(text, found):
         if len(run) > 1:
             digits = "".join(filter(str.isdecimal, "".join(token.text for token in run)))
             yield "", digits, run[0].start, run[-1].end
 
 
 _Kind = tuple[EntityType, bool]
-
-
-def _token(match: re.Match[str]) -> _Token:
-    text = match[0]
-    left = len(text) - len(text.lstrip(_EDGES))
-    core = text.strip(_EDGES)
-    start = match.start() + left
-    return _Token(start, start + len(core), core)
 
 
 def _addressed(text: str) -> _Kind | None:
@@ -108,7 +122,7 @@ def _addressed(text: str) -> _Kind | None:
     if "://" in text or text[:4].lower() == "www.":
         return EntityType.URL, True
     parts = text.split(".")
-    if len(parts) == 4 and all(part.isdigit() and len(part) < 4 for part in parts):
+    if len(parts) == 4 and all(part.isdecimal() and len(part) < 4 for part in parts):
         return (EntityType.IP_ADDRESS, True) if max(map(int, parts)) < 256 else None
     parts = text.split(":")
     if len(parts) >= 6 and all(len(part) <= 4 and _hexadecimal(part) for part in parts):
@@ -139,7 +153,7 @@ def _month_day(text: str, before: str, following: str) -> _Kind | None:
 def _mixed(text: str) -> _Kind | None:
     """Return what a token of letters and digits is."""
     plain = "".join(filter(str.isalnum, text)).upper()
-    digits = sum(map(str.isdigit, plain))
+    digits = sum(map(str.isdecimal, plain))
     letters = len(plain) - digits
     if letters == 0:
         return None
@@ -149,7 +163,7 @@ def _mixed(text: str) -> _Kind | None:
         return EntityType.IBAN, True
     if len(plain) >= 20 and digits >= 3 and letters >= 8 and "/" not in text:
         return EntityType.SECRET, True
-    if plain[0].isalpha() and plain[1:3].isdigit() and text[3:4] == "." and len(plain) <= 8:
+    if plain[0].isalpha() and plain[1:3].isdecimal() and text[3:4] == "." and len(plain) <= 8:
         return None  # a code of ICD-10
     head = text.lstrip("0123456789.,")
     if head.isalpha() or head.startswith(("mg", "ml", "mm", "x", "%", "/")):
@@ -157,10 +171,10 @@ def _mixed(text: str) -> _Kind | None:
     return (EntityType.OTHER_ID, digits >= 6) if digits >= 5 else None
 
 
-def _runs(text: str, tokens: list[_Token]) -> Iterator[list[_Token]]:
+def _runs(text: str, found: Sequence[Token]) -> Iterator[list[Token]]:
     """Yield tokens of digits that follow one another, a space apart."""
-    run: list[_Token] = []
-    for token in tokens:
+    run: list[Token] = []
+    for token in found:
         near = run and token.start - run[-1].end <= 2
         joined = near and text[run[-1].end : token.start] in {" ", ") ", " ("}
         if token.numeric and joined and _length(run) < _RUN_DIGITS_MAX:
@@ -173,11 +187,11 @@ def _runs(text: str, tokens: list[_Token]) -> Iterator[list[_Token]]:
         yield run
 
 
-def _length(run: list[_Token]) -> int:
-    return sum(map(str.isdigit, "".join(token.text for token in run)))
+def _length(run: list[Token]) -> int:
+    return sum(map(str.isdecimal, "".join(token.text for token in run)))
 
 
-def _judged(run: list[_Token]) -> Iterator[Residual]:
+def _judged(run: list[Token]) -> Iterator[Residual]:
     """Yield what is in `run`, the longest first: a number may stand beside others."""
     first = 0
     while first < len(run):
@@ -191,7 +205,7 @@ def _judged(run: list[_Token]) -> Iterator[Residual]:
             first += 1
 
 
-def _run(run: list[_Token]) -> _Kind | None:
+def _run(run: list[Token]) -> _Kind | None:
     """Return what a run of digits is."""
     written = " ".join(token.text for token in run)
     parts = re.split(r"\D+", written)
@@ -205,7 +219,7 @@ def _run(run: list[_Token]) -> _Kind | None:
 
 
 def _dated(written: str, groups: list[str]) -> _Kind | None:
-    marks = {mark for mark in written if not mark.isdigit()}
+    marks = {mark for mark in written if not mark.isdecimal()}
     if len(groups) != 3 or len(marks) != 1 or not marks <= set("/-."):
         return None
     lengths = [len(group) for group in groups]
@@ -257,7 +271,7 @@ def _luhn(digits: str) -> bool:
 
 
 def _is_iban(plain: str) -> bool:
-    if not (plain[:2].isalpha() and plain[2:4].isdigit() and plain.isascii()):
+    if not (plain[:2].isalpha() and plain[2:4].isdecimal() and plain.isascii()):
         return False
     turned = plain[4:] + plain[:4]
     return int("".join(_LETTERS.get(mark, mark) for mark in turned)) % 97 == 1

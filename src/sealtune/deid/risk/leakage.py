@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.risk.marks import KINDS, Mark, Similar, Span, candidates, is_wide, marks
+from sealtune.deid.risk.marks import KINDS, Mark, Output, Similar, Span, candidates, is_wide, marks
 from sealtune.deid.risk.residual import PLACES_MAX, LeakFigures
 from sealtune.deid.risk.sketch import KeyedHash, Sketch
-from sealtune.deid.risk.words import Replacement, Word
+from sealtune.deid.risk.words import Replacement
 
 ORIGINALS_MAX: Final = 1 << 16  # about 16 MB
 OUTPUTS_MAX: Final = 1 << 16
@@ -36,7 +36,7 @@ class LeakMeter:
 
     def add(
         self,
-        outputs: Sequence[tuple[str, Sequence[Word]]],
+        outputs: Sequence[Output],
         changes: Sequence[Replacement],
         *,
         record: int,
@@ -51,19 +51,18 @@ class LeakMeter:
             if is_wide(mark) and entity is not EntityType.DATE:
                 self._originals.add(self._key(mark), KINDS.index(mark.kind), record=record)
         similar = Similar(known)
-        return [self._text(*output, known, similar, record=record) for output in outputs]
+        return [self._text(output, known, similar, record=record) for output in outputs]
 
     def _text(
         self,
-        text: str,
-        words: Sequence[Word],
+        output: Output,
         known: dict[Mark, EntityType],
         similar: Similar,
         *,
         record: int,
     ) -> list[Span]:
         leaks: dict[Span, EntityType] = {}
-        for mark, span in candidates(text, words):
+        for mark, span in candidates(output):
             entity = known.get(mark)
             if entity is not None:
                 leaks.setdefault(span, entity)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.risk.digits import codes
+from sealtune.deid.risk.digits import Token, codes
 from sealtune.deid.risk.surnames import name_likeness
 from sealtune.deid.risk.words import Word, words
 
@@ -52,13 +53,22 @@ def is_wide(mark: Mark) -> bool:
     return mark.kind != "numbers" or len(mark.text) >= _WIDE_DIGITS_MIN
 
 
-def candidates(text: str, found: Sequence[Word]) -> Iterator[tuple[Mark, Span]]:
-    """Yield what in masked `text`, whose words are `found`, could be an identifier that stayed."""
-    for token, digits, start, end in codes(text):
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A text of the output, masked, with what it consists of."""
+
+    text: str
+    words: Sequence[Word]
+    tokens: Sequence[Token]
+
+
+def candidates(output: Output) -> Iterator[tuple[Mark, Span]]:
+    """Yield what in `output` could be an identifier that stayed."""
+    for token, digits, start, end in codes(output.text, output.tokens):
         code = _code(token, digits)
         if code is not None:
             yield code, (start, end)
-    for run in _capitalized(text, found):
+    for run in _capitalized(output.text, output.words):
         for first in range(len(run)):
             for last in range(first + 2, min(first + _NAME_WORDS_MAX, len(run)) + 1):
                 name = _name([word.text.casefold() for word in run[first:last]])

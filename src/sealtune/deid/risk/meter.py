@@ -14,9 +14,10 @@ from typing import Final, Self
 from sealtune.deid.config import Action, Configuration, Role
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.risk.combinations import ClassMeter, QuasiMeter
+from sealtune.deid.risk.digits import tokens
 from sealtune.deid.risk.leakage import LeakMeter
 from sealtune.deid.risk.linkage import SAMPLE, LinkageMeter
-from sealtune.deid.risk.marks import Span
+from sealtune.deid.risk.marks import Output, Span
 from sealtune.deid.risk.residual import EntityFigures, ResidualRisk
 from sealtune.deid.risk.second import SecondDetector
 from sealtune.deid.risk.sketch import KeyedHash
@@ -85,10 +86,11 @@ class RiskMeter:
         for text, safe in written:
             visible = masked(text, changes)
             found = words(visible)
-            outputs.append((visible, found))
+            parts = tokens(visible)
+            outputs.append(Output(visible, found, parts))
             if not safe:
                 self._second.names(visible, found, record=number)
-            sure = self._second.structured(visible, record=number, safe=safe)
+            sure = self._second.structured(visible, parts, record=number, safe=safe)
             seen.append([(item.start, item.end) for item in sure])
         leaks = self._leaks.add(outputs, changes, record=number)
         for mine, theirs in zip(leaks, seen, strict=True):

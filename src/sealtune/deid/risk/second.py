@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.risk.digits import Residual, sniff
+from sealtune.deid.risk.digits import Residual, Token, sniff
 from sealtune.deid.risk.residual import PLACES_MAX, SecondFigures
 from sealtune.deid.risk.sketch import KeyedHash, Sketch
 from sealtune.deid.risk.surnames import NameLikeness, name_likeness
@@ -43,13 +43,15 @@ class SecondDetector:
         self._possible: Counter[EntityType] = Counter()
         self._places: dict[EntityType, list[int]] = {}
 
-    def structured(self, text: str, *, record: int, safe: bool) -> list[Residual]:
+    def structured(
+        self, text: str, tokens: Sequence[Token], *, record: int, safe: bool
+    ) -> list[Residual]:
         """Count what looks like a structured identifier in masked `text`; return what surely does.
 
         In a field that the owner named `safe` nothing is sure: its dates and numbers may be what
         the records are about.
         """
-        found = [item for item in sniff(text) if item.entity not in self._kept]
+        found = [item for item in sniff(text, tokens) if item.entity not in self._kept]
         found = [replace(item, sure=item.sure and not safe) for item in found]
         for item in found:
             (self._sure if item.sure else self._possible)[item.entity] += 1

@@ -172,7 +172,8 @@ def _linkage(risk: ResidualRisk) -> Iterator[Sentence]:
         return
     text = (
         f"Of {linkage.sample:,} records, {linkage.identifiers:.1%} can be matched by somebody who "
-        f"has only the identifiers that were replaced (by chance {linkage.chance:.2%}), and "
+        f"has only the identifiers that were replaced (by chance {linkage.chance:.2%}; parts "
+        "that were kept, such as years, can tell), and "
         f"{linkage.whole_text:.1%} by somebody who has the original text: who has the original "
         "learns nothing new from that, but can tell that the record is in the dataset."
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sealtune.deid.entities import EntityType
 
@@ -13,7 +12,7 @@ MASK: Final = "\x1f"  # white space that no writer uses
 NESTING_MAX: Final = 64
 NUMBER_DIGITS_MIN: Final = 5  # shorter numbers in fields of their own are measurements
 _WORD = re.compile(r"[^\W\d_]{1,40}")
-_CLOSERS: Final = ".!?:\n\r"
+_CLOSERS: Final = frozenset(".!?:\n\r")
 
 
 class Replacement(Protocol):
@@ -40,8 +39,7 @@ class Replacement(Protocol):
         """Of which type it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A run of letters; `opens` where it begins a sentence or line."""
 
     start: int
@@ -88,11 +86,11 @@ def masked(text: str, changes: Sequence[Replacement]) -> str:
 
 def words(text: str) -> list[Word]:
     """Return the words of `text`."""
-    found, at, opens = [], 0, True
+    found, at = [], 0
     for match in _WORD.finditer(text):
         start, end = match.span()
         gap = text[at:start]
-        opens = opens if at == 0 and not gap.strip() else any(mark in _CLOSERS for mark in gap)
+        opens = not gap.strip() if at == 0 else gap != " " and not _CLOSERS.isdisjoint(gap)
         found.append(Word(start, end, match[0], opens))
-        at, opens = end, False
+        at = end
     return found

@@ -214,7 +214,7 @@ RULES: Final = (
         confidence=0.85,
         marks=(", ",),
         pattern=re.compile(
-            rf"\b[A-Z][a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}, (?:{_STATES}|{_STATE_NAMES})(?![A-Za-z])"
+            rf"\b[A-Z][a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, (?:{_STATES}|{_STATE_NAMES})(?![A-Za-z]))"
         ),
     ),
     Rule(

@@ -56,8 +56,8 @@ _NAMED: Final = (
         None,
         _words(
             "age sex gender zip zip[_ ]?code postcode postal[_ ]?code plz city county state "
-            "country race ethnicity religion marital[_ ]?status occupation nationality language dob "
-            "birth[_ ]?date date[_ ]?of[_ ]?birth birth[_ ]?year admitted discharged"
+            "country race ethnicity religion marital[_ ]?status occupation nationality language "
+            "dob birth[_ ]?date date[_ ]?of[_ ]?birth birth[_ ]?year admitted discharged"
         ),
     ),
     (

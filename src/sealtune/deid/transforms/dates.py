@@ -93,10 +93,12 @@ class WrittenDate:
         """
         if len(piece.text) == 1 or piece.text.startswith("0"):
             return len(piece.text) == 2
+        numbers = [item.text for item in self.pieces if item.part in (Part.MONTH, Part.DAY)]
         at = self.pieces.index(piece)
         beside = {item.text for item in self.pieces[max(at - 1, 0) : at + 2]}
-        numbers = [item.text for item in self.pieces if item.part in (Part.MONTH, Part.DAY)]
-        joined = bool(beside & {"-", "/", "."}) or len(set(filter(str.isdecimal, beside))) > 1
+        # The dot of "4. Dezember" says that it is the fourth, and joins nothing.
+        joined = bool(beside & ({"-", "/", "."} if len(numbers) > 1 else {"-", "/"}))
+        joined = joined or len(set(filter(str.isdecimal, beside))) > 1
         return joined and all(len(number) == 2 for number in numbers)
 
 

@@ -79,7 +79,7 @@ def read_names() -> NameLists:
     for locale in names:
         provider = importlib.import_module(f"faker.providers.person.{locale}").Provider
         known = LocaleNames(_by_gender(provider, "first"), _by_gender(provider, "last"))
-        if known.first and known.last:
+        if known.first or known.last:
             lists.locales[locale] = known
             _index(lists.first, locale, known.first)
             _index(lists.last, locale, known.last)
@@ -87,14 +87,17 @@ def read_names() -> NameLists:
 
 
 def _by_gender(provider: Any, which: str) -> dict[str, list[str]]:
-    """Return the lists of a locale; `n` are the names that say nothing of a gender."""
+    """Return the lists of a locale; `n` are the names that say nothing of a gender.
+
+    Short ones are left out: the one last name of a list of one would be its own surrogate.
+    """
     found = {
         gender: _single(_table(provider, f"{which}_names{ending}"))
         for gender, ending in ((FEMALE, "_female"), (MALE, "_male"))
     }
     everyone = _single(_table(provider, f"{which}_names"))
     if not (found[FEMALE] and found[MALE]):
-        return {NEUTRAL: everyone} if everyone else {}
+        return {NEUTRAL: everyone} if len(everyone) >= _FEW else {}
     male = {plain(name) for name in found[MALE]}
     both = {plain(name) for name in found[FEMALE]} & male
     neutral = [name for name in found[FEMALE] if plain(name) in both]
@@ -102,7 +105,7 @@ def _by_gender(provider: Any, which: str) -> dict[str, list[str]]:
         found[gender] = [name for name in found[gender] if plain(name) not in both]
     # Where too few names are anybody's, an unknown name gets one of all.
     found[NEUTRAL] = neutral if len(neutral) >= _FEW else everyone or found[FEMALE] + found[MALE]
-    return {gender: names for gender, names in found.items() if names}
+    return {gender: names for gender, names in found.items() if len(names) >= _FEW}
 
 
 def _table(provider: Any, name: str) -> Iterable[str]:

@@ -86,7 +86,9 @@ class Places:
         if words and all(plain(word) in _KINDS for word in words):
             # "General Hospital" says which one where there is only one.
             return f"{self._name(text)} {text}"
-        return self._replaced(text) if words else None
+        made = self._replaced(text) if words else None
+        # Of single letters and words of kind alone (AT&T, Ward B) nothing was replaced.
+        return cased(self._name(text), like=text) if made == text else made
 
     def address(self, seen: Seen) -> str | None:
         """Return an address of the same form with other numbers and another street."""

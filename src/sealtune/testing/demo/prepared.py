@@ -1,4 +1,7 @@
-"""What the owners bring: notes and an encoder with canaries in them, sealed on their machines."""
+"""What the owners bring: notes and an encoder with canaries in them, sealed on their machines.
+
+The hospital de-identifies its notes first, and seals them with the report on that.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,22 @@ from pathlib import Path
 from sealtune.bundle.dataset import Task
 from sealtune.bundle.reader import open_bundle_file
 from sealtune.bundle.seal import seal_data, seal_model
+from sealtune.deid.binding import bind_report_file
+from sealtune.deid.config import PROFILES, Configuration, FieldRule, Role
+from sealtune.deid.key import DeidKey, create_deid_key
+from sealtune.deid.run import deidentify
 from sealtune.testing.demo.encoder import copy_encoder
 from sealtune.testing.demo.stage import BROKER_OF, Stage
 from sealtune.testing.demo.terms import DemoSize
-from sealtune.testing.notes import LABELS, make_canary, make_notes, write_notes
+from sealtune.testing.notes import (
+    LABELS,
+    make_canary,
+    make_notes,
+    with_identifiers,
+    write_notes,
+)
 
+PROFILE = "hipaa-safe-harbor"
 _NOTE_CANARIES = 5
 _WINDOW_BYTES = 32
 _WINDOW_VALUES_MIN = 16  # different byte values, so that no run of zeros is taken for a secret
@@ -24,11 +38,13 @@ _WINDOW_VALUES_MIN = 16  # different byte values, so that no run of zeros is tak
 class Prepared:
     """Sealed inputs, and the byte strings that nobody but owners and enclave may see.
 
-    `inputs` lie with their owners; `older_notes` is another sealed dataset of the hospital's.
+    `inputs` lie with their owners; `older_notes` is another sealed dataset of the hospital's;
+    `reports` say how the notes of each were de-identified.
     """
 
     inputs: Mapping[str, Path]
     older_notes: Path
+    reports: Mapping[str, Path]
     secrets: Mapping[str, bytes]
 
 
@@ -39,10 +55,12 @@ def prepare_inputs(stage: Stage, *, encoder: Path, size: DemoSize, seed: int) ->
         FormatError: the model cannot be used.
     """
     note_canaries = [make_canary() for _ in range(_NOTE_CANARIES)]
-    notes = make_notes(size.records, seed=seed, canaries=note_canaries)
-    sealed_notes = _seal_notes(stage, notes, name="notes")
-    older = make_notes(max(size.records // 10, 1), seed=seed + 1)
-    sealed_older = _seal_notes(stage, older, name="older-notes")
+    key = create_deid_key(stage.home("hospital") / "hospital.deid-key")
+    made = make_notes(size.records, seed=seed, canaries=note_canaries)
+    notes = with_identifiers(made, seed=seed)
+    sealed_notes, report = _seal_notes(stage, notes, name="notes", key=key)
+    older = with_identifiers(make_notes(max(size.records // 10, 1), seed=seed + 1), seed=seed)
+    sealed_older, older_report = _seal_notes(stage, older, name="older-notes", key=key)
 
     in_file, in_tensor = make_canary(), make_canary()
     folder = stage.home("modelvendor") / "encoder"
@@ -63,7 +81,12 @@ def prepare_inputs(stage: Stage, *, encoder: Path, size: DemoSize, seed: int) ->
         "ContentKey of the encoder": _content_key(stage, "modelvendor", sealed_encoder),
     }
     inputs = {"notes": sealed_notes, "encoder": sealed_encoder}
-    return Prepared(inputs=inputs, older_notes=sealed_older, secrets=secrets)
+    return Prepared(
+        inputs=inputs,
+        older_notes=sealed_older,
+        reports={"notes": report, "older-notes": older_report},
+        secrets=secrets,
+    )
 
 
 def hand_over(stage: Stage, files: Mapping[str, Path]) -> dict[str, Path]:
@@ -100,19 +123,29 @@ def _window(content: bytes, start: int) -> bytes:
     raise ValueError("the result's weights are all alike")
 
 
-def _seal_notes(stage: Stage, notes: list[dict[str, str]], *, name: str) -> Path:
-    home = stage.home("hospital")
-    plain, sealed = home / f"{name}.jsonl", home / f"{name}.sealed"
-    write_notes(plain, notes)
+def _seal_notes(
+    stage: Stage, notes: list[dict[str, str]], *, name: str, key: DeidKey
+) -> tuple[Path, Path]:
+    home, owner = stage.home("hospital"), stage.identities["hospital"]
+    raw, clean, sealed = (home / f"{name}{end}" for end in ("-raw.jsonl", ".jsonl", ".sealed"))
+    write_notes(raw, notes)
+    done = deidentify(raw, clean, configuration=_configuration(), key=key, owner=owner)
+    if done.report is None:
+        raise RuntimeError("an owner was given, so there is a report")
     seal_data(
-        plain,
+        clean,
         sealed,
-        owner=stage.identities["hospital"],
+        owner=owner,
         recipients=[stage.brokers[BROKER_OF["hospital"]]],
         task=Task.TEXT_CLASSIFICATION,
         labels=LABELS,
+        deidentification=bind_report_file(done.report, owner=owner.signing.public),
     )
-    return sealed
+    return sealed, done.report
+
+
+def _configuration() -> Configuration:
+    return PROFILES[PROFILE].model_copy(update={"fields": {"label": FieldRule(role=Role.SAFE)}})
 
 
 def _content_key(stage: Stage, owner: str, bundle: Path) -> bytes:

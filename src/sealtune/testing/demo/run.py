@@ -27,6 +27,7 @@ from sealtune.testing.demo.attacks_keys import (
     ask_with_wrong_enclaves,
     repeat_what_was_heard,
 )
+from sealtune.testing.demo.attacks_reports import do_without_the_report
 from sealtune.testing.demo.attacks_run import (
     finish_run,
     run_once_more,
@@ -62,7 +63,13 @@ from sealtune.testing.demo.stage import (
     register_contract,
     set_stage,
 )
-from sealtune.testing.demo.terms import Agreed, DemoSize, agree, agree_on_hardware
+from sealtune.testing.demo.terms import (
+    Agreed,
+    DemoSize,
+    agree,
+    agree_on_hardware,
+    agree_on_stricter_reports,
+)
 
 INSECURE = "INSECURE: the enclave is simulated and protects nothing from its host"
 
@@ -81,7 +88,11 @@ def run_demo(
     attempts = Attempts(on_step)
     on_step(DemoStep(phase="start", text=INSECURE))
     with watch.phase("prepare"):
-        on_step(DemoStep(phase="prepare", text="parties make keys, owners seal notes and encoder"))
+        on_step(
+            DemoStep(
+                phase="prepare", text="parties make keys, the notes are de-identified, owners seal"
+            )
+        )
         stage = set_stage(folder, clock=clock)
         prepared = prepare_inputs(stage, encoder=encoder, size=size, seed=seed)
     with brokers_running(stage) as lines:
@@ -117,6 +128,7 @@ class _Play:
     attempts: Attempts
     agreed: Agreed
     on_hardware: Agreed
+    stricter: Agreed
     spec: LaunchSpec
     older_notes: Path
     on_step: OnStep
@@ -132,6 +144,9 @@ class _Play:
         )
         ask_beyond_the_contract(
             self.attempts, stage, self.lines, agreed=agreed, other_bundle=self.older_notes
+        )
+        do_without_the_report(
+            self.attempts, stage, self.lines, prepared=self.prepared, stricter=self.stricter
         )
         answer_as_a_broker(self.attempts, stage, agreed=agreed)
         run_with_other_bundle(
@@ -195,11 +210,16 @@ def _agree(
 ) -> _Play:
     agreed = agree(stage, inputs=prepared.inputs, size=size, seed=seed)
     on_hardware = agree_on_hardware(stage, inputs=prepared.inputs, size=size, seed=seed)
-    register_bundle(stage, lines, owner="hospital", bundle=prepared.inputs["notes"])
-    register_bundle(stage, lines, owner="hospital", bundle=prepared.older_notes)
+    stricter = agree_on_stricter_reports(stage, inputs=prepared.inputs, size=size, seed=seed)
+    for name, bundle in (
+        ("notes", prepared.inputs["notes"]),
+        ("older-notes", prepared.older_notes),
+    ):
+        report = prepared.reports[name]
+        register_bundle(stage, lines, owner="hospital", bundle=bundle, report=report)
     register_bundle(stage, lines, owner="modelvendor", bundle=prepared.inputs["encoder"])
     for broker in BROKER_OF.values():
-        for contract in (agreed, on_hardware):
+        for contract in (agreed, on_hardware, stricter):
             register_contract(
                 stage, lines, broker=broker, envelope=contract.envelope, digest=contract.digest
             )
@@ -220,6 +240,7 @@ def _agree(
         attempts=attempts,
         agreed=agreed,
         on_hardware=on_hardware,
+        stricter=stricter,
         spec=spec,
         older_notes=older,
         on_step=on_step,

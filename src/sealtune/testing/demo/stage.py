@@ -113,9 +113,23 @@ def brokers_running(stage: Stage) -> Iterator[Lines]:
         yield Lines(processes=processes, taps=taps)
 
 
-def register_bundle(stage: Stage, lines: Lines, *, owner: str, bundle: Path) -> None:
-    """Have an owner hand the key of a bundle to its own broker."""
-    body = registration(bundle)
+def register_bundle(
+    stage: Stage, lines: Lines, *, owner: str, bundle: Path, report: Path | None = None
+) -> None:
+    """Have an owner hand the key of a bundle to its own broker, with its report if it has one."""
+    data = None if report is None else report.read_bytes()
+    post_registration(stage, lines, owner=owner, bundle=bundle, report=data)
+
+
+def post_registration(
+    stage: Stage, lines: Lines, *, owner: str, bundle: Path, report: bytes | None
+) -> None:
+    """Post a bundle's signed blocks, which anybody who has the file can do, and a report.
+
+    Raises:
+        VerificationError, ReleaseDenied: the broker refuses.
+    """
+    body = registration(bundle, report=report)
     digest = inspect_bundle(bundle).digest
     _register(stage, lines, broker=BROKER_OF[owner], path="/v1/keys", body=body, digest=digest)
 

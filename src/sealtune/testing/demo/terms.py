@@ -19,6 +19,7 @@ from sealtune.testing.demo.stage import BROKER_OF, OWNERS, Stage
 from sealtune.testing.notes import LABELS
 
 MAX_RUNS = 1
+MAX_RESIDUAL = 50.0  # what a second detector may still find in 10,000 of the notes
 # One start that meets a tampered bundle, one that is stopped, one with an old training checkpoint
 # and the one that finishes: the first is the run, the others resume it.
 MAX_RESUMES = 3
@@ -63,6 +64,21 @@ def agree_on_hardware(
     return _signed_by_all(stage, text, name="contract-for-hardware")
 
 
+def agree_on_stricter_reports(
+    stage: Stage, *, inputs: Mapping[str, Path], size: DemoSize, seed: int
+) -> Agreed:
+    """The same agreement, but for a detector that the hospital's report does not name."""
+    text = _contract_text(
+        stage,
+        inputs=inputs,
+        size=size,
+        seed=seed,
+        enclave=_simulated(stage),
+        detectors=("rules", "names", "presidio"),
+    )
+    return _signed_by_all(stage, text, name="contract-with-stricter-reports")
+
+
 def sign_by(
     identities: Mapping[str, Identity], contract: Contract, signers: Sequence[str]
 ) -> Envelope:
@@ -92,8 +108,15 @@ def _simulated(stage: Stage) -> str:
 
 
 def _contract_text(
-    stage: Stage, *, inputs: Mapping[str, Path], size: DemoSize, seed: int, enclave: str
+    stage: Stage,
+    *,
+    inputs: Mapping[str, Path],
+    size: DemoSize,
+    seed: int,
+    enclave: str,
+    detectors: Sequence[str] = ("rules", "names"),
 ) -> str:
+    wanted = ", ".join(f'"{name}"' for name in detectors)
     labels = ", ".join(f'"{label}"' for label in LABELS)
     now = stage.now
     return f"""\
@@ -107,6 +130,11 @@ max_resumes = {MAX_RESUMES}
 name = "notes"
 owner = "hospital"
 file = "{inputs["notes"].relative_to(stage.folder)}"
+
+[inputs.deidentification]
+profiles = ["hipaa-safe-harbor"]
+max_residual_per_10000 = {MAX_RESIDUAL}
+detectors = [{wanted}]
 
 [[inputs]]
 name = "encoder"
