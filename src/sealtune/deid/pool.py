@@ -20,7 +20,7 @@ from sealtune import errors
 from sealtune.core.environment import LIBRARY_SETTINGS
 from sealtune.deid.config import Configuration
 from sealtune.deid.engine import Engine
-from sealtune.deid.process import Defect, Failure, Setup
+from sealtune.deid.process_messages import Defect, Failure, Setup
 from sealtune.deid.records.shard import Shard
 from sealtune.deid.work_folder import Finished
 from sealtune.errors import Code, SealtuneError

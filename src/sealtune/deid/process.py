@@ -9,46 +9,14 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
 
 from sealtune.core.process import forbid_core_dumps
 from sealtune.deid.config import Configuration
 from sealtune.deid.engine import Engine
+from sealtune.deid.process_messages import Defect, Failure, Setup
 from sealtune.deid.records.shard import Shard
 from sealtune.errors import SealtuneError
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a process is told first."""
-
-    configuration: dict[str, Any]
-    key: DeidKeyParts
-    folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error that a caller may handle, as it crosses to the parent."""
-
-    kind: str
-    code: str
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """Where an error of ours happened: no text of it, which could quote a record."""
-
-    kind: str
-    frames: str
-
-
-DeidKeyParts = bytes
 
 
 def main(descriptor: int) -> None:
