@@ -225,16 +225,6 @@ RULES: Final = (
         ),
     ),
     Rule(
-        kind="username",
-        entity=EntityType.USERNAME,
-        confidence=0.85,
-        words=words("username user login userid handle account logon twitter instagram skype"),
-        pattern=re.compile(
-            r"(?<![A-Za-z])(?i:user ?name|user ?id|user|login(?: name| id)?|logon|handle|skype|instagram|twitter)"
-            r"(?: is|s)?\s{0,2}[:=]\s{0,2}[\"']?(?P<v>@?[A-Za-z0-9][\w.\-]{2,40}(?<![.]))"
-        ),
-    ),
-    Rule(
         kind="handle",
         entity=EntityType.USERNAME,
         confidence=0.7,

@@ -120,20 +120,6 @@ RULES: Final = (
         "vin vehicle chassis fin fahrgestellnummer",
     ),
     Rule(
-        kind="plate",
-        entity=_E.VEHICLE,
-        confidence=0.9,
-        words=words(
-            "plate plates tag registration reg kennzeichen matrícula targa kenteken license"
-        ),
-        pattern=re.compile(
-            _PLACE
-            + r"(?i:(?:licen[sc]e |number |registration |vehicle |car )?plates?|kennzeichen|matr[íi]cula|targa|kenteken|vehicle reg(?:istration)?|car reg)"
-            r"(?: ?(?i:number|no\.?|nr\.?|#))?\s{0,2}(?:(?i:is|was|reads)\b|[:#=(]){0,2}\s{0,2}"
-            r"(?P<v>(?=[A-Z\- ·]{0,8}\d)[A-Z0-9]{1,5}(?:[\- ·]{0,2}[A-Z0-9]{1,5}){0,3})(?![a-z])"
-        ),
-    ),
-    Rule(
         kind="vin",
         entity=_E.VEHICLE,
         confidence=0.95,
