@@ -26,6 +26,7 @@ from sealtune.deid.report import sign_report, verify_report
 from sealtune.deid.terms import DeidTerms
 from sealtune.errors import Code, SealtuneError
 from sealtune.protocol.client import BrokerClient, Patience, fetch_keys
+from sealtune.protocol.reports import open_registration_answer
 from sealtune.protocol.session import WorkerSecrets
 from sealtune.testing.mock_amd import MockAmd
 from sealtune.testing.scene import BrokerProcess, Scene, make_scene, new_run_id
@@ -98,9 +99,14 @@ def client_of(broker: BrokerProcess) -> BrokerClient:
 
 
 def register(broker: BrokerProcess, scene: Scene, body: bytes) -> None:
-    client = client_of(broker)
-    client.post("/v1/keys", body)
-    client.post("/v1/contracts", scene.envelope.to_json())
+    """Post the key, with nothing of what an honest owner's command would have refused to send."""
+    client, own = client_of(broker), scene.agreement.identities[BROKER].signing.public
+    answer = client.ask("/v1/keys", body)
+    bundle = next(one.bundle for one in scene.contract.contract.inputs if one.name == "notes")
+    open_registration_answer(answer, request=body, digest=bundle, broker=own)
+    contract = scene.envelope.to_json()
+    answer = client.ask("/v1/contracts", contract)
+    open_registration_answer(answer, request=contract, digest=scene.contract.digest, broker=own)
 
 
 def fetch(broker: BrokerProcess, scene: Scene) -> str:

@@ -79,8 +79,8 @@ def test_a_running_broker_takes_the_key_with_its_report_only(
     folder = tmp_path / "desk"
     folder.mkdir()
     for name, identity in (("owner", "hospital"), ("broker", BROKER)):
-        save_identity(identities[identity], folder / f"{name}.key", passphrase=None)
-        (folder / f"{name}.pub").write_bytes(identities[identity].public.to_json())
+        save_identity(folder / f"{name}.key", identities[identity], passphrase=None)
+        (folder / f"{name}.pub").write_text(identities[identity].public.to_toml())
     owner = Owner(folder, sealtune_)
     assert owner.seal(folder / "broker.pub").status == 0
     with BrokerProcess(scene.broker_folder(BROKER)) as broker:
