@@ -31,7 +31,7 @@ _RESTORE = "restore the file from the place where it was made; then run the same
 
 GUIDE: Final[dict[Code, Guidance]] = {
     Code.LIMIT_EXCEEDED: Guidance(
-        "format",
+        "format, config",
         "An input is larger, longer or more numerous than the named limit.",
         "make the input smaller; the limits are in `sealtune.core.limits`",
     ),
@@ -150,6 +150,11 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "There is no vault: the profile did not allow a way back, or the file is elsewhere.",
         "give the vault that `sealtune deidentify` wrote beside the output, if it did",
     ),
+    Code.TABLE_UNREACHABLE: Guidance(
+        "config",
+        "No generalization of a table reaches the k, l or t that its configuration asks for.",
+        "ask for less in `[table]`, give more records, or name fewer quasi-identifiers",
+    ),
     Code.BUNDLE_TRUNCATED: Guidance(
         "format", "A bundle is cut short, or something follows it.", _COPY
     ),
@@ -235,7 +240,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "give the folder that holds config.json and model.safetensors",
     ),
     Code.MODEL_PICKLE: Guidance(
-        "format",
+        "format, config",
         "The model's weights are pickle files, which can run code when they are read.",
         "convert them on your own machine to safetensors, with the command in the message",
     ),

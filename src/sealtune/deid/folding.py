@@ -19,11 +19,13 @@ _SPECIAL: Final = re.compile(
     r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,15});"
     r"|</?(?:b|i|u|em|strong|span|font|small|big|sup|sub|mark|code|tt|wbr|p|br|div|td|tr|th|li|ul|ol"
     r"|table|pre|hr|h[1-6])\s{0,8}/?>"
+    # A JSON key is a label of several words: license_plate, postalCode.
+    r"|_(?=[A-Za-z_]{1,40}\"\s?:)|(?<=[a-z])[A-Z](?=[A-Za-z]{0,40}\"\s?:)"
     r"|\\u[0-9A-Fa-f]{4}(?:\\u[dD][c-fC-F][0-9A-Fa-f]{2})?|\\[nrt/\"]|%40"
     r"|[A-Za-z][\u0300-\u036f]{1,8}"
     r"|[^\x00-\x7f]{1,64}"
 )
-_PLAIN_MARKS: Final = ("&", "<", "\\", "%40")
+_PLAIN_MARKS: Final = ("&", "<", "\\", "%40", '":', '" :')
 _INLINE: Final = re.compile(
     r"</?(?:b|i|u|em|strong|span|font|small|big|sup|sub|mark|code|tt|wbr)\b"
 )
@@ -116,6 +118,10 @@ def _replacements(text: str, start: int, end: int) -> list[tuple[str, int, int]]
         return [(_escaped(found), start, end)]
     if first == "%":
         return [("@", start, end)]
+    if first == "_":
+        return [(" ", start, end)]
+    if first.isascii() and len(found) == 1:
+        return [(f" {found}", start, end)]
     if first.isascii():
         # A letter with combining marks is one letter, as lists of names have it.
         return [(unicodedata.normalize("NFC", found)[:1], start, end)]

@@ -53,8 +53,9 @@ def _month_word(text: str) -> bool:
 _DATED: Final = re.compile(
     r"(?i)\b(?:on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
     r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
-    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray)"
-    r"\s{0,2}[:(]?\s{0,2}$"
+    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
+    r"|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6})"
+    r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
 _ANY_MONTH: Final = frozenset(_LIST)
@@ -132,8 +133,29 @@ RULES: Final = (
             + r"(?i: of| de| day of)?[ \-/.]{0,2}"
             + rf"{_MONTH}(?![^\W\d_])"
             + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
-            + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)))?"
+            + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?[a-z])))?"
             + _TIME
+        ),
+    ),
+    Rule(
+        kind="date-year-month-word",
+        entity=EntityType.DATE,
+        confidence=0.95,
+        starts=(4,),
+        pattern=re.compile(
+            rf"(?:1[89]|20)\d{{2}}[ \-/.,]{{1,2}}{_MONTH}\.?[ \-/.]{{1,2}}{_DAY}(?!\d)" + _TIME
+        ),
+    ),
+    Rule(
+        kind="date-ordinal-word",
+        entity=EntityType.DATE,
+        confidence=0.95,
+        words=words("first second third fourth fifth sixth seventh eighth ninth tenth")
+        | words("eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth")
+        | words("eighteenth nineteenth twentieth twenty thirtieth thirty"),
+        pattern=re.compile(
+            r"(?<!\w)(?i:(?:twenty|thirty)-)?(?i:[a-z]{2,9}(?:st|nd|rd|th)) (?i:of|day of) "
+            rf"{_MONTH}(?![^\W\d_])(?:,? {_YEAR})?"
         ),
     ),
     Rule(

@@ -128,9 +128,10 @@ RULES: Final = (
         ),
         pattern=re.compile(
             _PLACE
-            + r"(?i:(?:licen[sc]e |number |registration |vehicle |car )?plates?|kennzeichen|matr[íi]cula|targa|kenteken|vehicle reg(?:istration)?|car reg)"
-            r"(?: ?(?i:number|no\.?|nr\.?|#))?\s{0,2}(?:(?i:is|was|reads)\b|[:#=(]){0,2}\s{0,2}"
-            r"(?P<v>(?=[A-Z\- ·]{0,8}\d)[A-Z0-9]{1,5}(?:[\- ·]{0,2}[A-Z0-9]{1,5}){0,3})(?![a-z])"
+            + r"(?i:(?:licen[sc]e |number |registration |vehicle |car )?plates?|kennzeichen|matr[íi]cula|immatriculation|targa|kenteken|(?:vehicle|car) reg(?:istration)?|registration(?= ?(?:no|number|#|:))|tag(?= ?(?:no|number|#|:)))"
+            r"(?:[ _]?(?i:number|no\.?|nr\.?|#))?\s{0,2}(?:(?i:is|was|reads)\b|[:#=(\-\u2013\"']){0,4}\s{0,2}[\"'(]?"
+            r"(?P<v>(?=[A-ZÄÖÜ\- ·]{0,8}\d)[A-ZÄÖÜ0-9]{1,5}(?:[\- ·]{0,2}[A-ZÄÖÜ0-9]{1,5}){0,3}"
+            r"|[a-z]{1,3}[\- ]?\d{2,4}[\- ]?[a-z]{0,3}|\d{1,4}[\- ]?[a-z]{2,3}[\- ]?\d{0,4})(?![A-Za-z0-9])"
         ),
     ),
     Rule(
@@ -139,7 +140,10 @@ RULES: Final = (
         confidence=0.95,
         starts=(LETTERS, 1, 2, 3, 4, 5, 6, 17),
         check=checked(vin),
-        pattern=re.compile(r"[A-HJ-NPR-Za-hj-npr-z0-9]{17}(?![A-Za-z0-9])"),
+        weak=0.6,  # its form alone: letters, and a serial number of digits at the end
+        pattern=re.compile(
+            r"(?=[0-9]{0,16}[A-Za-z])[A-HJ-NPR-Za-hj-npr-z0-9]{13}\d{4}(?![A-Za-z0-9])"
+        ),
     ),
     Rule(
         kind="udi",

@@ -51,7 +51,46 @@ def _street(text: str) -> bool:
     return _COMMON.search(text.split("\n")[0]) is None
 
 
+# What an address looks like that a phrase announces: a number, words, lines, a code at the end.
+_BLOCK: Final = (
+    r"\d{1,5}(?: \d{1,5})?[A-Za-z]? [^\n:;@]{2,60}(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,5}?"
+    r"[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?(?!\d)"
+)
+_ANNOUNCED: Final = (
+    r"(?i:address(?:es)?(?: (?:is|are|to|with|as|was))?|(?:liv(?:e|es|ed|ing)|resid(?:e|es|ed|ing)|located|situated|staying) (?:at|in)"
+    r"|return to|ship(?:ped)? to|mail(?:ed)? to|deliver(?:ed)? to|send (?:it )?to|here (?:it is|they are)|it is)"
+)
 RULES: Final = (
+    Rule(
+        kind="address-block",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        words=words("address addresses live lives lived living reside resides resided residing")
+        | words("located situated staying return ship shipped mail mailed deliver delivered send"),
+        pattern=re.compile(rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}(?P<v>{_BLOCK})"),
+    ),
+    Rule(
+        kind="address-announced",
+        entity=_E.ADDRESS,
+        confidence=0.7,
+        words=words("address addresses live lives lived living reside resides resided residing")
+        | words("located situated staying return"),
+        check=lambda text: _street(text),
+        pattern=re.compile(
+            rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}"
+            r"(?P<v>\d{1,5}(?: \d{1,5})?[A-Za-z]?,? [^\n.:;@]{2,70}?)(?=[.;\n]|,? (?:and|with|phone|tel|who|since|for)\b|$)"
+        ),
+    ),
+    Rule(
+        kind="address-lines",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        words=words("apt apartment suite"),
+        pattern=re.compile(
+            r"(?m)^[ ?]{0,8}(?P<v>\d{1,5}(?: \d{1,5})? [^\n:;@]{2,60}\n[ ?]{0,8}(?i:apt|apartment|suite)\.? ?\d{1,5}"
+            r"(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,4}?[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?)(?!\d)"
+        ),
+    ),
     Rule(
         kind="street",
         entity=_E.ADDRESS,
@@ -164,7 +203,7 @@ RULES: Final = (
         confidence=0.95,
         starts=(5,),
         context=re.compile(
-            rf"(?:\b(?:{_STATES}|{_STATE_NAMES})\.?,?|(?i:\b(?:{_STATES}),|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)\s?[:#=]?(?: is)?)[ \n]{{0,3}}$"
+            rf"(?:\b(?:{_STATES}|{_STATE_NAMES})\.?,?|(?i:\b(?:{_STATES}),|,\s{{0,2}}(?:{_STATES})|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
         ),
         pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
     ),
@@ -184,7 +223,7 @@ RULES: Final = (
             r"(?:\d[A-Za-z]?,?[ \n]{1,2}|,[ ]{1,2}|^|\n|\b(?:D|A|CH|F|I|B|L|E|DK|S|N)-)$"
         ),
         pattern=re.compile(
-            r"(?!(?:19|20)\d\d )\d{4,5}(?= [A-Z\u00c0-\u00de][a-z\u00df-\u024f]{2,})"
+            r"(?!(?:19|20)\d\d )\d{4,5}(?= (?:[A-Z\u00c0-\u00de][a-z\u00df-\u024f]{2,}|[A-Z\u00c0-\u00de]{4,}))"
         ),
     ),
     Rule(
