@@ -89,7 +89,7 @@ def test_a_review_page_is_private_and_inert(notes: Path, sealtune_: Sealtune) ->
 
 def test_a_page_of_any_text_is_text() -> None:
     hostile = "</td><script>\"'&\ud800"
-    field = ReviewedField(hostile, (Segment(hostile, hostile),), (Segment(hostile, "x", hostile),))
+    field = ReviewedField(hostile, (Segment(hostile, "x", "x"),), (Segment(hostile),))
     review = Review(
         source=hostile,
         profile=hostile,
