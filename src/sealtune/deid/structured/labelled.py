@@ -122,6 +122,7 @@ RULES: Final = (
     Rule(
         kind="plate",
         entity=_E.VEHICLE,
+        check=lambda text: sum(letter.isalnum() for letter in text) > 3,  # no "agar plate 12"
         confidence=0.9,
         words=words(
             "plate plates tag registration reg kennzeichen matrícula targa kenteken license"
