@@ -5,8 +5,16 @@ from __future__ import annotations
 from functools import cache
 
 from sealtune.deid.detector import Detector
-from sealtune.deid.structured import contact, dates, labelled, logins, national, postal, secrets
-from sealtune.deid.structured import vehicles
+from sealtune.deid.structured import (
+    contact,
+    dates,
+    labelled,
+    logins,
+    national,
+    postal,
+    secrets,
+    vehicles,
+)
 from sealtune.deid.structured.blocks import BlockDetector
 from sealtune.deid.structured.rules import RuleDetector
 

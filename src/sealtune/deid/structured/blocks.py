@@ -36,7 +36,7 @@ _STOPS: Final = frozenset(
     at about after before until during per as that which this has have had work home hospital
     clinic hours days weeks months years hz mg ml mmhg mm cm kg percent o'clock am pm patients
     group level stage grade type phase day week month year age aged then in on than degrees
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 _CODE_LINE: Final = re.compile(
     r"(?m)^[ \t?,]{0,8}(?:[^\W\d_]{2,20}[ ,]{1,2}){0,4}(?P<v>\d{4,6}(?:-\d{3,4})?)(?=[ .]{0,3}$)"
@@ -91,19 +91,23 @@ class BlockDetector:
 
 def _block_start(text: str, at: int) -> int | None:
     """Return where the line with a house number begins, a few lines above `at`."""
+    best = None
     for _ in range(_LINES_MAX):
         if at <= 0:
-            return None
+            return best
         start = text.rfind("\n", max(0, at - 1 - _LINE_CHARACTERS_MAX), at - 1) + 1
         if start == 0 and at - 1 > _LINE_CHARACTERS_MAX:
-            return None
+            return best
         line = text[start : at - 1]
         if ":" in line or not _STOPS.isdisjoint(line.lower().split()):
-            return None
-        if _HOUSE_LINE.fullmatch(line) and line.strip().partition(" ")[0].lower() not in _LABELS:
-            return start + len(line) - len(line.lstrip(" \t?>,"))
+            return best
+        written = line.strip(" \t?>,")
+        if _HOUSE_LINE.fullmatch(line) and written.partition(" ")[0].lower() not in _LABELS:
+            best = start + len(line) - len(line.lstrip(" \t?>,"))
+            if written[0].isdigit():
+                return best
         at = start
-    return None
+    return best
 
 
 _LABELS: Final = frozenset(["apt", "apt.", "suite", "unit", "box"])

@@ -242,9 +242,7 @@ RULES: Final = (
             r"(?i:(?:christmas|thanksgiving|easter|boxing|independence|memorial|labou?r|veterans|new"
             r" year'?s?|valentine'?s?|mother'?s|father'?s)(?: (?:eve|day|sunday|monday|morning"
             r"|weekend))?|halloween|diwali|hanukkah|ramadan|eid(?: al-\w{3,5})?|passover|juneteenth"
-            r"|weihnachten|ostern)(?:,? (?i:of )?"
-            + _YEAR
-            + r"|(?<=[Dd]ay|[Ee]ve))(?!\w)"
+            r"|weihnachten|ostern)(?:,? (?i:of )?" + _YEAR + r"|(?<=[Dd]ay|[Ee]ve))(?!\w)"
         ),
     ),
     Rule(
@@ -254,10 +252,10 @@ RULES: Final = (
         words=words("mid early late end beginning start middle"),
         leads=True,
         pattern=re.compile(
-            r"(?i:mid|early|late|(?:end|beginning|start|middle) of)[ -](?:(?i:in|the) )?"
-            r"(?P<v>[A-Z][a-z]{2,8})(?!\w)"
+            r"(?P<v>(?i:mid|early|late|(?:end|beginning|start|middle) of)[ -](?:(?i:in|the) )?"
+            r"[A-Z][a-z]{2,8})(?!\w)"
         ),
-        check=lambda text: text.lower() in _ANY_MONTH,
+        check=lambda text: re.split(r"[ -]", text.lower())[-1] in _ANY_MONTH,
     ),
     Rule(
         kind="age-over-89",

@@ -41,7 +41,7 @@ _USER_WORDS: Final = words(
     "username user userid login log logon screen screenname handle account profile portal patient"
     " mychart skype instagram twitter telegram discord snapchat tiktok whatsapp facebook"
 )
-_SECRET_LABEL: Final = (
+_OPENING_LABEL: Final = (
     r"(?<![A-Za-z])(?i:pass(?:word|wd|phrase|code|key)|pwd|kennwort|passwort|contraseña|wachtwoord"
     r"|pin(?: ?code| ?number)?|otp|(?:door|gate|access|entry|alarm|security|unlock|safe|lock"
     r"|verification|recovery|backup|one-time)(?: ?pass)?[ \-]?(?:code|pin|key|answer|phrase)"
@@ -79,8 +79,7 @@ RULES: Final = (
         pattern=re.compile(
             r"(?i:(?:logged|logs?|signed|signs?)[ \-](?:in|on|into)(?: to [\w ]{2,20})? (?:as|with|under)"
             r"|(?:posts|posting|goes|known|registered) (?:online |on \w{2,20} )(?:as|by))"
-            r"(?: (?i:user|username))? "
-            + _USER
+            r"(?: (?i:user|username))? " + _USER
         ),
     ),
     Rule(
@@ -94,7 +93,7 @@ RULES: Final = (
         ),
         leads=True,
         pattern=re.compile(
-            _SECRET_LABEL
+            _OPENING_LABEL
             + r"[\"']?(?:\s{0,2}(?:[:=]|=>)\s{0,2}| (?i:is|was|to|set to|reset to) )[\"'`]?"
             r"(?P<v>[^\s\"'`<>,;]{3,200})(?<![.)])"
         ),

@@ -15,7 +15,7 @@ _CARS: Final = (
     "|lexus|acura|buick|cadillac|chrysler|lincoln|mitsubishi|suzuki|porsche|yamaha|harley|prius"
     "|corolla|camry|civic|accord|golf|auto|voiture|coche|wagen|fahrzeug|véhicule"
 )
-_FORM: Final = r"(?P<v>[A-Z0-9ÄÖÜ]{1,5}(?:[\- ·.•]{1,2}[A-Z0-9]{1,5}){0,3})(?![\w])"
+_FORM: Final = r"(?P<v>[A-Z0-9ÄÖÜ]{1,8}(?:[\- ·.•]{1,2}[A-Z0-9]{1,5}){0,3})(?![\w])"
 
 
 def _plate(text: str) -> bool:
@@ -62,8 +62,7 @@ RULES: Final = (
         context=re.compile(rf"(?i)\b(?:{_CARS}|drives|driving|drove|parked)\b"),
         pattern=re.compile(
             r"(?i:tags?|reg(?:istered|istration)?|plated)\.?(?: ?(?i:numbers?|no\.?|nr\.?|#|as))?"
-            r"\s{0,2}[:#=(]{0,2}\s{0,2}"
-            + _FORM
+            r"\s{0,2}[:#=(]{0,2}\s{0,2}" + _FORM
         ),
     ),
     Rule(
