@@ -73,7 +73,56 @@ _NO_STREETS: Final = words(
     " considering comparing recurring scoring hearing str bearing remaining offering tie weg"
     " registering administering steering engineering entering requiring"
 )
+_STRONG: Final = re.compile(
+    r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
+    r"|circle|parkway|pkwy|highway|hwy|way|trail|alley|plaza|crescent|close|grove|gardens|mews|hill)\b"
+)
+
+
+def _house_last(text: str) -> bool:
+    # "During the 1990s", "Monitoring 24 hours": words of English end like streets, too.
+    word = text.split()[0].lower()
+    if word in _NO_STREETS or (word.endswith("ring") and text[0].islower()):
+        return False
+    return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
+
+
+_NO_STREETS: Final = words(
+    "during spring string ring monitoring measuring occurring referring following bring wearing"
+    " considering comparing recurring scoring hearing str bearing remaining offering tie weg"
+    " registering administering steering engineering entering requiring"
+)
 RULES: Final = (
+    Rule(
+        kind="postal-labelled",
+        entity=_E.POSTAL_CODE,
+        confidence=0.9,
+        words=words("zip zipcode postal postcode plz cap código cp eircode pincode post"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:zip ?(?:code)?|postal ?code|post ?code|plz|código postal|eircode|pin ?code)"
+            r"\s?(?:[:=#]| is)\s{0,2}(?P<v>(?=[A-Za-z\- ]{0,4}\d)[A-Za-z0-9]{2,6}(?:[ \-][A-Za-z0-9]{3,4})?)(?!\w)"
+        ),
+        check=lambda text: sum(letter.isdigit() for letter in text) > 1,
+    ),
+    Rule(
+        kind="street-ordinal",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        starts=(1, 2, 3, 4, 5),
+        pattern=re.compile(
+            r"\d{1,5} (?:NE|NW|SE|SW|[NSEW]\.?|North|South|East|West) \d{1,3}(?:st|nd|rd|th)\b"
+        ),
+    ),
+    Rule(
+        kind="chome",
+        entity=_E.ADDRESS,
+        confidence=0.9,
+        words=words("chome"),
+        pattern=re.compile(
+            r"(?i:\d{1,2}[ -]?ch[oō]me[ -]\d{1,3}(?:-\d{1,3}){0,2})(?: [A-Z][a-z]{2,20})?"
+        ),
+    ),
     Rule(
         kind="postal-labelled",
         entity=_E.POSTAL_CODE,
