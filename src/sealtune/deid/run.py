@@ -49,8 +49,8 @@ def deidentify(
 ) -> DeidSummary:
     """De-identify the records or the text in the file `input` into the new file `output`.
 
-    With `owner`, who signs it, a report and a page of it are written beside `output`; where the configuration is
-    reversible, a vault.
+    With `owner`, who signs it, a report and a page of it are written beside `output`; where the
+    configuration is reversible, a vault.
 
     Raises:
         FormatError: a record that cannot be read, or none at all; names file and line.
