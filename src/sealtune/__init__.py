@@ -35,6 +35,7 @@ _PLACES = {
     "sealtune.deid.key": ("DeidKey", "create_deid_key", "load_deid_key"),
     "sealtune.deid.propose": ("Proposal", "propose_fields"),
     "sealtune.deid.reidentify": ("reidentify",),
+    "sealtune.deid.report_page": ("write_report_page",),
     "sealtune.deid.review": ("Review", "ReviewedField", "Segment", "review_records"),
     "sealtune.deid.review_page": ("write_review_page",),
     "sealtune.deid.run": ("deidentify",),

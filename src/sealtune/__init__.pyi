@@ -89,6 +89,7 @@ from sealtune.deid.key import load_deid_key as load_deid_key
 from sealtune.deid.propose import Proposal as Proposal
 from sealtune.deid.propose import propose_fields as propose_fields
 from sealtune.deid.reidentify import reidentify as reidentify
+from sealtune.deid.report_page import write_report_page as write_report_page
 from sealtune.deid.review import Review as Review
 from sealtune.deid.review import ReviewedField as ReviewedField
 from sealtune.deid.review import Segment as Segment

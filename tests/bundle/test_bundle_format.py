@@ -94,6 +94,19 @@ def test_a_header_without_one_of_its_fields_is_refused(name: str) -> None:
         parse_header(canonical_json(fields))
 
 
+def test_only_a_datasets_header_names_a_deidentification_report() -> None:
+    named = HEADER | {"deidentification": DIGEST}
+    assert parse_header(canonical_json(named | {"kind": "dataset"})).deidentification == DIGEST
+    for kind in BundleKind:
+        if kind is not BundleKind.DATASET:
+            with pytest.raises(FormatError) as caught:
+                parse_header(canonical_json(named | {"kind": kind.value}))
+            assert caught.value.code is Code.BUNDLE_MALFORMED
+    for value in (None, "", "sha256:0"):
+        with pytest.raises(FormatError):
+            parse_header(canonical_json(named | {"kind": "dataset", "deidentification": value}))
+
+
 def test_a_header_in_another_spelling_is_refused() -> None:
     with pytest.raises(FormatError) as caught:
         parse_header(json.dumps(HEADER, sort_keys=True).encode())

@@ -23,7 +23,7 @@ PROTOCOL = (REPOSITORY / "docs/spec/protocol.md").read_text()
 FLOW = (REPOSITORY / "docs/security-policy-flow.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["protocol", "translog"])
+@pytest.mark.parametrize("name", ["deidentification", "protocol", "translog"])
 def test_each_section_that_the_code_cites_exists(name: str):
     specification = (REPOSITORY / f"docs/spec/{name}.md").read_text()
     sections = set(re.findall(r"^#+ ([0-9]+(?:\.[0-9]+)?)\.? ", specification, re.MULTILINE))

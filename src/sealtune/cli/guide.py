@@ -740,7 +740,7 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "run the same command again: it resumes from the last sealed training checkpoint",
     ),
     Code.MEMORY_EXCEEDED: Guidance(
-        "failure",
+        "failure, training",
         "The worker needed more memory than it may use.",
         "raise the limit, or agree on a smaller batch or a shorter length",
     ),

@@ -23,6 +23,7 @@ SECTIONS: Final = {
     "Owners and recipients": {
         "key": "sealtune.cli.key:key",
         "deidentify": "sealtune.cli.deidentify:deidentify",
+        "deid-report": "sealtune.cli.deid_report:deid_report",
         "reidentify": "sealtune.cli.reidentify:reidentify",
         "seal": "sealtune.cli.seal:seal",
         "inspect": "sealtune.cli.inspect:inspect",

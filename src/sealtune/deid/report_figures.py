@@ -47,6 +47,7 @@ class PageFigures:
     found: tuple[tuple[str, int], ...]
     confidence: tuple[int, ...]
     residual: tuple[tuple[str, int, int, int], ...]
+    looked_again: bool  # whether the output was read for `residual` at all
     group_sizes: tuple[tuple[str, int], ...]
     linkage: tuple[tuple[str, float], ...]
 
@@ -58,6 +59,7 @@ def page_figures(report: DeidReport) -> PageFigures:
         found=tuple(_by_size(_typed(report.predicate.found))),
         confidence=_confidence(report.predicate.confidence),
         residual=_residual(risk),
+        looked_again=bool(_section(risk, "second")),
         group_sizes=_group_sizes(_section(risk, "quasi")),
         linkage=_linkage(risk),
     )

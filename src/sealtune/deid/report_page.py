@@ -109,19 +109,20 @@ def _remains(verified: VerifiedReport) -> Iterable[str]:
     said, k = report.predicate.statement, report.k
     word = said.word if said.word == "de-identified" else f"{said.word} ({said.test})"
     yield "<section>\n<h2>What remains</h2>\n"
+    yield f"<p>The output is <strong>{_text(word)}</strong>.</p>\n"
     yield f'<div class="said">\n<p>{_text(said.text)}</p>\n</div>\n'
     numbers = [
         ("residual findings per 10,000 records", f"{report.residual_per_10000:g}"),
         ("records", f"{report.predicate.records:,}"),
         ("records changed", f"{report.predicate.changed_records:,}"),
         ("smallest group (k)", "not measured" if k is None else f"{k:,}"),
-        ("the output is", word),
     ]
     yield '<dl class="key">\n'
     yield from (f"<div><dt>{_text(n)}</dt><dd>{_text(v)}</dd></div>\n" for n, v in numbers)
     yield "</dl>\n"
     for weakness in weaker_than_profile(report.deidentification):
-        yield f'<p class="warn"><strong>⚠ Weaker than its profile:</strong> {_text(weakness)}.</p>\n'
+        yield '<p class="warn"><strong>⚠ Weaker than its profile:</strong> '
+        yield f"{_text(weakness)}.</p>\n"
     if report.predicate.reversible:
         yield '<p class="warn"><strong>⚠ Reversible:</strong> whoever has the vault and its key '
         yield "can put originals back.</p>\n"
@@ -137,9 +138,10 @@ def _figures(figures: PageFigures, pictures: Mapping[str, str]) -> Iterable[str]
     yield from _figure("confidence", "How sure the detectors were", pictures)
     bins = list(zip(tenths, figures.confidence, strict=True))
     yield from _table(("Confidence", "Findings"), bins)
-    yield from _figure("residual", "Found in the output", pictures, none="Nothing was found.")
+    nothing = "Nothing was found." if figures.looked_again else ""
+    yield from _figure("residual", "Found in the output", pictures, none=nothing)
     if figures.residual:
-        yield "<p>By a second detector that shares no rule with the first. What is only possible "
+        yield "<p>By a second detector, built differently. What is only possible "
         yield "may be a word, and is not in the figure per 10,000 records.</p>\n"
     yield from _table(residual, figures.residual)
     yield from _figure("group_sizes", "Records by the size of their group", pictures)

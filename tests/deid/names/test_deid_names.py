@@ -38,6 +38,8 @@ def found(pipeline: Pipeline, text: str) -> str:
         ("患者\uff1a佐藤明美さん", ["佐藤明美"]),
         ("He grew up in opatovice and works at Zyntherra", ["opatovice", "Zyntherra"]),
         ("Transferred from Mercy Valley Hospital", ["Mercy Valley Hospital"]),
+        ("works as a cashier at Fresh Mart. Pharmacy: walgreens", ["Fresh Mart", "walgreens"]),
+        ("seen by Ji-woo Park, RN; Hometown: Tyrnavos", ["Ji-woo Park", "Tyrnavos"]),
         ("born in Ohio, lives in Küsnacht", ["Ohio", "Küsnacht"]),
     ],
 )

@@ -52,6 +52,16 @@ FOUND = [
     ("password: hunter2!x", "hunter2!x", E.SECRET),
     ("key AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE", E.SECRET),
     ("see photograph IMG_2034.jpg", "IMG_2034.jpg", E.PHOTO),
+    ("Drives a Honda, tag 7KLM 204, insured", "7KLM 204", E.VEHICLE),
+    ("logged in as mtorres.", "mtorres", E.USERNAME),
+    ("temporary password Welcome2024! given", "Welcome2024!", E.SECRET),
+    ("IBAN de89 3704 0044 0532 0130 00", "de89 3704 0044 0532 0130 00", E.IBAN),
+    ("from 03/04 to 03/09 she", "03/09", E.DATE),
+    ("Christmas Day 2019", "Christmas Day 2019", E.DATE),
+    ("postcode: 2000", "2000", E.POSTAL_CODE),
+    ("return to Πλατεία Μαβίλη 170", "Πλατεία Μαβίλη 170", E.ADDRESS),
+    ("I live in 22 Ibirapita, Montevideo", "22 Ibirapita", E.ADDRESS),
+    ("45 Kerk Lis\nDurban\nnan\n7550", "45 Kerk Lis\nDurban\nnan\n7550", E.ADDRESS),
     ("accession no. S-19-04412", "S-19-04412", E.OTHER_ID),
 ]
 LEFT = [
@@ -62,6 +72,8 @@ LEFT = [
     "a 54-year-old woman since 2011",
     "in 1998 and 2003, ratio 1:200",
     "she may return in 3 weeks",
+    "During C to 170 the rate rose, 1-100 Hz. Relative ST changes",
+    "blood agar plate 12 was positive, located at 3 cm",
 ]
 
 
@@ -119,4 +131,4 @@ def test_repeated_pieces_end(piece: str) -> None:
 
 
 def _find(text: str) -> list[Finding]:
-    return list(structured_detectors()[0].find(text))
+    return [item for detector in structured_detectors() for item in detector.find(text)]

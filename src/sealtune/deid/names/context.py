@@ -244,7 +244,9 @@ class ContextRules:
         at = end = start
         for _ in range(_VALUE_TOKENS_MAX):
             match = _WORD.match(text, at)
-            if match is None or not self._may_follow(match.group(), entity, sure=sure):
+            if match is None or not self._may_follow(
+                match.group(), entity, sure=sure, inside=at > start
+            ):
                 break
             end = match.end()
             gap = _GAP.match(text, end)
@@ -256,13 +258,14 @@ class ContextRules:
         found = text[start:end]
         return (start, end) if end - start > 1 and found not in words.PARTICLES else None
 
-    def _may_follow(self, word: str, entity: EntityType, *, sure: bool) -> bool:
+    def _may_follow(self, word: str, entity: EntityType, *, sure: bool, inside: bool) -> bool:
         flags = self._flags.get(plain(word), 0)
         if word in words.PARTICLES:
             return True
         if flags & MEDICAL and not flags & NAME:
             return False
         if flags & COMMON:
-            return word[0].isupper() and bool(flags & NAME) and entity is not _ORG
+            named = bool(flags & NAME) and entity is not _ORG
+            return named and (word[0].isupper() or bool(sure and flags & LAST and inside))
         listed = flags & NAME if entity is _PERSON else flags & PLACE
         return bool(sure or listed or word[0].isupper())

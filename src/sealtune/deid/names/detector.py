@@ -26,6 +26,7 @@ from sealtune.deid.names.lists import (
     plain,
     read_lexicon,
 )
+from sealtune.deid.names.organizations import BesideRules
 from sealtune.deid.names.shapes import Token, capital_token, iter_runs
 
 _BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
@@ -56,6 +57,7 @@ class NameDetector:
         """
         self._lexicon: Lexicon = read_lexicon()
         self._contexts = ContextRules(self._lexicon)
+        self._beside = BesideRules(self._lexicon)
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`; overlaps are left to the caller."""
@@ -63,6 +65,8 @@ class NameDetector:
             for start, end, entity, confidence, kind in self._of_run(text, run):
                 yield Finding(start, end, entity, confidence, self.name, kind)
         for start, end, entity, confidence, kind in self._contexts.find(text):
+            yield Finding(start, end, entity, confidence, self.name, kind)
+        for start, end, entity, confidence, kind in self._beside.find(text):
             yield Finding(start, end, entity, confidence, self.name, kind)
 
     def _tokens(self, text: str) -> Iterator[Token]:

@@ -32,7 +32,7 @@ _LIST: Final = sorted(set(_MONTHS.split()), key=lambda word: (-len(word), word))
 _MONTH: Final = rf"(?i:{'|'.join(_LIST)})"
 _YEAR: Final = r"(?:(?:1[89]|20)\d{2}|['\u2019]\d{2})(?!\d)"
 _TIME: Final = (
-    r"(?:(?:T|,? at |,? |[ ]?@[ ]?|,? um )\d{1,2}(?::\d{2}){1,2}(?:[.,]\d{1,9})?"
+    r"(?:(?:T|,? at |,? |[ ]?@[ ]?|,? um )\d{1,2}(?:(?::\d{2}){1,2}|(?= ?[aApP]\.?[mM]\b))(?:[.,]\d{1,9})?"
     r"(?: ?(?i:[ap]\.?m\b\.?|hrs|h|uhr|Z|UTC|GMT))?(?:[+-]\d{2}:?\d{2})?Z?)?"
 )
 _DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
@@ -51,11 +51,12 @@ def _month_word(text: str) -> bool:
 
 
 _DATED: Final = re.compile(
-    r"(?i)\b(?:on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
+    r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?|\b(?:on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
     r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
-    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
-    r"|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6})"
-    r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
+    r"|to|follow(?:ed)? up|f/u|visits?|appointment|appt|date|today|yesterday|tomorrow|monday|tuesday"
+    r"|wednesday|thursday|friday|saturday|sunday|mon|tues?|wed|thurs?|fri|sat|as of|dc|discharge"
+    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray))"
+    r"\s{0,2}[:(,]?\s{0,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
 _ANY_MONTH: Final = frozenset(_LIST)
@@ -127,7 +128,7 @@ RULES: Final = (
         confidence=0.95,
         words=_ANY_MONTH,
         pattern=re.compile(
-            rf"(?:\b(?i:{_WEEKDAYS})\.?,? (?:(?i:the|den|le|el) )?)?(?<![\w/.])"
+            rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?:\b(?i:the|den|le|el) )?(?<![\w/.])"
             + _DAY
             + _SUFFIX
             + r"(?i: of| de| day of)?[ \-/.]{0,2}"
@@ -198,6 +199,63 @@ RULES: Final = (
             r"(?<![A-Za-z])(?i:dob|d\.o\.b\.?|date of birth|birth ?date|born|date)\s{0,2}[:=]?\s{0,2}"
             r"(?P<v>\d{6}|\d{8}|\d{1,2} \d{1,2} (?:19|20)?\d{2})(?!\d)"
         ),
+    ),
+    Rule(
+        kind="date-line",
+        entity=EntityType.DATE,
+        confidence=0.6,
+        starts=(1, 2),
+        check=_day_and_month,
+        pattern=re.compile(
+            r"(?<![^\s(])(?:0?[1-9]|1[0-2])/"
+            + _DAY
+            + r"(?=(?::| at \d{1,2}[: ]?\d{0,2} ?(?i:am|pm)| (?i:through|thru|until|appointment"
+            r"|visit|appt|admission|discharge|surgery|note|labs?|ct|mri|clinic)\b)(?!\d))"
+        ),
+    ),
+    Rule(
+        kind="date-dotted",
+        entity=EntityType.DATE,
+        confidence=0.6,
+        starts=(1, 2),
+        check=_day_and_month,
+        pattern=re.compile(r"(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.(?![\w]|\d)"),
+    ),
+    Rule(
+        kind="date-week",
+        entity=EntityType.DATE,
+        confidence=0.8,
+        starts=(4,),
+        pattern=re.compile(r"(?:19|20)\d{2}-W[0-5]\d(?:-\d)?(?!\w)"),
+    ),
+    Rule(
+        kind="holiday",
+        entity=EntityType.DATE,
+        confidence=0.85,
+        words=words(
+            "christmas thanksgiving easter halloween independence memorial labor labour new"
+            " valentine valentine's boxing veterans diwali hanukkah ramadan eid passover juneteenth"
+            " mother's father's weihnachten ostern"
+        ),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:(?:christmas|thanksgiving|easter|boxing|independence|memorial|labou?r|veterans|new"
+            r" year'?s?|valentine'?s?|mother'?s|father'?s)(?: (?:eve|day|sunday|monday|morning"
+            r"|weekend))?|halloween|diwali|hanukkah|ramadan|eid(?: al-\w{3,5})?|passover|juneteenth"
+            r"|weihnachten|ostern)(?:,? (?i:of )?" + _YEAR + r"|(?<=[Dd]ay|[Ee]ve))(?!\w)"
+        ),
+    ),
+    Rule(
+        kind="date-part-of-month",
+        entity=EntityType.DATE,
+        confidence=0.8,
+        words=words("mid early late end beginning start middle"),
+        leads=True,
+        pattern=re.compile(
+            r"(?P<v>(?i:mid|early|late|(?:end|beginning|start|middle) of)[ -](?:(?i:in|the) )?"
+            r"[A-Z][a-z]{2,8})(?!\w)"
+        ),
+        check=lambda text: re.split(r"[ -]", text.lower())[-1] in _ANY_MONTH,
     ),
     Rule(
         kind="age-over-89",

@@ -128,6 +128,21 @@ RULES: Final = (
         checks.iban,
         confidence=0.98,
     ),
+    *(
+        Rule(
+            kind="iban",
+            entity=_E.IBAN,
+            confidence=0.98,
+            weak=0.6,
+            starts=(LETTERS,),
+            check=checked(checks.iban),
+            pattern=re.compile(
+                rf"(?i:{'|'.join(country for country, n in checks.IBAN_LENGTHS.items() if n == length)})"
+                rf"\d{{2}}(?:[ \-]{{0,2}}[A-Za-z0-9]){{{length - 4}}}(?![A-Za-z0-9])"
+            ),
+        )
+        for length in sorted(set(checks.IBAN_LENGTHS.values()))
+    ),
     _strict(
         "iban-form",
         _E.IBAN,

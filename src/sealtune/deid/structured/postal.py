@@ -43,52 +43,65 @@ _CAPITAL: Final = r"[A-Z\u00c0-\u00de][\w\u00c0-\u024f'.\-]{0,24}"
 _COMMON: Final = re.compile(
     r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
     r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
-    r"|old|yo|tablets?|pills?|doses?)\b"
+    r"|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm)\b"
 )
 
 
 def _street(text: str) -> bool:
-    return _COMMON.search(text.split("\n")[0]) is None
+    line = text.split("\n")[0]
+    # "160 previously well": without a capital only words that mean a street and little else.
+    named = any(letter.isupper() for letter in line) or _STRONG.search(line) is not None
+    return named and _COMMON.search(line) is None
 
 
-# What an address looks like that a phrase announces: a number, words, lines, a code at the end.
-_BLOCK: Final = (
-    r"\d{1,5}(?: \d{1,5})?[A-Za-z]? [^\n:;@]{2,60}(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,5}?"
-    r"[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?(?!\d)"
+_STRONG: Final = re.compile(
+    r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
+    r"|circle|parkway|pkwy|highway|hwy|way|trail|alley|plaza|crescent|close|grove|gardens|mews|hill)\b"
 )
-_ANNOUNCED: Final = (
-    r"(?i:address(?:es)?(?: (?:is|are|to|with|as|was))?|(?:liv(?:e|es|ed|ing)|resid(?:e|es|ed|ing)|located|situated|staying) (?:at|in)"
-    r"|return to|ship(?:ped)? to|mail(?:ed)? to|deliver(?:ed)? to|send (?:it )?to|here (?:it is|they are)|it is)"
+
+
+def _house_last(text: str) -> bool:
+    # "During the 1990s", "Monitoring 24 hours": words of English end like streets, too.
+    word = text.split()[0].lower()
+    if word in _NO_STREETS or (word.endswith("ring") and text[0].islower()):
+        return False
+    return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
+
+
+_NO_STREETS: Final = words(
+    "during spring string ring monitoring measuring occurring referring following bring wearing"
+    " considering comparing recurring scoring hearing str bearing remaining offering tie weg"
+    " registering administering steering engineering entering requiring"
 )
 RULES: Final = (
     Rule(
-        kind="address-block",
-        entity=_E.ADDRESS,
-        confidence=0.85,
-        words=words("address addresses live lives lived living reside resides resided residing")
-        | words("located situated staying return ship shipped mail mailed deliver delivered send"),
-        pattern=re.compile(rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}(?P<v>{_BLOCK})"),
+        kind="postal-labelled",
+        entity=_E.POSTAL_CODE,
+        confidence=0.9,
+        words=words("zip zipcode postal postcode plz cap código cp eircode pincode post"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:zip ?(?:code)?|postal ?code|post ?code|plz|código postal|eircode|pin ?code)"
+            r"\s?(?:[:=#]| is)\s{0,2}(?P<v>(?=[A-Za-z\- ]{0,4}\d)[A-Za-z0-9]{2,6}(?:[ \-][A-Za-z0-9]{3,4})?)(?!\w)"
+        ),
+        check=lambda text: sum(letter.isdigit() for letter in text) > 1,
     ),
     Rule(
-        kind="address-announced",
+        kind="street-ordinal",
         entity=_E.ADDRESS,
-        confidence=0.7,
-        words=words("address addresses live lives lived living reside resides resided residing")
-        | words("located situated staying return"),
-        check=lambda text: _street(text),
+        confidence=0.85,
+        starts=(1, 2, 3, 4, 5),
         pattern=re.compile(
-            rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}"
-            r"(?P<v>\d{1,5}(?: \d{1,5})?[A-Za-z]?,? [^\n.:;@]{2,70}?)(?=[.;\n]|,? (?:and|with|phone|tel|who|since|for)\b|$)"
+            r"\d{1,5} (?:NE|NW|SE|SW|[NSEW]\.?|North|South|East|West) \d{1,3}(?:st|nd|rd|th)\b"
         ),
     ),
     Rule(
-        kind="address-lines",
+        kind="chome",
         entity=_E.ADDRESS,
-        confidence=0.8,
-        words=words("apt apartment suite"),
+        confidence=0.9,
+        words=words("chome"),
         pattern=re.compile(
-            r"(?m)^[ ?]{0,8}(?P<v>\d{1,5}(?: \d{1,5})? [^\n:;@]{2,60}\n[ ?]{0,8}(?i:apt|apartment|suite)\.? ?\d{1,5}"
-            r"(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,4}?[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?)(?!\d)"
+            r"(?i:\d{1,2}[ -]?ch[oō]me[ -]\d{1,3}(?:-\d{1,3}){0,2})(?: [A-Z][a-z]{2,20})?"
         ),
     ),
     Rule(
@@ -115,6 +128,7 @@ RULES: Final = (
     Rule(
         kind="house-number-last",
         entity=_E.ADDRESS,
+        check=_house_last,
         confidence=0.88,
         marks=(
             "str",
@@ -175,7 +189,7 @@ RULES: Final = (
             r"(?<![\w])(?i:ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
             r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"
             rf"(?: (?i:de|del|la|las|los|da|do|dos|di|della|dei|el)){{0,3}}(?: {_CAPITAL}){{1,5}},?"
-            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)(?:,? \d{1,2}[ºª°]\.? ?[A-Z]?(?!\w))?"
         ),
     ),
     Rule(

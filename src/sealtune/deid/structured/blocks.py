@@ -1,0 +1,156 @@
+"""Addresses that only their surroundings give away: behind a phrase, or as a block of lines.
+
+Streets of most countries have no word that says so (`Reyes Católicos 17`, `22 Ibirapita`), but
+somebody "lives at" them, and a block of short lines that ends with a postal code is an address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.names import words
+
+_LINES_MAX: Final = 6
+_TOKENS_MAX: Final = 16
+_LINE_CHARACTERS_MAX: Final = 60
+_LEAD: Final = re.compile(
+    r"(?i)\b(?:address(?:es)?(?: to| with| is|'s)?\??|(?:now |once )?liv(?:es?|ed|ing) (?:at|in|on)"
+    r"|resid(?:es?|ed|ing) (?:at|in|on)|moved to|located (?:at|on)|(?:return(?: it)?|ship|send|mail"
+    r"|deliver(?:ed)?|sent|shipped|mailed|forward) (?:it )?to|(?:house|home|office|shop|store"
+    r"|apartment|flat) (?:is )?(?:at|on)|zip (?:code )?(?:for|of)|dirección|adresse|indirizzo"
+    r"|endereço|adres)\b[?:]?(?: it is| is| are|,? here they are)?[:,]?\s{1,8}"
+)
+_TOKEN: Final = re.compile(r"[ \t]{0,6}([^\s]{1,40})")
+_BREAK: Final = re.compile(r"[ \t]{0,4}\n[ \t?>,]{0,12}(?:\n[ \t]{0,8})?")
+_NUMBER: Final = re.compile(r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,4}[A-Za-z]?)?[.,]?")
+_CODE: Final = re.compile(r"\d{4,6}(?:-\d{3,4})?[.,;!?]?")
+_UNIT: Final = frozenset(["apt", "apartment", "suite", "ste", "unit", "flat", "no", "nr", "bldg"])
+# What no line of an address has, and what begins the rest of the sentence.
+_STOPS: Final = frozenset(
+    """
+    for and with please if phone tel telephone mobile cell desk fax email e-mail dob ssn mrn is was
+    are were the a an my his her he she it they who because since when where but or by from to
+    at about after before until during per as that which this has have had work home hospital
+    clinic hours days weeks months years hz mg ml mmhg mm cm kg percent o'clock am pm patients
+    group level stage grade type phase day week month year age aged then in on than degrees
+    """.split()
+)
+_CODE_LINE: Final = re.compile(
+    r"(?m)^[ \t?,]{0,8}(?:[^\W\d_]{2,20}[ ,]{1,2}){0,4}(?P<v>\d{4,6}(?:-\d{3,4})?)(?=[ .]{0,3}$)"
+)
+_HOUSE_LINE: Final = re.compile(
+    r"[ \t?>,]{0,8}(?:\d{1,5}[A-Za-z]?,?(?: \d{1,5})?,?(?: [^\s\d]{1,24}){1,5}(?: \d{1,5}[A-Za-z]?)?"
+    r"(?: [^\s\d]{1,10} \d{1,5}[A-Za-z]?)?|[^\W\d][^\s\d]{1,24}(?: [^\s\d]{1,24}){0,4} \d{1,5}"
+    r"[A-Za-z]?(?:,? [^\s\d]{1,10}\.? ?\d{1,5}[A-Za-z]?)?)[ .,]{0,3}"
+)
+_CORNER: Final = re.compile(
+    r"\b(?:the )?(?i:corner of|intersection of) [A-Z][\w'.\-]{1,24}(?: [A-Z0-9][\w'.\-]{0,24}){0,3}"
+    r" (?:and|&) [A-Z0-9][\w'.\-]{1,24}(?: [A-Z][\w'.\-]{1,24}){0,3}"
+)
+_TOWN_CODE: Final = re.compile(
+    r"(?i:\b(?:apt|suite|unit|street|st|road|rd|avenue|ave|lane|ln|drive|dr|hill|court|ct|way"
+    r"|place|pl|blvd|boulevard|box)\b\.?)(?: ?#?\d{1,5}[A-Za-z]?)?,?\s{1,8}"
+    r"(?:[A-Z\u00c0-\u00de][\w'.\-]{1,24},?\s{1,8}){1,5}(?P<v>\d{4,6})(?!\w|[.,-]\d|%| ?(?:mg|ml)\b)"
+)
+
+
+class BlockDetector:
+    """Addresses behind a phrase and blocks of lines."""
+
+    name = "rules"
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield what is found in `text`."""
+        if not any(letter.isdigit() for letter in text):
+            return
+        for lead in _LEAD.finditer(text):
+            sure = lead.group()[0] in "aAdDiIeE"
+            end = _address_end(text, lead.end(), sure=sure)
+            if end:
+                yield self._found(lead.end(), end, 0.75, "address-phrase")
+        if "\n" in text:
+            yield from self._blocks(text)
+        for corner in _CORNER.finditer(text):
+            yield self._found(*corner.span(), 0.8, "corner")
+        for town in _TOWN_CODE.finditer(text):
+            start, end = town.span("v")
+            yield Finding(start, end, EntityType.POSTAL_CODE, 0.75, self.name, "code-after-town")
+
+    def _blocks(self, text: str) -> Iterator[Finding]:
+        for code in _CODE_LINE.finditer(text):
+            start = _block_start(text, code.start())
+            if start is not None:
+                yield self._found(start, code.end("v"), 0.75, "address-block")
+
+    def _found(self, start: int, end: int, confidence: float, kind: str) -> Finding:
+        return Finding(start, end, EntityType.ADDRESS, confidence, self.name, kind)
+
+
+def _block_start(text: str, at: int) -> int | None:
+    """Return where the line with a house number begins, a few lines above `at`."""
+    best = None
+    for _ in range(_LINES_MAX):
+        if at <= 0:
+            return best
+        start = text.rfind("\n", max(0, at - 1 - _LINE_CHARACTERS_MAX), at - 1) + 1
+        if start == 0 and at - 1 > _LINE_CHARACTERS_MAX:
+            return best
+        line = text[start : at - 1]
+        if ":" in line or not _STOPS.isdisjoint(line.lower().split()):
+            return best
+        written = line.strip(" \t?>,")
+        if _HOUSE_LINE.fullmatch(line) and written.partition(" ")[0].lower() not in _LABELS:
+            best = start + len(line) - len(line.lstrip(" \t?>,"))
+            if written[0].isdigit():
+                return best
+        at = start
+    return best
+
+
+_LABELS: Final = frozenset(["apt", "apt.", "suite", "unit", "box"])
+
+
+def _address_end(text: str, start: int, *, sure: bool) -> int | None:
+    """Return where the address that begins at `start` ends, if one does."""
+    at, end, numbers, count = start, 0, 0, 0
+    for _ in range(_TOKENS_MAX):
+        token = _TOKEN.match(text, at)
+        if token is None:
+            line = _BREAK.match(text, at)
+            token = _TOKEN.match(text, line.end()) if line and count else None
+            if token is None:
+                break
+        written = token.group(1)
+        word = written.strip(".,;:!?()").lower()
+        if word in _STOPS or "@" in written or (count < 2 and not _may_open(written, count, sure)):
+            break
+        count += bool(word)
+        numbers += any(letter.isdigit() for letter in word)
+        at = token.end()
+        end = token.start(1) + len(written.rstrip(".,;:!?()"))
+        if _ends(written, count, numbers):
+            break
+    return end if numbers and count > 1 and end > start else None
+
+
+def _may_open(written: str, count: int, sure: bool) -> bool:
+    """Return whether a word can be the first (`count` 0) or the second of an address."""
+    if written[0].isdigit():
+        return _NUMBER.fullmatch(written) is not None
+    word = written.strip(".,").lower()
+    if written[0].isupper():
+        return len(word) > 2 or sure or count == 1 or word in _UNIT
+    return (sure or count == 1) and word not in words.COMMON
+
+
+def _ends(written: str, count: int, numbers: int) -> bool:
+    """Return whether an address ends with this word: a postal code, or a full stop behind one."""
+    if written[-1] in ";!?:":
+        return True
+    if _CODE.fullmatch(written) and count > 3 and numbers > 1:
+        return True
+    last = written.rstrip(".")
+    return written[-1] == "." and len(last) > 5 and not last[-1].isdigit()
