@@ -344,6 +344,8 @@ def test_report_vault_and_output_belong_together(notes: Path) -> None:
     owner = load_identity(folder / "owner.key", passphrase=None)
     made = _run(notes, "out.jsonl", GDPR, owner=owner, jobs=2)
     assert made.report is not None
+    assert made.report_page is not None
+    assert "Anna" not in made.report_page.read_text()
     assert made.vault is not None
     report = read_report_file(made.report, owner=owner.signing.public).report
     assert report.output_digest == made.output_digest

@@ -81,9 +81,9 @@ def deidentify(path: Path, profile: str, text_field: str | None, **options: Any)
     are treated as text. After a crash the same command goes on where it stopped, and nothing is
     written under the output's name before all is done.
 
-    --owner signs a report, PATH.report.json, for sealing and for the contract; a reversible profile
-    leaves a vault, PATH.vault, for reidentify. Without --output, --review and --review-page show
-    what would be changed. They show originals.
+    --owner signs a report, PATH.report.json, for sealing and for the contract, with a page to read;
+    a reversible profile leaves a vault, PATH.vault, for reidentify. Without --output, --review and
+    --review-page show what would be changed. They show originals.
     """
     configuration = _configuration(profile, text_field)
     if options["propose"]:
@@ -193,7 +193,8 @@ def _lines(summary: DeidSummary) -> Iterable[str]:
 
 
 def _files(summary: DeidSummary) -> list[tuple[str, Path | None]]:
-    return [("report", summary.report), ("vault", summary.vault)]
+    report, page = summary.report, summary.report_page
+    return [("report", report), ("to read", page), ("vault", summary.vault)]
 
 
 def _reviewed(result: dict[str, int]) -> Iterable[str]:

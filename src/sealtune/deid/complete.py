@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sealtune.core.clock import SystemClock
 from sealtune.core.digest import Digest, sha256_file
@@ -16,7 +16,8 @@ from sealtune.deid.assemble import assemble, publish, records_digest
 from sealtune.deid.config import Configuration
 from sealtune.deid.engine import risk_meter
 from sealtune.deid.records.shard import Source
-from sealtune.deid.report import Measured, build_report, sign_report
+from sealtune.deid.report import Measured, build_report, sign_report, verify_report
+from sealtune.deid.report_page import write_report_page
 from sealtune.deid.risk import ResidualRisk, RiskStatement, risk_statement
 from sealtune.deid.side_files import RISK, VAULT, merge_meters
 from sealtune.deid.summary import DeidSummary, notes_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sealtune.crypto.identity import Identity
     from sealtune.deid.key import DeidKey
     from sealtune.deid.tables.plan import TableResult
+
+_REPORTS: Final = {"report": "report.json", "page": "report.html"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ def complete(
     if configuration.reversible:
         sides[VAULT] = beside(output, "vault")
     if owner is not None:
-        sides["report"] = beside(output, "report.json")
+        sides |= {name: beside(output, suffix) for name, suffix in _REPORTS.items()}
     summary = _summary(outcome, given, output, configuration, key.id) | {
         "output_digest": sha256_file(whole),
         "output_bytes": whole.stat().st_size,
@@ -84,6 +87,7 @@ def complete(
         "table": None if outcome.table is None else outcome.table.to_dict(),
         "vault": sides.get(VAULT),
         "report": sides.get("report"),
+        "report_page": sides.get("page"),
     }
     made = DeidSummary(**summary)
     if configuration.reversible:
@@ -154,7 +158,10 @@ def _report(
     report = build_report(
         summary, configuration=configuration, measured=measured, now=SystemClock().now()
     )
-    write_atomic(outcome.work.path / "report", sign_report(report, owner=owner.signing))
+    envelope = sign_report(report, owner=owner.signing)
+    write_atomic(outcome.work.path / "report", envelope)
+    verified = verify_report(envelope, owner=owner.signing.public)
+    write_report_page(verified, outcome.work.path / "page")
 
 
 def _publish(work: WorkFolder, sides: dict[str, Path], whole: Path, output: Path) -> None:

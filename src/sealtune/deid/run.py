@@ -6,6 +6,7 @@ from which the same command goes on at the first shard that was not finished.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,8 +49,8 @@ def deidentify(
 ) -> DeidSummary:
     """De-identify the records or the text in the file `input` into the new file `output`.
 
-    With `owner`, who signs it, a report is written beside `output`; where the configuration is
-    reversible, a vault.
+    With `owner`, who signs it, a report and a page of it are written beside `output`; where the
+    configuration is reversible, a vault.
 
     Raises:
         FormatError: a record that cannot be read, or none at all; names file and line.
@@ -57,10 +58,7 @@ def deidentify(
             a folder beside `output`, and the same call goes on from there.
         ConfigError: an optional package, a model or a roster is missing, or a name is unsuitable.
     """
-    refuse_existing(output)
-    check_output_name(output, find_format(input))
-    if not 1 <= jobs <= JOBS_MAX:
-        raise ConfigError(Code.CONFIG_INVALID, f"jobs: 1 to {JOBS_MAX}")
+    _check(input, output, jobs=jobs, report=owner is not None)
     configuration = with_roster_digests(configuration)
     binding = {
         "sealtune": sealtune.__version__,
@@ -90,6 +88,17 @@ def deidentify(
         work.remove()
     progress(source.total, source.total)
     return summary
+
+
+def _check(given: Path, output: Path, *, jobs: int, report: bool) -> None:
+    refuse_existing(output)
+    check_output_name(output, find_format(given))
+    if not 1 <= jobs <= JOBS_MAX:
+        raise ConfigError(Code.CONFIG_INVALID, f"jobs: 1 to {JOBS_MAX}")
+    if report and importlib.util.find_spec("matplotlib") is None:
+        # Now, and not after hours of work.
+        message, remedy = "a report needs matplotlib", "pip install 'sealtune[deid]'"
+        raise ConfigError(Code.DEPENDENCY_MISSING, message, remedy=remedy)
 
 
 @dataclass(slots=True)

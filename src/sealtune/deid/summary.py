@@ -52,6 +52,7 @@ class DeidSummary:
     not_looked_for: tuple[str, ...]
     table: Mapping[str, object] | None
     report: Path | None
+    report_page: Path | None
     vault: Path | None
 
 
