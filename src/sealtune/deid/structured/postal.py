@@ -54,24 +54,14 @@ def _street(text: str) -> bool:
     return named and _COMMON.search(line) is None
 
 
-_STRONG: Final = re.compile(
-    r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
-    r"|circle|parkway|pkwy|highway|hwy|way|trail|alley|plaza|crescent|close|grove|gardens|mews|hill)\b"
+# What an address looks like that a phrase announces: a number, words, lines, a code at the end.
+_BLOCK: Final = (
+    r"\d{1,5}(?: \d{1,5})?[A-Za-z]? [^\n:;@]{2,60}(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,5}?"
+    r"[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?(?!\d)"
 )
-
-
-def _house_last(text: str) -> bool:
-    # "During the 1990s", "Monitoring 24 hours": words of English end like streets, too.
-    word = text.split()[0].lower()
-    if word in _NO_STREETS or (word.endswith("ring") and text[0].islower()):
-        return False
-    return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
-
-
-_NO_STREETS: Final = words(
-    "during spring string ring monitoring measuring occurring referring following bring wearing"
-    " considering comparing recurring scoring hearing str bearing remaining offering tie weg"
-    " registering administering steering engineering entering requiring"
+_ANNOUNCED: Final = (
+    r"(?i:address(?:es)?(?: (?:is|are|to|with|as|was))?|(?:liv(?:e|es|ed|ing)|resid(?:e|es|ed|ing)|located|situated|staying) (?:at|in)"
+    r"|return to|ship(?:ped)? to|mail(?:ed)? to|deliver(?:ed)? to|send (?:it )?to|here (?:it is|they are)|it is)"
 )
 _STRONG: Final = re.compile(
     r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
@@ -94,33 +84,33 @@ _NO_STREETS: Final = words(
 )
 RULES: Final = (
     Rule(
-        kind="postal-labelled",
-        entity=_E.POSTAL_CODE,
-        confidence=0.9,
-        words=words("zip zipcode postal postcode plz cap código cp eircode pincode post"),
-        leads=True,
-        pattern=re.compile(
-            r"(?i:zip ?(?:code)?|postal ?code|post ?code|plz|código postal|eircode|pin ?code)"
-            r"\s?(?:[:=#]| is)\s{0,2}(?P<v>(?=[A-Za-z\- ]{0,4}\d)[A-Za-z0-9]{2,6}(?:[ \-][A-Za-z0-9]{3,4})?)(?!\w)"
-        ),
-        check=lambda text: sum(letter.isdigit() for letter in text) > 1,
-    ),
-    Rule(
-        kind="street-ordinal",
+        kind="address-block",
         entity=_E.ADDRESS,
         confidence=0.85,
-        starts=(1, 2, 3, 4, 5),
+        words=words("address addresses live lives lived living reside resides resided residing")
+        | words("located situated staying return ship shipped mail mailed deliver delivered send"),
+        pattern=re.compile(rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}(?P<v>{_BLOCK})"),
+    ),
+    Rule(
+        kind="address-announced",
+        entity=_E.ADDRESS,
+        confidence=0.7,
+        words=words("address addresses live lives lived living reside resides resided residing")
+        | words("located situated staying return"),
+        check=lambda text: _street(text),
         pattern=re.compile(
-            r"\d{1,5} (?:NE|NW|SE|SW|[NSEW]\.?|North|South|East|West) \d{1,3}(?:st|nd|rd|th)\b"
+            rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}"
+            r"(?P<v>\d{1,5}(?: \d{1,5})?[A-Za-z]?,? [^\n.:;@]{2,70}?)(?=[.;\n]|,? (?:and|with|phone|tel|who|since|for)\b|$)"
         ),
     ),
     Rule(
-        kind="chome",
+        kind="address-lines",
         entity=_E.ADDRESS,
-        confidence=0.9,
-        words=words("chome"),
+        confidence=0.8,
+        words=words("apt apartment suite"),
         pattern=re.compile(
-            r"(?i:\d{1,2}[ -]?ch[oō]me[ -]\d{1,3}(?:-\d{1,3}){0,2})(?: [A-Z][a-z]{2,20})?"
+            r"(?m)^[ ?]{0,8}(?P<v>\d{1,5}(?: \d{1,5})? [^\n:;@]{2,60}\n[ ?]{0,8}(?i:apt|apartment|suite)\.? ?\d{1,5}"
+            r"(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,4}?[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?)(?!\d)"
         ),
     ),
     Rule(
