@@ -106,6 +106,8 @@ class RuleDetector:
             at = token.start()
             if prefix:
                 yield from self._tried(text, at, PREFIXED)
+                if len(prefix) > 1:  # a bracket around a number that begins with one
+                    yield from self._tried(text, at + 1, PREFIXED)
                 at += len(prefix)
             apart = None if letters or prefix else _APART.search(text[max(0, at - 5) : at])
             if apart:

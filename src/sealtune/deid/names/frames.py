@@ -1,0 +1,134 @@
+"""Names by the frame that they stand in: forms, JSON, letter heads, signatures, addresses.
+
+What a list does not know, its place gives away: what stands behind `"city":`, before a state and a
+ZIP code, under `Best,` and over a telephone number, or in front of `Nursing Home`. Case counts only
+where the frame is weak.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.names import words
+
+_P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
+_STATES: Final = (
+    "al|ak|az|ar|ca|co|ct|de|dc|fl|ga|hi|ia|id|il|in|ks|ky|la|ma|md|me|mi|mn|mo|ms|mt|nc|nd|ne|nh"
+    "|nj|nm|nv|ny|oh|ok|or|pa|pr|ri|sc|sd|tn|tx|ut|va|vt|wa|wi|wv|wy"
+)
+_W: Final = r"[^\W\d_][\w'\u2019.\-]{0,24}"  # a word in any case
+_C: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f][\w'\u2019\-]{0,24}"  # a capitalized one
+_LINKS: Final = r"(?:of|de|du|des|del|de la|la|le|von|van|and|&|y|et|für|d[ei]|the)"
+_PARTICLE: Final = r"(?:(?i:de la|de los|del|de|du|la|le|van der|van den|van|von|zu|di|da|dos|al|el|ap|bin|ibn|mac|mc|st)[ \-]){0,2}"
+_NAME: Final = rf"{_PARTICLE}{_W}"
+# `X. Y`, `Y, X Z.`, `X Y Z` in any case: only behind a label.
+_ANY_NAME: Final = rf"(?:{_NAME}, {_W}(?: {_W})?|[^\W\d_]\.? {_NAME}(?:-{_W})?|{_W} (?:[^\W\d_]\.? )?{_NAME}(?: {_W})?|{_W})"
+_KINDS: Final = (
+    "hospital|clinic|clinics|sanatorium|infirmary|hospice|polyclinic|medical center|medical centre|health center"
+    "|healthcare|health system|behavioral health|home care|home health|nursing home|care home|care center|skilled nursing"
+    "|assisted living|senior living|rehabilitation|rehab|physical therapy|dialysis|physicians|surgery center|pharmacy"
+    "|credit union|savings bank|fire department|police department|school district|elementary school|middle school"
+    "|high school|community college|university|college|academy|church|seafood|lumber|plumbing|roofing|freight lines"
+    "|airlines|lines|foods|farms|dairy|brewery|bakery|logistics|trucking|outfitters|cooperative|co-op|guild|mills"
+    "|insurance company|insurance|mutual|laboratories|labs|imaging|publishing|hardware|electric|supply|rentals|salon"
+)
+_SPECIALTIES: Final = (
+    "medicine|oncology|neurology|psychiatry|urology|cardiology|pediatrics|orthopedics|orthopaedics|dermatology|radiology"
+    "|nephrology|surgery|obstetrics|gynecology|ophthalmology|endocrinology|rheumatology|gastroenterology|dental"
+)
+_HEAD: Final = (
+    r"(?:hôpital|clinique|polyclinique|centre hospitalier(?: universitaire)?|chu|hospital(?: (?:general|universitario|clínico))?"
+    r"|clínica|policlínico|ospedale|azienda ospedaliera|klinikum|krankenhaus|klinik|praxisklinik|praxis|university|universität"
+    r"|université|universidad|college|bank|church|school|st\.)"
+)
+_SHORT: Final = frozenset(
+    "the a an this that our your his her their my no any each every dear".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    kind: str
+    entity: EntityType
+    confidence: float
+    pattern: re.Pattern[str]
+    marks: tuple[str, ...]  # one of these occurs, lower case, where the pattern can
+    uncommon: bool = False  # a single word must not be one of everyday language
+
+
+def _frame(
+    kind: str,
+    entity: EntityType,
+    confidence: float,
+    pattern: str,
+    marks: str,
+    *,
+    uncommon: bool = False,
+) -> _Frame:
+    return _Frame(kind, entity, confidence, re.compile(pattern), tuple(marks.split("|")), uncommon)
+
+
+_LABELS: Final = (
+    r"(?:patient(?: name)?|pt|guarantor|insured|subscriber|member|re|regarding|ordering(?: provider)?|attending|referring(?: physician)?"
+    r"|emergency contact|next of kin|charted by|dictated by|signed by|seen by|reviewed by|transcribed by|speaking with|caller|bill to"
+    r"|attn|name|full name|patiente?|paciente|to|from|cc|contact)"
+)
+_FRAMES: Final = (
+    _frame("json-name", _P, 0.9, rf"(?i:\"(?:full |patient |first |last |given |family |contact )?name\"\s?:\s?\")(?P<v>{_ANY_NAME})(?=\")", 'name"'),
+    _frame("json-city", _L, 0.9, r"(?i:\"(?:city|town|county|place|birth ?place)\"\s?:\s?\")(?P<v>[^\"\d]{2,40})(?=\")", 'city"|town"|county"|place"'),
+    _frame("table-name", _P, 0.85, rf"(?i:\b(?:name|patient|guarantor|insured)\b[ \t]{{0,3}}[|\t:]\s{{0,3}})(?P<v>{_ANY_NAME})(?=[ \t]{{0,3}}(?:[|<\n,;(]|$))", "name|patient|guarantor|insured", uncommon=True),
+    _frame("labelled-initial", _P, 0.85, rf"(?i:(?<![\w]){_LABELS}\b[:\s(\-]{{1,4}})(?P<v>[^\W\d_]\.[ ]?{_NAME}(?:-{_W})?)", "patient|pt|guarantor|insured|subscriber|member|re|ordering|attending|referring|contact|kin|by|with|caller|to|attn|name|from|cc"),
+    _frame("labelled-last-first", _P, 0.85, rf"(?i:(?<![\w]){_LABELS}\s?[:\-]\s{{0,3}}|(?<!\w)(?:this is|ask|see|speaking with|calling|by) )(?P<v>{_NAME}, {_W}(?: [^\W\d_](?:\.|\b))?)(?=[\s|<\").,?]|$)", "patient|pt|guarantor|insured|subscriber|name|this is|ask|see|speaking with|by|to|from|re", uncommon=True),
+    _frame("labelled-full", _P, 0.75, rf"(?i:(?<![\w])(?:guarantor|patient name|pt|full name|next of kin|emergency contact|charted by|dictated by|bill to|speaking with|regarding|re|name)\s?[:\-]?\s{{1,3}})(?P<v>{_C} (?:{_C}\.? ){{0,2}}{_PARTICLE}{_C})", "guarantor|patient name|pt|full name|kin|contact|by|to|with|regarding|re|name", uncommon=True),
+    _frame("title", _P, 0.8, rf"(?<![\w.])(?i:m\.|mme|mlle|frau|herr|madame|monsieur|sra?\.|docteur|doctor|dr\.?|miss|mrs\.?|mr\.?|ms\.?|prof\.?|señora?|don|doña|sig\.(?:ra)?) (?P<v>(?:[^\W\d_]\. )?{_NAME}(?: {_C})?)", "m.|mme|mlle|frau|herr|madame|monsieur|sr|docteur|doctor|dr|miss|mr|ms|prof|señor|don|sig", uncommon=True),
+    _frame("introduced", _P, 0.75, rf"(?i:\b(?:hi,? it'?s|hello,? it'?s|it'?s|its|this is|my name is|i am called|thanks,|cheers,|regards,|best,))\s{{1,2}}(?P<v>{_W}(?: {_NAME})?)(?=[,.!?\n]|$)", "it's|its|this is|my name|called|thanks,|cheers,|regards,|best,", uncommon=True),
+    _frame("over-telephone", _P, 0.85, rf"(?m)^(?P<v>(?:{_C}\.? ){{1,3}}{_PARTICLE}{_C}|{_C}\. {_PARTICLE}{_C}|{_C}, {_C}(?: {_C}\.?)?)\n(?=(?i:tel|phone|ph\b|mobile|cell|e-?mail|fax))", "tel|phone|ph|mobile|cell|mail|fax"),
+    _frame("initial", _P, 0.65, rf"(?<![\w.'\-])(?P<v>[A-Z]\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", ". ", uncommon=True),
+    _frame("kind-last", _O, 0.8, rf"(?<![\w])(?P<v>(?:{_C}|{_C}'s|&)(?:[ \-](?:{_C}|{_LINKS})){{0,4}} (?:{_KINDS}))(?![\w])".replace("(?:hospital", "(?i:hospital"), "|".join(_KINDS.split("|"))),
+    _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTIES}))(?=[\n,.<)]|$| - )", _SPECIALTIES),
+    _frame("kind-last-line", _O, 0.7, rf"(?m)^(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KINDS}|{_SPECIALTIES}))(?=\n|<|, \d|$)", "|".join(_KINDS.split("|"))),
+    _frame("kind-first", _O, 0.8, rf"(?<![\w])(?P<v>(?i:{_HEAD})(?: (?i:{_LINKS})){{0,2}}(?:[ \-]{_C}){{1,3}})", "hôpital|clinique|hospital|clínica|policl|ospedale|klinik|krankenhaus|praxis|universi|college|bank|church|school|st.|chu"),
+    _frame("kind-first-line", _O, 0.7, rf"(?:\n|, |- )(?P<v>(?:hôpital|clinique|polyclinique|centre hospitalier|hospital general|klinikum|st\. {_W}-hospital)(?: {_W}){{1,3}})(?=\n|,|$)", "hôpital|clinique|hospital|klinikum"),
+    _frame("legal-form", _O, 0.85, rf"(?<![\w])(?P<v>{_C}(?:[ \-](?:{_C}|{_LINKS})){{0,4}},? (?:S\.L\.|S\.A\.S?|S\.r\.l\.|S\.p\.A\.|GmbH|AG|KG|B\.V\.|N\.V\.|A/S|Oy|AB|Ltda?\.?|Inc\.?|LLC|LLP|Corp\.?|PLC|Pty))(?!\w)", "s.l.|s.a.|s.r.l.|s.p.a.|gmbh| ag| kg|b.v.|n.v.|a/s| oy| ab|ltd|inc|llc|llp|corp|plc|pty"),
+    _frame("employer", _O, 0.7, rf"(?i:\b(?:employer|employed (?:by|at)|works? (?:at|for)|worked (?:at|for)|worker at|working (?:at|for)|company)[,:]? )(?P<v>{_C}(?: (?:{_C}|&|{_LINKS})){{0,4}})", "employ|work|company", uncommon=True),
+    _frame("before-state-zip", _L, 0.85, rf"(?:,\s|\n|\. |^)(?P<v>{_W}(?: {_W}){{0,2}}),? (?i:{_STATES}),? \d{{5}}", "0|1|2|3|4|5|6|7|8|9"),
+    _frame("behind-street", _L, 0.75, rf"(?i:\b(?:street|st|avenue|ave|road|rd|drive|dr|lane|ln|trail|court|ct|circle|way|boulevard|blvd|place|pl|parkway|pkwy|run|loop|hwy|highway|terrace|square)\.?)(?:,? (?i:suite|ste|apt|apartment|unit|lot|fl|floor|room|rm|bldg|#)\.? ?\w{{1,6}})?(?:, ?\n?|\n| in )(?P<v>{_W}(?: {_W}){{0,2}}?)(?=[.,\n]|$| (?i:{_STATES})\b| [A-Z]\d[A-Z] )", " st| av| r| d| l| t| c| w| b| p| h| s", uncommon=True),
+    _frame("county", _L, 0.85, rf"(?<!\w)(?P<v>{_C}(?: {_C})? (?:[Cc]ounty|COUNTY|[Pp]arish|PARISH|[Tt]ownship|TOWNSHIP|[Bb]orough))(?!\w)", "county|parish|township|borough"),
+    _frame("from", _L, 0.6, rf"\b(?i:(?:comes?|came|is|originally|moved|native|widow|widower|teacher|farmer|resident|miner|man|woman|patient|old) (?:from|of|to)|lives? in|born in|living in|raised in) (?P<v>{_C}(?: {_C}){{0,2}})(?=[.,;\n]|$| [a-z])", "from| of | to | in ", uncommon=True),
+)  # fmt: skip
+
+
+class FrameDetector:
+    """Finds names by their frames; a Detector."""
+
+    @property
+    def name(self) -> str:
+        """How reports name it: it is one with the lists."""
+        return "names"
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield names that stand in a frame."""
+        lower = text.lower()
+        for frame in _FRAMES:
+            if any(mark in lower for mark in frame.marks):
+                yield from _found(frame, text)
+
+
+def _found(frame: _Frame, text: str) -> Iterator[Finding]:
+    for match in frame.pattern.finditer(text):
+        start, end = match.span("v")
+        parts = re.findall(r"[^\W\d_]+", text[start:end].lower())
+        if not parts or parts[0] in _SHORT:
+            continue
+        if frame.uncommon and all(_everyday(part) for part in parts):
+            continue
+        yield Finding(start, end, frame.entity, frame.confidence, "names", frame.kind)
+
+
+def _everyday(word: str) -> bool:
+    known = word in words.COMMON or word in words.MEDICAL or word in words.EPONYMS
+    return len(word) == 1 or (known and word not in words.AMBIGUOUS)
