@@ -150,7 +150,7 @@ class Cleaner:
         made = self._transformer.value(entity, text, subject=subject)
         self.tally.whole(entity)
         self._found.append(Finding(0, len(text), entity, 1.0, "field-role"))
-        action = rule.action or self._configuration.action(entity)
+        action = self._configuration.action(entity)
         return Change(0, len(made), 0, len(text), text, made, entity, action)
 
     def _texts(

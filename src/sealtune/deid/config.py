@@ -62,7 +62,6 @@ class FieldRule(_Section):
 
     role: Role
     entity: EntityType | None = None
-    action: Action | None = None
     hierarchy: Mapping[str, tuple[str, ...]] = {}
 
 

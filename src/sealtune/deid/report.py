@@ -219,8 +219,16 @@ class DeidReport:
 
     @property
     def k(self) -> int | None:
-        """The smallest group that shares its quasi-identifiers, if there are any."""
-        return None if self.predicate.risk.quasi is None else self.predicate.risk.quasi.k
+        """The smallest group that shares its quasi-identifiers, if there are any.
+
+        Of records, or of subjects where a table counted those and they are fewer: one person with
+        many records hides nobody.
+        """
+        quasi, table = self.predicate.risk.quasi, self.predicate.table
+        if quasi is None:
+            return None
+        counted = None if table is None else table.get("k")
+        return min(quasi.k, counted) if isinstance(counted, int) else quasi.k
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statement as JSON."""

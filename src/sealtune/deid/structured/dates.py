@@ -53,10 +53,10 @@ def _month_word(text: str) -> bool:
 _DATED: Final = re.compile(
     r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?|\b(?:on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
     r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
-    r"|to|follow(?:ed)? up|f/u|visits?|appointment|appt|date|today|yesterday|tomorrow|monday|tuesday"
-    r"|wednesday|thursday|friday|saturday|sunday|mon|tues?|wed|thurs?|fri|sat|as of|dc|discharge"
-    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray))"
-    r"\s{0,2}[:(,]?\s{0,2}$"
+    r"|to|follow(?:ed)? up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc|discharge"
+    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
+    r"|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6}))"
+    r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
 _ANY_MONTH: Final = frozenset(_LIST)

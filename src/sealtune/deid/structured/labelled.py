@@ -120,6 +120,22 @@ RULES: Final = (
         "vin vehicle chassis fin fahrgestellnummer",
     ),
     Rule(
+        kind="plate",
+        entity=_E.VEHICLE,
+        check=lambda text: sum(letter.isalnum() for letter in text) > 3,  # no "agar plate 12"
+        confidence=0.9,
+        words=words(
+            "plate plates tag registration reg kennzeichen matrícula targa kenteken license"
+        ),
+        pattern=re.compile(
+            _PLACE
+            + r"(?i:(?:licen[sc]e |number |registration |vehicle |car )?plates?|kennzeichen|matr[íi]cula|immatriculation|targa|kenteken|(?:vehicle|car) reg(?:istration)?|registration(?= ?(?:no|number|#|:))|tag(?= ?(?:no|number|#|:)))"
+            r"(?:[ _]?(?i:number|no\.?|nr\.?|#))?\s{0,2}(?:(?i:is|was|reads)\b|[:#=(\-\u2013\"']){0,4}\s{0,2}[\"'(]?"
+            r"(?P<v>(?=[A-ZÄÖÜ\- ·]{0,8}\d)[A-ZÄÖÜ0-9]{1,5}(?:[\- ·]{0,2}[A-ZÄÖÜ0-9]{1,5}){0,3}"
+            r"|[a-z]{1,3}[\- ]?\d{2,4}[\- ]?[a-z]{0,3}|\d{1,4}[\- ]?[a-z]{2,3}[\- ]?\d{0,4})(?![A-Za-z0-9])"
+        ),
+    ),
+    Rule(
         kind="vin",
         entity=_E.VEHICLE,
         confidence=0.95,

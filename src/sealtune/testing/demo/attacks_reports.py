@@ -1,4 +1,4 @@
-"""The operator registers sealed notes without their report, or asks by terms that it does not meet."""
+"""The operator registers notes without their report, or asks by terms that it does not meet."""
 
 from __future__ import annotations
 
