@@ -65,8 +65,10 @@ def torn(path, data):
 real = engine.write_part
 if moment == "part":
     engine.write_part = torn
-elif moment != "shard-1":
-    setattr(complete, moment, die) if moment in ("assemble", "publish") else None
+elif moment in ("assemble", "publish"):
+    setattr(complete, moment, die)
+elif moment == "named":
+    run.WorkFolder.remove = die
 run.deidentify(Path(sys.argv[1]), Path(sys.argv[2]), configuration=PROFILES["gdpr-pseudonymous"],
     key=DeidKey(bytes(range(32))), jobs=int(sys.argv[4]), progress=progress)
 """
@@ -160,6 +162,19 @@ def test_a_killed_run_goes_on(notes: Path, moment: str, jobs: int) -> None:
     assert (again.output_digest, again.counts) == (whole.output_digest, whole.counts)
     assert again.statement == whole.statement
     assert not folder.exists()
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_run_that_was_killed_when_all_was_named_is_done(notes: Path) -> None:
+    output = notes.with_name("out.jsonl")
+    command = [sys.executable, "-c", _CRASH, str(notes), str(output), "named", "1"]
+    assert subprocess.run(command, check=False).returncode == -9
+    with pytest.raises(StorageError) as caught:
+        _run(notes, "out.jsonl", GDPR)
+    assert caught.value.code is Code.FILE_EXISTS
+    assert _left(notes.parent) == {"notes.jsonl", "out.jsonl", "out.jsonl.vault"}
+    whole = _run(notes, "whole.jsonl", GDPR)
+    assert whole.output_digest == sha256_file(output)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

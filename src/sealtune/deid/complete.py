@@ -23,7 +23,7 @@ from sealtune.deid.side_files import RISK, VAULT, merge_meters
 from sealtune.deid.summary import DeidSummary, notes_of
 from sealtune.deid.tally import Tally
 from sealtune.deid.vault import merge_parts, write_vault
-from sealtune.deid.work_folder import WorkFolder
+from sealtune.deid.work_folder import WorkFolder, mark_named
 
 if TYPE_CHECKING:
     from sealtune.crypto.identity import Identity
@@ -166,11 +166,9 @@ def _report(
 
 def _publish(work: WorkFolder, sides: dict[str, Path], whole: Path, output: Path) -> None:
     """Name everything; after a crash amid it the next run knows by the mark what is its own."""
-    mark = work.path / "naming"
-    for path in sides.values():
-        if mark.exists():
+    if mark_named(work.path):
+        for path in sides.values():
             path.unlink(missing_ok=True)
-    mark.touch()
     for kind, path in sides.items():
         publish(work.path / kind, path)
     publish(whole, output)

@@ -24,7 +24,13 @@ from sealtune.deid.rosters import with_roster_digests
 from sealtune.deid.summary import DeidSummary
 from sealtune.deid.table_step import TableStep
 from sealtune.deid.tally import Tally
-from sealtune.deid.work_folder import Finished, WorkFolder, open_work_folder, work_folder_of
+from sealtune.deid.work_folder import (
+    Finished,
+    WorkFolder,
+    clear_named,
+    open_work_folder,
+    work_folder_of,
+)
 from sealtune.errors import Code, ConfigError, FormatError
 
 if TYPE_CHECKING:
@@ -91,6 +97,8 @@ def deidentify(
 
 
 def _check(given: Path, output: Path, *, jobs: int, report: bool) -> None:
+    if output.exists():
+        clear_named(work_folder_of(output))
     refuse_existing(output)
     check_output_name(output, find_format(given))
     if not 1 <= jobs <= JOBS_MAX:

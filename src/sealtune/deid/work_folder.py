@@ -24,6 +24,7 @@ from sealtune.errors import Code, StorageError
 _FOLDER_MODE: Final = 0o700
 _LINE_BYTES_MAX: Final = 4 * MIB  # a tally of a thousand fields with long names
 _VERSION: Final = 1
+_NAMED: Final = "naming"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,29 @@ class WorkFolder:
         """Delete the folder and everything in it."""
         shutil.rmtree(self.path)
         sync_folder(self.path.parent)
+
+
+def mark_named(folder: Path) -> bool:
+    """Mark that files get their final names now; return whether an earlier run had begun that."""
+    mark = folder / _NAMED
+    begun = mark.exists()
+    with storage_errors(mark):
+        mark.touch(mode=PRIVATE_MODE)
+        sync_folder(folder)
+    return begun
+
+
+def clear_named(folder: Path) -> None:
+    """Remove the folder of a run that ended between its last name and its own cleaning up.
+
+    Call it only where the output, which is named last, is there.
+    """
+    journal = folder / "journal"
+    if not (folder / _NAMED).exists() or not journal.exists():
+        return
+    with storage_errors(folder), journal.open("r+b") as file:
+        _lock(file, folder)
+        shutil.rmtree(folder)
 
 
 def work_folder_of(output: Path) -> Path:
