@@ -17,8 +17,8 @@ NAMES = (
     EntityType.ADDRESS,
 )
 STRUCTURED = tuple(one for one in EntityType if one not in NAMES)
-# Aims are 0.995 and 0.95; docs/adr/0009 says what is reached and why the gates stand here. Raise them
-# with the rules.
+# Aims are 0.995 and 0.95; docs/adr/0009 says what is reached and why the gates stand here. Raise
+# them with the rules.
 STRUCTURED_RECALL = 0.985
 NAMES_RECALL = {
     EntityType.PERSON: 0.92,
