@@ -175,9 +175,8 @@ def show_failures(result: Score) -> None:
             print(f"  {entity.value:15} {text!r:40} {around}")
 
 
-def rate(notes: list[Note], pairs: int) -> dict:
+def rate(texts: list[str], pairs: int) -> dict:
     """Return megabytes per second of both and the ratio within each pair."""
-    texts = [note.text for note in notes]
     size = sum(len(text.encode()) for text in texts)
     finds = {"sealtune rules": Pipeline.of(BASE).find, "Presidio, no model": PlainPresidio().find}
     rates: dict[str, list[float]] = {name: [] for name in finds}
@@ -203,9 +202,9 @@ def _summary(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def show_rate(result: dict) -> None:
+def show_rate(name: str, result: dict) -> None:
     """Print rates and ratio."""
-    print(f"\n### Rate, {result['bytes'] / MB:.2f} MB of notes, {result['pairs']} pairs\n")
+    print(f"\n### Rate, {result['bytes'] / MB:.2f} MB of {name}, {result['pairs']} pairs\n")
     for name, values in result["mb_per_second"].items():
         spread = f"({values['min']:.3f} to {values['max']:.3f})"
         print(f"{name:22}{values['median']:8.3f} MB/s per core  {spread}")
@@ -329,8 +328,13 @@ def measure(arguments: argparse.Namespace) -> dict:
                 show_failures(item["score"])
         result["quality"] = [{k: v for k, v in item.items() if k != "score"} for item in found]
     if arguments.only != "quality":
-        result["rate"] = rate(notes, arguments.pairs)
-        show_rate(result["rate"])
+        # Notes full of identifiers, and prose with few: what most text lies between.
+        texts = {"generated notes": [note.text for note in notes]}
+        if arguments.abstracts and arguments.abstracts.is_file():
+            texts["medical abstracts"] = read_abstracts(arguments.abstracts)[0][: arguments.notes]
+        result["rate"] = {name: rate(each, arguments.pairs) for name, each in texts.items()}
+        for name, each in result["rate"].items():
+            show_rate(name, each)
     return result
 
 
