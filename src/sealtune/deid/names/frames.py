@@ -8,12 +8,11 @@ where the frame is weak.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.entities import EntityType
 from sealtune.deid.names import words
+from sealtune.deid.structured.rules import Rule, RuleDetector
 
 _P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
 _STATES: Final = (
@@ -50,14 +49,20 @@ _SHORT: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    kind: str
-    entity: EntityType
-    confidence: float
-    pattern: re.Pattern[str]
-    marks: tuple[str, ...]  # one of these occurs, lower case, where the pattern can
-    uncommon: bool = False  # a single word must not be one of everyday language
+def _uncommon(text: str) -> bool:
+    """Whether `text` is not made of everyday words alone."""
+    parts = re.findall(r"[^\W\d_]+", text.lower())
+    return _named(text) and not all(map(_everyday, parts))
+
+
+def _named(text: str) -> bool:
+    first = re.search(r"[^\W\d_]+", text.lower())
+    return first is not None and first.group() not in _SHORT
+
+
+def _everyday(word: str) -> bool:
+    known = word in words.COMMON or word in words.MEDICAL or word in words.EPONYMS
+    return len(word) == 1 or (known and word not in words.AMBIGUOUS)
 
 
 def _frame(
@@ -65,70 +70,58 @@ def _frame(
     entity: EntityType,
     confidence: float,
     pattern: str,
-    marks: str,
     *,
+    leads: str = "",
+    on: str = "",
+    marks: str = "",
+    gate: str = "",
     uncommon: bool = False,
-) -> _Frame:
-    return _Frame(kind, entity, confidence, re.compile(pattern), tuple(marks.split("|")), uncommon)
+) -> Rule:
+    """Return the rule: `leads` are the words that it begins with, `on` those that it needs."""
+    return Rule(
+        kind=kind,
+        entity=entity,
+        confidence=confidence,
+        pattern=re.compile(pattern),
+        words=frozenset((leads or on).split()),
+        leads=bool(leads),
+        marks=tuple(marks.split("|")) if marks else (),
+        gate=re.compile(gate) if gate else None,
+        check=_uncommon if uncommon else _named,
+    )
 
 
+_LAST_WORDS: Final = " ".join(sorted({kind.split()[-1] for kind in _KINDS.split("|")}))
 _LABELS: Final = (
     r"(?:patient(?: name)?|pt|guarantor|insured|subscriber|member|re|regarding|ordering(?: provider)?|attending|referring(?: physician)?"
     r"|emergency contact|next of kin|charted by|dictated by|signed by|seen by|reviewed by|transcribed by|speaking with|caller|bill to"
     r"|attn|name|full name|patiente?|paciente|to|from|cc|contact)"
 )
 _FRAMES: Final = (
-    _frame("json-name", _P, 0.9, rf"(?i:\"(?:full |patient |first |last |given |family |contact )?name\"\s?:\s?\")(?P<v>{_ANY_NAME})(?=\")", 'name"'),
-    _frame("json-city", _L, 0.9, r"(?i:\"(?:city|town|county|place|birth ?place)\"\s?:\s?\")(?P<v>[^\"\d]{2,40})(?=\")", 'city"|town"|county"|place"'),
-    _frame("table-name", _P, 0.85, rf"(?i:\b(?:name|patient|guarantor|insured)\b[ \t]{{0,3}}[|\t:]\s{{0,3}})(?P<v>{_ANY_NAME})(?=[ \t]{{0,3}}(?:[|<\n,;(]|$))", "name|patient|guarantor|insured", uncommon=True),
-    _frame("labelled-initial", _P, 0.85, rf"(?i:(?<![\w]){_LABELS}\b[:\s(\-]{{1,4}})(?P<v>[^\W\d_]\.[ ]?{_NAME}(?:-{_W})?)", "patient|pt|guarantor|insured|subscriber|member|re|ordering|attending|referring|contact|kin|by|with|caller|to|attn|name|from|cc"),
-    _frame("labelled-last-first", _P, 0.85, rf"(?i:(?<![\w]){_LABELS}\s?[:\-]\s{{0,3}}|(?<!\w)(?:this is|ask|see|speaking with|calling|by) )(?P<v>{_NAME}, {_W}(?: [^\W\d_](?:\.|\b))?)(?=[\s|<\").,?]|$)", "patient|pt|guarantor|insured|subscriber|name|this is|ask|see|speaking with|by|to|from|re", uncommon=True),
-    _frame("labelled-full", _P, 0.75, rf"(?i:(?<![\w])(?:guarantor|patient name|pt|full name|next of kin|emergency contact|charted by|dictated by|bill to|speaking with|regarding|re|name)\s?[:\-]?\s{{1,3}})(?P<v>{_C} (?:{_C}\.? ){{0,2}}{_PARTICLE}{_C})", "guarantor|patient name|pt|full name|kin|contact|by|to|with|regarding|re|name", uncommon=True),
-    _frame("title", _P, 0.8, rf"(?<![\w.])(?i:m\.|mme|mlle|frau|herr|madame|monsieur|sra?\.|docteur|doctor|dr\.?|miss|mrs\.?|mr\.?|ms\.?|prof\.?|señora?|don|doña|sig\.(?:ra)?) (?P<v>(?:[^\W\d_]\. )?{_NAME}(?: {_C})?)", "m.|mme|mlle|frau|herr|madame|monsieur|sr|docteur|doctor|dr|miss|mr|ms|prof|señor|don|sig", uncommon=True),
-    _frame("introduced", _P, 0.75, rf"(?i:\b(?:hi,? it'?s|hello,? it'?s|it'?s|its|this is|my name is|i am called|thanks,|cheers,|regards,|best,))\s{{1,2}}(?P<v>{_W}(?: {_NAME})?)(?=[,.!?\n]|$)", "it's|its|this is|my name|called|thanks,|cheers,|regards,|best,", uncommon=True),
-    _frame("over-telephone", _P, 0.85, rf"(?m)^(?P<v>(?:{_C}\.? ){{1,3}}{_PARTICLE}{_C}|{_C}\. {_PARTICLE}{_C}|{_C}, {_C}(?: {_C}\.?)?)\n(?=(?i:tel|phone|ph\b|mobile|cell|e-?mail|fax))", "tel|phone|ph|mobile|cell|mail|fax"),
-    _frame("initial", _P, 0.65, rf"(?<![\w.'\-])(?P<v>[A-Z]\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", ". ", uncommon=True),
-    _frame("kind-last", _O, 0.8, rf"(?<![\w])(?P<v>(?:{_C}|{_C}'s|&)(?:[ \-](?:{_C}|{_LINKS})){{0,4}} (?:{_KINDS}))(?![\w])".replace("(?:hospital", "(?i:hospital"), "|".join(_KINDS.split("|"))),
-    _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTIES}))(?=[\n,.<)]|$| - )", _SPECIALTIES),
-    _frame("kind-last-line", _O, 0.7, rf"(?m)^(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KINDS}|{_SPECIALTIES}))(?=\n|<|, \d|$)", "|".join(_KINDS.split("|"))),
-    _frame("kind-first", _O, 0.8, rf"(?<![\w])(?P<v>(?i:{_HEAD})(?: (?i:{_LINKS})){{0,2}}(?:[ \-]{_C}){{1,3}})", "hôpital|clinique|hospital|clínica|policl|ospedale|klinik|krankenhaus|praxis|universi|college|bank|church|school|st.|chu"),
-    _frame("kind-first-line", _O, 0.7, rf"(?:\n|, |- )(?P<v>(?:hôpital|clinique|polyclinique|centre hospitalier|hospital general|klinikum|st\. {_W}-hospital)(?: {_W}){{1,3}})(?=\n|,|$)", "hôpital|clinique|hospital|klinikum"),
-    _frame("legal-form", _O, 0.85, rf"(?<![\w])(?P<v>{_C}(?:[ \-](?:{_C}|{_LINKS})){{0,4}},? (?:S\.L\.|S\.A\.S?|S\.r\.l\.|S\.p\.A\.|GmbH|AG|KG|B\.V\.|N\.V\.|A/S|Oy|AB|Ltda?\.?|Inc\.?|LLC|LLP|Corp\.?|PLC|Pty))(?!\w)", "s.l.|s.a.|s.r.l.|s.p.a.|gmbh| ag| kg|b.v.|n.v.|a/s| oy| ab|ltd|inc|llc|llp|corp|plc|pty"),
-    _frame("employer", _O, 0.7, rf"(?i:\b(?:employer|employed (?:by|at)|works? (?:at|for)|worked (?:at|for)|worker at|working (?:at|for)|company)[,:]? )(?P<v>{_C}(?: (?:{_C}|&|{_LINKS})){{0,4}})", "employ|work|company", uncommon=True),
-    _frame("before-state-zip", _L, 0.85, rf"(?:,\s|\n|\. |^)(?P<v>{_W}(?: {_W}){{0,2}}),? (?i:{_STATES}),? \d{{5}}", "0|1|2|3|4|5|6|7|8|9"),
-    _frame("behind-street", _L, 0.75, rf"(?i:\b(?:street|st|avenue|ave|road|rd|drive|dr|lane|ln|trail|court|ct|circle|way|boulevard|blvd|place|pl|parkway|pkwy|run|loop|hwy|highway|terrace|square)\.?)(?:,? (?i:suite|ste|apt|apartment|unit|lot|fl|floor|room|rm|bldg|#)\.? ?\w{{1,6}})?(?:, ?\n?|\n| in )(?P<v>{_W}(?: {_W}){{0,2}}?)(?=[.,\n]|$| (?i:{_STATES})\b| [A-Z]\d[A-Z] )", " st| av| r| d| l| t| c| w| b| p| h| s", uncommon=True),
-    _frame("county", _L, 0.85, rf"(?<!\w)(?P<v>{_C}(?: {_C})? (?:[Cc]ounty|COUNTY|[Pp]arish|PARISH|[Tt]ownship|TOWNSHIP|[Bb]orough))(?!\w)", "county|parish|township|borough"),
-    _frame("from", _L, 0.6, rf"\b(?i:(?:comes?|came|is|originally|moved|native|widow|widower|teacher|farmer|resident|miner|man|woman|patient|old) (?:from|of|to)|lives? in|born in|living in|raised in) (?P<v>{_C}(?: {_C}){{0,2}})(?=[.,;\n]|$| [a-z])", "from| of | to | in ", uncommon=True),
+    _frame("json-name", _P, 0.9, rf"(?i:\"(?:full |patient |first |last |given |family |contact )?name\"\s?:\s?\")(?P<v>{_ANY_NAME})(?=\")", marks='name"'),
+    _frame("json-city", _L, 0.9, r"(?i:\"(?:city|town|county|place|birth ?place)\"\s?:\s?\")(?P<v>[^\"\d]{2,40})(?=\")", marks='city"|town"|county"|place"'),
+    _frame("table-name", _P, 0.85, rf"(?i:\b(?:name|patient|guarantor|insured)\b[ \t]{{0,3}}[|\t:]\s{{0,3}})(?P<v>{_ANY_NAME})(?=[ \t]{{0,3}}(?:[|<\n,;(]|$))", leads="name patient guarantor insured", uncommon=True),
+    _frame("labelled-initial", _P, 0.85, rf"(?i:(?<![\w]){_LABELS}\b[:\s(\-]{{1,4}})(?P<v>[^\W\d_]\.[ ]?{_NAME}(?:-{_W})?)", leads="patient pt guarantor insured subscriber member re regarding ordering attending referring emergency next charted dictated signed seen reviewed transcribed speaking caller bill attn name full patiente paciente to from cc contact"),
+    _frame("labelled-last-first", _P, 0.85, rf"(?i:(?<![\w]){_LABELS}\s?[:\-]\s{{0,3}}|(?<!\w)(?:this is|ask|see|speaking with|calling|by) )(?P<v>{_NAME}, {_W}(?: [^\W\d_](?:\.|\b))?)(?=[\s|<\").,?]|$)", leads="patient pt guarantor insured subscriber member re regarding ordering attending referring emergency next charted dictated signed seen reviewed transcribed speaking caller bill attn name full patiente paciente to from cc contact this ask see calling by", uncommon=True),
+    _frame("labelled-full", _P, 0.75, rf"(?i:(?<![\w])(?:guarantor|patient name|pt|full name|next of kin|emergency contact|charted by|dictated by|bill to|speaking with|regarding|re|name)\s?[:\-]?\s{{1,3}})(?P<v>{_C} (?:{_C}\.? ){{0,2}}{_PARTICLE}{_C})", leads="guarantor patient pt full next emergency charted dictated bill speaking regarding re name", uncommon=True),
+    _frame("title", _P, 0.8, rf"(?<![\w.])(?i:m\.|mme|mlle|frau|herr|madame|monsieur|sra?\.|docteur|doctor|dr\.?|miss|mrs\.?|mr\.?|ms\.?|prof\.?|señora?|don|doña|sig\.(?:ra)?) (?P<v>(?:[^\W\d_]\. )?{_NAME}(?: {_C})?)", leads="m mme mlle frau herr madame monsieur sr sra docteur doctor dr miss mrs mr ms prof señor señora don doña sig", uncommon=True),
+    _frame("introduced", _P, 0.75, rf"(?i:\b(?:hi,? it'?s|hello,? it'?s|it'?s|its|this is|my name is|i am called|thanks,|cheers,|regards,|best,))\s{{1,2}}(?P<v>{_W}(?: {_NAME})?)(?=[,.!?\n]|$)", leads="hi hello it its this my i thanks cheers regards best", uncommon=True),
+    _frame("over-telephone", _P, 0.85, rf"(?m)^(?P<v>(?:{_C}\.? ){{1,3}}{_PARTICLE}{_C}|{_C}\. {_PARTICLE}{_C}|{_C}, {_C}(?: {_C}\.?)?)\n(?=(?i:tel|phone|ph\b|mobile|cell|e-?mail|fax))", on="tel telephone phone ph mobile cell email mail fax"),
+    _frame("initial", _P, 0.65, rf"(?<![\w.'\-])(?P<v>[A-Z]\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", marks=". ", uncommon=True),
+    _frame("kind-last", _O, 0.8, rf"(?<![\w])(?P<v>(?:{_C}|{_C}'s|&)(?:[ \-](?:{_C}|{_LINKS})){{0,4}} (?:{_KINDS}))(?![\w])".replace("(?:hospital", "(?i:hospital"), on=_LAST_WORDS),
+    _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTIES}))(?=[\n,.<)]|$| - )", on=_SPECIALTIES.replace("|", " ")),
+    _frame("kind-last-line", _O, 0.7, rf"(?m)^(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KINDS}|{_SPECIALTIES}))(?=\n|<|, \d|$)", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " ")),
+    _frame("kind-first", _O, 0.8, rf"(?<![\w])(?P<v>(?i:{_HEAD})(?: (?i:{_LINKS})){{0,2}}(?:[ \-]{_C}){{1,3}})", leads="hôpital clinique polyclinique centre chu hospital clínica policlínico ospedale azienda klinikum krankenhaus klinik praxisklinik praxis university universität université universidad college bank church school st"),
+    _frame("kind-first-line", _O, 0.7, rf"(?:\n|, |- )(?P<v>(?:hôpital|clinique|polyclinique|centre hospitalier|hospital general|klinikum|st\. {_W}-hospital)(?: {_W}){{1,3}})(?=\n|,|$)", on="hôpital clinique polyclinique centre hospital klinikum st"),
+    _frame("legal-form", _O, 0.85, rf"(?<![\w])(?P<v>{_C}(?:[ \-](?:{_C}|{_LINKS})){{0,4}},? (?:S\.L\.|S\.A\.S?|S\.r\.l\.|S\.p\.A\.|GmbH|AG|KG|B\.V\.|N\.V\.|A/S|Oy|AB|Ltda?\.?|Inc\.?|LLC|LLP|Corp\.?|PLC|Pty))(?!\w)", on="gmbh ag kg oy ab ltd ltda inc llc llp corp plc pty", marks="s.l.|s.a.|s.r.l.|s.p.a.|b.v.|n.v.|a/s"),
+    _frame("employer", _O, 0.7, rf"(?i:\b(?:employer|employed (?:by|at)|works? (?:at|for)|worked (?:at|for)|worker at|working (?:at|for)|company)[,:]? )(?P<v>{_C}(?: (?:{_C}|&|{_LINKS})){{0,4}})", leads="employer employed work works worked worker working company", uncommon=True),
+    _frame("before-state-zip", _L, 0.85, rf"(?:,\s|\n|\. |^)(?P<v>{_W}(?: {_W}){{0,2}}),? (?i:{_STATES}),? \d{{5}}", marks="0|1|2|3|4|5|6|7|8|9", gate=r"[a-z]{2},? \d{5}"),
+    _frame("behind-street", _L, 0.75, rf"(?i:\b(?:street|st|avenue|ave|road|rd|drive|dr|lane|ln|trail|court|ct|circle|way|boulevard|blvd|place|pl|parkway|pkwy|run|loop|hwy|highway|terrace|square)\.?)(?:,? (?i:suite|ste|apt|apartment|unit|lot|fl|floor|room|rm|bldg|#)\.? ?\w{{1,6}})?(?:, ?\n?|\n| in )(?P<v>{_W}(?: {_W}){{0,2}}?)(?=[.,\n]|$| (?i:{_STATES})\b| [A-Z]\d[A-Z] )", leads="street st avenue ave road rd drive dr lane ln trail court ct circle way boulevard blvd place pl parkway pkwy run loop hwy highway terrace square", uncommon=True),
+    _frame("county", _L, 0.85, rf"(?<!\w)(?P<v>{_C}(?: {_C})? (?:[Cc]ounty|COUNTY|[Pp]arish|PARISH|[Tt]ownship|TOWNSHIP|[Bb]orough))(?!\w)", on="county parish township borough"),
+    _frame("from", _L, 0.6, rf"\b(?i:(?:comes?|came|is|originally|moved|native|widow|widower|teacher|farmer|resident|miner|man|woman|patient|old) (?:from|of|to)|lives? in|born in|living in|raised in) (?P<v>{_C}(?: {_C}){{0,2}})(?=[.,;\n]|$| [a-z])", leads="comes come came is originally moved native widow widower teacher farmer resident miner man woman patient old live lives born living raised", uncommon=True),
 )  # fmt: skip
 
 
-class FrameDetector:
-    """Finds names by their frames; a Detector."""
-
-    @property
-    def name(self) -> str:
-        """How reports name it: it is one with the lists."""
-        return "names"
-
-    def find(self, text: str) -> Iterator[Finding]:
-        """Yield names that stand in a frame."""
-        lower = text.lower()
-        for frame in _FRAMES:
-            if any(mark in lower for mark in frame.marks):
-                yield from _found(frame, text)
-
-
-def _found(frame: _Frame, text: str) -> Iterator[Finding]:
-    for match in frame.pattern.finditer(text):
-        start, end = match.span("v")
-        parts = re.findall(r"[^\W\d_]+", text[start:end].lower())
-        if not parts or parts[0] in _SHORT:
-            continue
-        if frame.uncommon and all(_everyday(part) for part in parts):
-            continue
-        yield Finding(start, end, frame.entity, frame.confidence, "names", frame.kind)
-
-
-def _everyday(word: str) -> bool:
-    known = word in words.COMMON or word in words.MEDICAL or word in words.EPONYMS
-    return len(word) == 1 or (known and word not in words.AMBIGUOUS)
+def frame_detector() -> RuleDetector:
+    """Return the detector of names by their frames; to reports it is one with the lists."""
+    return RuleDetector(_FRAMES, name="names")
