@@ -55,11 +55,12 @@ _DATED: Final = re.compile(
     r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
     r"|to|follow(?:ed)? up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc|discharge"
     r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
-    r"|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6}))"
+    r"|comparison|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6}))"
     r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
 _ANY_MONTH: Final = frozenset(_LIST)
+_DAYS: Final = frozenset(_WEEKDAYS.replace("?", "").split("|")) | {"tue", "thu", "thur"}
 RULES: Final = (
     Rule(
         kind="date-iso",
@@ -126,7 +127,9 @@ RULES: Final = (
         kind="date-day-month-word",
         entity=EntityType.DATE,
         confidence=0.95,
-        words=_ANY_MONTH,
+        starts=(1, 2),
+        words=_DAYS | {"the", "den", "le", "el"},
+        leads=True,
         pattern=re.compile(
             rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?:\b(?i:the|den|le|el) )?(?<![\w/.])"
             + _DAY
@@ -163,7 +166,8 @@ RULES: Final = (
         kind="date-month-word-day",
         entity=EntityType.DATE,
         confidence=0.95,
-        words=_ANY_MONTH,
+        words=_ANY_MONTH | _DAYS,
+        leads=True,
         check=_month_word,
         pattern=re.compile(
             rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
@@ -179,6 +183,7 @@ RULES: Final = (
         entity=EntityType.DATE,
         confidence=0.93,
         words=_ANY_MONTH,
+        leads=True,
         pattern=re.compile(rf"(?<![^\W_]){_MONTH}\.?,?(?i: of| de)?[ \-/]{{1,2}}{_YEAR}"),
     ),
     Rule(
