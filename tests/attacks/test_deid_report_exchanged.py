@@ -22,8 +22,8 @@ from sealtune.bundle.seal import DeidBinding, seal_data
 from sealtune.core.canonical import canonical_json
 from sealtune.core.digest import Digest
 from sealtune.crypto.identity import Identity
+from sealtune.deid.agreed import DeidTerms
 from sealtune.deid.report import sign_report, verify_report
-from sealtune.deid.terms import DeidTerms
 from sealtune.errors import Code, SealtuneError
 from sealtune.protocol.client import BrokerClient, Patience, fetch_keys
 from sealtune.protocol.reports import open_registration_answer

@@ -73,7 +73,7 @@ def test_a_worker_sets_what_libraries_read() -> None:
 def test_the_c_library_takes_the_allocators_settings() -> None:
     """A misspelt one would be ignored without a word; with ours a large piece is on the heap."""
     script = (
-        "import numpy; room = numpy.ones(2**23); maps = open('/proc/self/maps').read();"
+        "import numpy; room = numpy.ones(2**22); maps = open('/proc/self/maps').read();"
         "place = room.ctypes.data;"
         "line = next(line for line in maps.splitlines()"
         "  if int(line.split('-')[0], 16) <= place < int(line.split('-')[1].split()[0], 16));"

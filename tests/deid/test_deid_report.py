@@ -13,7 +13,8 @@ from sealtune.core.canonical import canonical_json
 from sealtune.core.digest import sha256_digest
 from sealtune.crypto.dsse import add_signature, parse_envelope, sign_envelope
 from sealtune.crypto.identity import Identity
-from sealtune.deid.config import Action, Configuration
+from sealtune.deid.agreed import PROFILE_NAMES, DeidTerms
+from sealtune.deid.config import PROFILES, Action, Configuration
 from sealtune.deid.entities import EntityType
 from sealtune.deid.report import (
     REPORT_BYTES_MAX,
@@ -21,7 +22,7 @@ from sealtune.deid.report import (
     sign_report,
     verify_report,
 )
-from sealtune.deid.terms import DeidTerms, judge, weaker_than_profile
+from sealtune.deid.terms import judge, weaker_than_profile
 from sealtune.errors import Code, SealtuneError
 
 OWNER, OTHER = Identity.generate("hospital"), Identity.generate("mallory")
@@ -184,3 +185,7 @@ def test_terms_that_nobody_could_mean_are_refused(changes: dict[str, object]):
     values = {"profiles": ("hipaa-safe-harbor",), "max_residual_per_10000": 5.0} | changes
     with pytest.raises(ValidationError):
         DeidTerms.model_validate(values)
+
+
+def test_a_contract_can_name_every_profile_and_no_other() -> None:
+    assert set(PROFILE_NAMES) == set(PROFILES)

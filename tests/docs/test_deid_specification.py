@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sealtune.deid.agreed import DeidTerms
 from sealtune.deid.config import PROFILES, Action, Configuration, Role
 from sealtune.deid.entities import EntityType
 from sealtune.deid.report import Predicate
-from sealtune.deid.terms import DeidTerms
 
 _SPEC = (Path(__file__).parents[2] / "docs/spec/deidentification.md").read_text()
 _CODE = re.compile(r"`([\w.-]+)(?:\[\])?`")

@@ -10,8 +10,8 @@ from deid.deid_reports import make_report
 from release.test_decide import CONTRACT, NOTES, OWNER, STATE, STRANGER, ask
 from sealtune.crypto.dsse import parse_envelope
 from sealtune.crypto.identity import Identity
+from sealtune.deid.agreed import DeidTerms
 from sealtune.deid.report import VerifiedReport, sign_report
-from sealtune.deid.terms import DeidTerms
 from sealtune.errors import Code
 from sealtune.release.decide import HeldBundle
 

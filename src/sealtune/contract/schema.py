@@ -46,7 +46,7 @@ from sealtune.core.limits import (
 )
 from sealtune.crypto.hpke import RecipientPublicKey
 from sealtune.crypto.signing import VerifyingKey
-from sealtune.deid.terms import DeidTerms
+from sealtune.deid.agreed import DeidTerms
 from sealtune.training.recipe import Recipe, recipe_from_dict
 
 CONTRACT_FORMAT: Final = "sealtune-contract/1"

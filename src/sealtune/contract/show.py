@@ -14,7 +14,7 @@ from sealtune.contract.enclave import Devices, Enclave
 from sealtune.contract.fields import json_document
 from sealtune.contract.schema import Contract, Keys
 from sealtune.crypto.identity import PublicIdentity
-from sealtune.deid.terms import DeidTerms
+from sealtune.deid.agreed import DeidTerms
 
 INSECURE_LINE = (
     "INSECURE: this contract accepts a SIMULATED enclave. Nothing in it is protected from the "

@@ -1,6 +1,6 @@
-"""What a contract asks of a dataset's de-identification, and whether a report meets it.
+"""Whether a report meets what a contract asks of a dataset's de-identification.
 
-Part of the contract's schema and of a broker's release rules: pure, light, without I/O
+Part of a broker's release rules: pure, without I/O
 (docs/spec/deidentification.md §8). A reason names thresholds and counts, never content.
 """
 
@@ -8,41 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from sealtune.deid.agreed import DeidTerms
 from sealtune.deid.config import PROFILES, Action, Configuration
 
 if TYPE_CHECKING:
     from sealtune.deid.report import DeidReport
-
-NAMES_MAX: Final = 16
-K_MAX: Final = 10_000
-
-TermName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
-
-
-class DeidTerms(BaseModel):
-    """The thresholds of one input; only `min_k` and `detectors` may be left out."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-    profiles: Annotated[tuple[TermName, ...], Field(min_length=1, max_length=NAMES_MAX)]
-    max_residual_per_10000: Annotated[float, Field(ge=0, le=10_000)]
-    min_k: Annotated[int, Field(ge=1, le=K_MAX)] = 1
-    detectors: Annotated[tuple[TermName, ...], Field(max_length=NAMES_MAX)] = ()
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        for names in (self.profiles, self.detectors):
-            if len(set(names)) != len(names):
-                raise ValueError("an element occurs twice")
-        for name in self.profiles:
-            if name not in PROFILES:
-                # A name that no report can carry would be a contract that nobody can run.
-                raise ValueError(f"profiles: {name!r} is none of {', '.join(PROFILES)}")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ from sealtune.testing.notes_words import (
 )
 
 LABELS = tuple(SPECIALTIES)
-_CANARY_SYLLABLES = 18  # 101 bits: no accident makes one
+_CANARY_DIGITS = 30  # 99 bits: no accident makes one
+_CANARY_SYLLABLES = 18  # 101 bits
 _CONSONANTS, _VOWELS = "bdfgklmnpt", "aeiou"
 # Invented, and of every kind that the templates have a placeholder for.
 _IDENTIFIERS = {
@@ -61,7 +62,12 @@ T = TypeVar("T")
 
 
 def make_canary() -> str:
-    """Return a fresh canary: lower-case syllables.
+    """Return a fresh canary: decimal digits, which survive every encoding and most tokenizers."""
+    return "".join(secrets.choice("0123456789") for _ in range(_CANARY_DIGITS))
+
+
+def make_spoken_canary() -> str:
+    """Return a fresh canary of lower-case syllables.
 
     They survive every encoding, most tokenizers and de-identification, since they name nobody.
     """

@@ -40,7 +40,7 @@ def do_without_the_report(
     )
     attempts.make(
         "embellished-report",
-        "writes fewer findings into the report",
+        "writes a detector into the report that never ran",
         codes=_OTHERS,
         action=lambda: post(_embellished(own)),
     )
@@ -56,6 +56,5 @@ def do_without_the_report(
 def _embellished(report: bytes) -> bytes:
     envelope = parse_envelope(report, what="report")
     statement = json.loads(envelope.payload)
-    statement["predicate"]["risk"]["residual_per_10000"] = 0.0
-    statement["predicate"]["notes"] = []
+    statement["predicate"]["modes"].append("presidio")
     return replace(envelope, payload=canonical_json(statement)).to_json()

@@ -24,6 +24,7 @@ from sealtune.testing.notes import (
     LABELS,
     make_canary,
     make_notes,
+    make_spoken_canary,
     with_identifiers,
     write_notes,
 )
@@ -54,7 +55,7 @@ def prepare_inputs(stage: Stage, *, encoder: Path, size: DemoSize, seed: int) ->
     Raises:
         FormatError: the model cannot be used.
     """
-    note_canaries = [make_canary() for _ in range(_NOTE_CANARIES)]
+    note_canaries = [make_spoken_canary() for _ in range(_NOTE_CANARIES)]
     key = create_deid_key(stage.home("hospital") / "hospital.deid-key")
     made = make_notes(size.records, seed=seed, canaries=note_canaries)
     notes = with_identifiers(made, seed=seed)
