@@ -70,3 +70,18 @@ def test_names_at_the_border_of_windows_are_found_as_elsewhere(pipeline: Pipelin
 
 def test_a_text_without_white_space_is_cut_too(pipeline: Pipeline) -> None:
     assert pipeline.find("a" * (3 * WINDOW_CHARACTERS)) == []
+
+
+def test_a_weak_address_does_not_split_what_is_longer() -> None:
+    text = "photo face_2034.jpg here"
+    photo = Finding(6, 19, EntityType.PHOTO, 0.9, "rules", "photo")
+    weak = Finding(11, 18, EntityType.URL, 0.5, "presidio", "url")
+    assert resolve_overlaps(text, [weak, photo]) == [photo]
+
+
+def test_one_letter_that_a_loser_covers_stays_found() -> None:
+    text = "face_2034.jpg"
+    sure = Finding(5, 12, EntityType.URL, 0.99, "rules", "url")
+    whole = Finding(0, 13, EntityType.PHOTO, 0.5, "rules", "photo")
+    found = resolve_overlaps(text, [whole, sure])
+    assert [(one.start, one.end) for one in found] == [(0, 4), (5, 12), (12, 13)]

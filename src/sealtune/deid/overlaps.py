@@ -10,6 +10,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType, Finding
 
 _SURE: Final = 0.95  # what a check digit or the owner's own list says
+_LIKELY: Final = 0.6  # below it even an address of the web may be the middle of something else
 _SPECIFIC: Final = frozenset({EntityType.EMAIL, EntityType.URL, EntityType.SECRET})
 _MERGED: Final = frozenset({EntityType.PERSON})
 _MERGE_GAPS: Final = frozenset({" ", "  ", "-", ". ", ", "})
@@ -34,7 +35,7 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
             continue
         for start, end in rest:
             start, end = _trimmed(text, start, end)
-            if end - start > 1:
+            if start < end:
                 part = replace(finding, start=start, end=end)
                 count += 1
                 heapq.heappush(waiting, (_rank(part), count, part))
@@ -43,7 +44,7 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _rank(finding: Finding) -> tuple[int, int, float]:
-    specific = finding.entity in _SPECIFIC or (
+    specific = (finding.entity in _SPECIFIC and finding.confidence >= _LIKELY) or (
         finding.confidence >= _SURE and finding.entity not in _MERGED
     )
     return 0 if specific else 1, finding.start - finding.end, -finding.confidence
