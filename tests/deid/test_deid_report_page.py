@@ -6,6 +6,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from copy import deepcopy
 from html.parser import HTMLParser
 from typing import Any
 
@@ -31,7 +32,7 @@ HOSTILE = '<script src="https://example.org/x.js"></script>'
 
 def verified(change: Callable[[dict[str, Any]], None] | None = None) -> VerifiedReport:
     document = make_report().to_dict()
-    document["predicate"]["risk"] |= FIGURES
+    document["predicate"]["risk"] |= deepcopy(FIGURES)  # tests change what they get
     if change is not None:
         change(document["predicate"])
     configuration = canonical_json(document["predicate"]["configuration"])
