@@ -14,7 +14,7 @@ from sealtune.core.digest import sha256_digest
 from sealtune.crypto.dsse import add_signature, parse_envelope, sign_envelope
 from sealtune.crypto.identity import Identity
 from sealtune.deid.agreed import PROFILE_NAMES, DeidTerms
-from sealtune.deid.config import PROFILES, Action, Configuration
+from sealtune.deid.config import PROFILES, Action, Configuration, FieldRule, Role
 from sealtune.deid.entities import EntityType
 from sealtune.deid.report import (
     REPORT_BYTES_MAX,
@@ -35,8 +35,8 @@ def refused(action: Callable[[], object]) -> Code:
     return caught.value.code
 
 
-def failed(report, terms: DeidTerms = TERMS) -> list[str]:
-    return [one.term for one in judge(report, terms) if not one.passed]
+def failed(report, terms: DeidTerms = TERMS, trained_on: tuple[str, ...] = ("text",)) -> list[str]:
+    return [one.term for one in judge(report, terms, trained_on=trained_on) if not one.passed]
 
 
 def test_a_signed_report_is_read_as_it_was_made():
@@ -189,3 +189,21 @@ def test_terms_that_nobody_could_mean_are_refused(changes: dict[str, object]):
 
 def test_a_contract_can_name_every_profile_and_no_other() -> None:
     assert set(PROFILE_NAMES) == set(PROFILES)
+
+
+@pytest.mark.parametrize("role", [Role.SAFE, Role.SENSITIVE, Role.QUASI])
+@pytest.mark.parametrize("name", ["text", "text.inner"])
+def test_text_that_is_trained_on_must_have_been_looked_into(role: Role, name: str) -> None:
+    """Figures on text that nobody looked into are good, and worth nothing."""
+    configuration = HIPAA.model_copy(update={"fields": {name: FieldRule(role=role)}})
+    report = make_report(configuration=configuration, residual=0)
+    assert failed(report) == ["fields"]
+    assert failed(report, trained_on=("other", "tex")) == []
+
+
+@pytest.mark.parametrize("role", [Role.TEXT, Role.DIRECT])
+def test_text_that_was_looked_into_or_replaced_passes(role: Role) -> None:
+    configuration = HIPAA.model_copy(
+        update={"fields": {"text": FieldRule(role=role), "label": FieldRule(role=Role.SAFE)}}
+    )
+    assert failed(make_report(configuration=configuration)) == []

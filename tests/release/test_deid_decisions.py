@@ -6,15 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from deid.deid_reports import make_report
+from deid.deid_reports import HIPAA, make_report
 from release.test_decide import CONTRACT, NOTES, OWNER, STATE, STRANGER, ask
 from sealtune.crypto.dsse import parse_envelope
 from sealtune.crypto.identity import Identity
 from sealtune.deid.agreed import DeidTerms
+from sealtune.deid.config import FieldRule, Role
 from sealtune.deid.report import VerifiedReport, sign_report
 from sealtune.errors import Code
 from sealtune.release.decide import HeldBundle
+from sealtune.release.rules import text_fields
 
+TEXT_FIELD = text_fields(CONTRACT.contract.recipe)[0]
 TERMS = DeidTerms(profiles=("hipaa-safe-harbor",), max_residual_per_10000=5.0, min_k=3)
 
 
@@ -48,6 +51,15 @@ REFUSED = {
     "no report": (None, "there is no"),
     "another signer's": (verified(owner=STRANGER, k=3), "not signed by its owner"),
     "k too small": (verified(k=2), "min_k"),
+    "text named safe": (
+        verified(
+            k=3,
+            configuration=HIPAA.model_copy(
+                update={"fields": {TEXT_FIELD: FieldRule(role=Role.SAFE)}}
+            ),
+        ),
+        "fields",
+    ),
     "too much left": (verified(k=3, residual=6), "max_residual_per_10000"),
 }
 

@@ -6,15 +6,19 @@ Part of a broker's release rules: pure, without I/O
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sealtune.deid.agreed import DeidTerms
-from sealtune.deid.config import PROFILES, Action, Configuration
+from sealtune.deid.config import PROFILES, Action, Configuration, Role
 
 if TYPE_CHECKING:
     from sealtune.deid.report import DeidReport
+
+
+# Roles that leave a value as it is, or only coarser: no detector looks into it.
+_NOT_LOOKED_INTO = frozenset({Role.SAFE, Role.SENSITIVE, Role.QUASI})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,17 @@ class TermResult:
     reason: str
 
 
-def judge(report: DeidReport, terms: DeidTerms) -> tuple[TermResult, ...]:
-    """Return for each threshold of `terms` whether `report` meets it, in their order."""
+def judge(
+    report: DeidReport, terms: DeidTerms, *, trained_on: Collection[str]
+) -> tuple[TermResult, ...]:
+    """Return for each threshold of `terms` whether `report` meets it, in their order.
+
+    `trained_on` are the fields that the contract's recipe reads text from.
+    """
     return (
         _profile(report, terms),
         _strength(report.deidentification),
+        _fields(report.deidentification, trained_on),
         _residual(report, terms),
         _k(report, terms),
         _detectors(report, terms),
@@ -70,6 +80,19 @@ def _strength(configuration: Configuration) -> TermResult:
     found = weaker_than_profile(configuration)
     reason = f"weaker than {configuration.profile}: {'; '.join(found)}" if found else "as strong"
     return TermResult("strength", not found, reason)
+
+
+def _fields(configuration: Configuration, trained_on: Collection[str]) -> TermResult:
+    # spec/deidentification §8.2: figures on text that the owner called safe would be figures on
+    # nothing.
+    found = [
+        f"{name} is {rule.role.value}"
+        for name, rule in configuration.fields.items()
+        if rule.role in _NOT_LOOKED_INTO
+        and any(name == field or name.startswith(f"{field}.") for field in trained_on)
+    ]
+    reason = f"trained on, not looked into: {', '.join(found)}" if found else "all looked into"
+    return TermResult("fields", not found, reason)
 
 
 def _residual(report: DeidReport, terms: DeidTerms) -> TermResult:

@@ -6,7 +6,7 @@ does not know from its own contract.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from sealtune.core.digest import Digest
 from sealtune.crypto.signing import VerifyingKey
 from sealtune.deid.terms import judge
 from sealtune.errors import Code
+from sealtune.training.recipe import Recipe, Task
 
 if TYPE_CHECKING:
     from sealtune.release.decide import HeldBundle, ReleaseRequest, Usage
@@ -128,7 +129,7 @@ def deidentified(
         problem
         for entry in contract.contract.inputs
         if entry.bundle in request.bundles
-        for problem in _unmet(entry, held)
+        for problem in _unmet(entry, held, trained_on=text_fields(contract.contract.recipe))
     ]
     return _rule(
         "bundle.deidentified",
@@ -139,7 +140,24 @@ def deidentified(
     )
 
 
-def _unmet(entry: Input, held: Mapping[Digest, HeldBundle]) -> list[str]:
+def text_fields(recipe: Recipe) -> tuple[str, ...]:
+    """Return the fields of a record that hold what is trained on, classes and images apart."""
+    return {
+        Task.CAUSAL_LM: (
+            recipe.text_field,
+            recipe.messages_field,
+            recipe.prompt_field,
+            recipe.completion_field,
+        ),
+        Task.TEXT_CLASSIFICATION: (recipe.text_field,),
+        Task.TOKEN_CLASSIFICATION: (recipe.tokens_field,),
+        Task.IMAGE_CLASSIFICATION: (),
+    }[recipe.task]
+
+
+def _unmet(
+    entry: Input, held: Mapping[Digest, HeldBundle], *, trained_on: Collection[str]
+) -> list[str]:
     terms = entry.deidentification
     if terms is None:
         return []
@@ -148,7 +166,7 @@ def _unmet(entry: Input, held: Mapping[Digest, HeldBundle]) -> list[str]:
         return [f"{entry.name}: there is no de-identification report"]
     if bundle.report.owner != bundle.owner:
         return [f"{entry.name}: the de-identification report is not signed by its owner"]
-    results = judge(bundle.report.report, terms)
+    results = judge(bundle.report.report, terms, trained_on=trained_on)
     return [f"{entry.name}: {one.term}: {one.reason}" for one in results if not one.passed]
 
 
