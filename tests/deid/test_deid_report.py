@@ -207,3 +207,11 @@ def test_text_that_was_looked_into_or_replaced_passes(role: Role) -> None:
         update={"fields": {"text": FieldRule(role=role), "label": FieldRule(role=Role.SAFE)}}
     )
     assert failed(make_report(configuration=configuration)) == []
+
+
+@pytest.mark.parametrize(("subjects", "k"), [(2, 2), (9, 5), (None, 5)])
+def test_k_is_of_subjects_where_those_are_fewer(subjects: int | None, k: int) -> None:
+    """One person with five records is no group of five."""
+    document = make_report(k=5).to_dict()
+    document["predicate"]["table"] = None if subjects is None else {"k": subjects}
+    assert parse_report(canonical_json(document)).k == k

@@ -402,3 +402,15 @@ def test_a_vault_that_exists_is_not_replaced(notes: Path) -> None:
         _run(notes, "out.jsonl", GDPR)
     assert notes.with_name("out.jsonl.vault").read_text() == "of another output"
     assert not notes.with_name("out.jsonl").exists()
+
+
+def test_a_table_that_cannot_be_reached_leaves_nothing_behind(tmp_path: Path) -> None:
+    given = tmp_path / "a.csv"
+    given.write_text("age,text\n41,x\n")
+    configuration = HIPAA.model_copy(
+        update={"fields": {"age": FieldRule(role=Role.QUASI)}, "table": TableTerms(k=5)}
+    )
+    with pytest.raises(ConfigError) as caught:
+        _run(given, "out.csv", configuration)
+    assert caught.value.code is Code.TABLE_UNREACHABLE
+    assert list(tmp_path.iterdir()) == [given]

@@ -71,9 +71,9 @@ def deidentify(
         "configuration": configuration.digest,
         "key": key.id,
     }
-    folder = work_folder_of(output)
-    with open_work_folder(folder, binding=binding, restart=restart) as work:
-        step = TableStep.of(input, encoding=encoding, configuration=configuration)
+    # Before there is a folder: what cannot be reached leaves nothing behind.
+    step = TableStep.of(input, encoding=encoding, configuration=configuration)
+    with open_work_folder(work_folder_of(output), binding=binding, restart=restart) as work:
         with open_source(input, encoding=encoding) as source:
             run = _Run(source, work, step, progress)
             for finished in finish_shards(
