@@ -414,3 +414,12 @@ def test_a_table_that_cannot_be_reached_leaves_nothing_behind(tmp_path: Path) ->
         _run(given, "out.csv", configuration)
     assert caught.value.code is Code.TABLE_UNREACHABLE
     assert list(tmp_path.iterdir()) == [given]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_input_that_is_refused_at_once_leaves_nothing_behind(jobs: int, tmp_path: Path) -> None:
+    given = tmp_path / "a.jsonl"
+    given.write_bytes(b'{"text": "ok"}\n{"text": \n')
+    with pytest.raises(FormatError):
+        _run(given, "out.jsonl", HIPAA, jobs=jobs)
+    assert list(tmp_path.iterdir()) == [given]

@@ -271,5 +271,5 @@ def refuse_existing(output: Path) -> None:
         StorageError: something does.
     """
     if output.exists():
-        remedy = "choose another name or remove it; a sealed file is never replaced"
+        remedy = "choose another name or remove it; no file is ever replaced"
         raise StorageError(Code.FILE_EXISTS, f"{output} exists already", remedy=remedy)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 from sealtune.core.digest import Digest, sha256_digest
 from sealtune.core.files import PRIVATE_MODE, storage_errors, sync_folder
 from sealtune.core.limits import MIB
-from sealtune.errors import Code, StorageError
+from sealtune.errors import Code, SealtuneError, StorageError
 
 _FOLDER_MODE: Final = 0o700
 _LINE_BYTES_MAX: Final = 4 * MIB  # a tally of a thousand fields with long names
@@ -51,7 +51,13 @@ class WorkFolder:
         self.path = path
         self._journal = journal
         self._finished = finished
+        self._noted = False
         self.discarded = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether no part was ever finished in it."""
+        return not self._finished and not self._noted
 
     def find(self, index: int, shard: Digest) -> Finished | None:
         """Return the finished part of a shard, if it is there and whole."""
@@ -81,6 +87,7 @@ class WorkFolder:
             self._journal.write(json.dumps(asdict(finished)).encode() + b"\n")
             self._journal.flush()
             os.fsync(self._journal.fileno())
+        self._noted = True
 
     def remove(self) -> None:
         """Delete the folder and everything in it."""
@@ -158,7 +165,13 @@ def open_work_folder(
             work.discarded = finished is None and os.fstat(file.fileno()).st_size > 0
             if finished is None:
                 _begin(file, path, head)
-            yield work
+            try:
+                yield work
+            except SealtuneError:
+                # Nothing to go on from: an input that was refused leaves no litter.
+                if work.empty and path.exists():
+                    work.remove()
+                raise
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
