@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -29,11 +30,14 @@ class Cleaner:
 
 @pytest.mark.slow
 def test_the_demos_task_loses_no_more_than_a_point(tmp_path: Path) -> None:
-    texts, labels = demo_records(2_000, seed=11)
-    result = compare(texts, labels, Cleaner(tmp_path))
-    assert result.changed > 0.9 * result.documents
-    assert result.before > 60  # of five classes: there is something to lose
-    assert result.loss <= POINTS_MAX
+    """Of 400 documents that are held out four make a point, so that one set tells chance alone."""
+    clean, losses = Cleaner(tmp_path), []
+    for seed in range(11, 17):
+        result = compare(*demo_records(2_000, seed=seed), clean)
+        assert result.changed > 0.9 * result.documents
+        assert result.before > 60  # of five classes: there is something to lose
+        losses.append(result.loss)
+    assert fmean(losses) <= POINTS_MAX, losses
 
 
 @pytest.mark.slow

@@ -12,6 +12,9 @@ from typing import Final
 COMMON: Final = frozenset(
     """
     vena cava gaba eber corp accordingly
+    ward wards afebrile febrile physiotherapy sec bien grüßen grüsse freundlichen kollegen wochen
+    entlassungsbrief entlassung befund diagnose wohnhaft allgemeinzustand allergien knie j'ai
+    j'avais cher confrère madame
     iban bic swift blz plz ssn mrn npi dea vin dob dod tel fax imei udi uuid vat nif cif nie dni
     cpf ein itin pin url mac nhs bsn pesel cpr cnp nir
     guinea saline proven gland outer split borne fascia scala gut gauge powder delta echo ester
@@ -293,7 +296,7 @@ AMBIGUOUS: Final = frozenset(
     scarlet serene shade sharp shepherd short sierra skip skye sky small snow song spring
     star steel sterling stern stone storm stout strong sue summer summers sunny swan swift
        temple thorn tiger trinity trip van
-    velvet victor victory violet wade wall ward waters west
+    velvet victor victory violet wade wall waters west
     white wild will willow winter wise wolf wood woods worth wright young yale
     christian israel jordan chad georgia virginia carolina dakota
       brooklyn washington
@@ -397,7 +400,7 @@ MEDICAL_ENDINGS: Final = tuple(
     ative sively tively ogical ological ings tory ular onal onic etic atic ectic ential ional
     ide ides amine amines sterone steroid steroids ergic chrome sulfate phosphate acetate sodium
     lipid lipids protein proteins glycan peptide peptides kinin kinins leukin feron parin
-    plastin
+    plastin actone racetam therapy therapies febrile formin gliptin xaban triptan setron dronate
     """.split()  # noqa: SIM905 - a table of words
 )
 

@@ -235,18 +235,6 @@ RULES: Final = (
         ),
     ),
     Rule(
-        # Without a colon, only what no word looks like.
-        kind="username-bare",
-        entity=EntityType.USERNAME,
-        confidence=0.8,
-        words=words("username user login userid handle logon"),
-        pattern=re.compile(
-            r"(?<![A-Za-z])(?i:user ?name|user ?id|user|login(?: name| id)?|logon|handle)(?: is)?"
-            r"(?:\s{1,2}|\s{0,2}[\-\u2013]\s{0,2})[\"']?"
-            r"(?P<v>@?(?=[A-Za-z.\-]{0,30}[\d_.])[A-Za-z][\w.\-]{2,40}(?<![.\-]))(?=[\s,;:.)\"']|$)"
-        ),
-    ),
-    Rule(
         kind="handle",
         entity=EntityType.USERNAME,
         confidence=0.7,

@@ -54,15 +54,6 @@ def _street(text: str) -> bool:
     return named and _COMMON.search(line) is None
 
 
-# What an address looks like that a phrase announces: a number, words, lines, a code at the end.
-_BLOCK: Final = (
-    r"\d{1,5}(?: \d{1,5})?[A-Za-z]? [^\n:;@]{2,60}(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,5}?"
-    r"[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?(?!\d)"
-)
-_ANNOUNCED: Final = (
-    r"(?i:address(?:es)?(?: (?:is|are|to|with|as|was))?|(?:liv(?:e|es|ed|ing)|resid(?:e|es|ed|ing)|located|situated|staying) (?:at|in)"
-    r"|return to|ship(?:ped)? to|mail(?:ed)? to|deliver(?:ed)? to|send (?:it )?to|here (?:it is|they are)|it is)"
-)
 _STRONG: Final = re.compile(
     r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
     r"|circle|parkway|pkwy|highway|hwy|way|trail|alley|plaza|crescent|close|grove|gardens|mews|hill)\b"
@@ -83,36 +74,6 @@ _NO_STREETS: Final = words(
     " registering administering steering engineering entering requiring"
 )
 RULES: Final = (
-    Rule(
-        kind="address-block",
-        entity=_E.ADDRESS,
-        confidence=0.85,
-        words=words("address addresses live lives lived living reside resides resided residing")
-        | words("located situated staying return ship shipped mail mailed deliver delivered send"),
-        pattern=re.compile(rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}(?P<v>{_BLOCK})"),
-    ),
-    Rule(
-        kind="address-announced",
-        entity=_E.ADDRESS,
-        confidence=0.7,
-        words=words("address addresses live lives lived living reside resides resided residing")
-        | words("located situated staying return"),
-        check=lambda text: _street(text),
-        pattern=re.compile(
-            rf"(?<![A-Za-z]){_ANNOUNCED}[\s:,]{{1,4}}"
-            r"(?P<v>\d{1,5}(?: \d{1,5})?[A-Za-z]?,? [^\n.:;@]{2,70}?)(?=[.;\n]|,? (?:and|with|phone|tel|who|since|for)\b|$)"
-        ),
-    ),
-    Rule(
-        kind="address-lines",
-        entity=_E.ADDRESS,
-        confidence=0.8,
-        words=words("apt apartment suite"),
-        pattern=re.compile(
-            r"(?m)^[ ?]{0,8}(?P<v>\d{1,5}(?: \d{1,5})? [^\n:;@]{2,60}\n[ ?]{0,8}(?i:apt|apartment|suite)\.? ?\d{1,5}"
-            r"(?:\n{1,2}[ ,?]{0,8}[^\n:;@]{1,60}){0,4}?[\n ,?]{1,8}(?:[^\n:;@]{0,40} )?\d{4,6}(?:-\d{4})?)(?!\d)"
-        ),
-    ),
     Rule(
         kind="postal-labelled",
         entity=_E.POSTAL_CODE,
