@@ -423,3 +423,16 @@ def test_an_input_that_is_refused_at_once_leaves_nothing_behind(jobs: int, tmp_p
     with pytest.raises(FormatError):
         _run(given, "out.jsonl", HIPAA, jobs=jobs)
     assert list(tmp_path.iterdir()) == [given]
+
+
+@pytest.mark.parametrize(("note", "word"), [("", "anonymized"), (",note", "de-identified")])
+def test_a_table_is_called_anonymized_only_where_no_column_may_hold_text(
+    note: str, word: str, tmp_path: Path
+) -> None:
+    """A column that nobody named is read as text, and of text nobody can say that."""
+    given = tmp_path / "a.csv"
+    more = ",Seen by Dr. Anna Petersen" if note else ""
+    given.write_text(f"age,text{note}\n" + "".join(f"{40 + n},P-{n}{more}\n" for n in range(12)))
+    fields = {"age": FieldRule(role=Role.QUASI), "text": FieldRule(role=Role.DIRECT)}
+    made = HIPAA.model_copy(update={"fields": fields, "table": TableTerms(k=3)})
+    assert _run(given, "out.csv", made).word == word

@@ -69,7 +69,11 @@ def complete(
     meters = [work.part(at, RISK) for at in indexes]
     risk = merge_meters(meters, risk_meter(configuration, key), key=key).result()
     statement = risk_statement(
-        risk, configuration=configuration, table=outcome.table, modes=outcome.modes
+        risk,
+        configuration=configuration,
+        table=outcome.table,
+        modes=outcome.modes,
+        unnamed=bool(outcome.tally.unnamed),
     )
     sides = {}
     if configuration.reversible:

@@ -24,8 +24,15 @@ TABLE = Configuration(
 PROSE = TABLE.model_copy(update={"fields": {**TABLE.fields, "text": FieldRule(role=Role.TEXT)}})
 
 
+SAFE = TABLE.model_copy(update={"fields": {**TABLE.fields, "text": FieldRule(role=Role.SAFE)}})
+
+
 def stated(
-    configuration: Configuration, *, result: TableResult | None = None, modes: tuple[str, ...] = ()
+    configuration: Configuration,
+    *,
+    result: TableResult | None = None,
+    modes: tuple[str, ...] = (),
+    unnamed: bool = False,
 ) -> RiskStatement:
     """Return the statement on the table, generalized."""
     plan = plan_table(ROWS, configuration)
@@ -35,7 +42,11 @@ def stated(
         if made is not None:
             meter.add(row, made, [])
     return risk_statement(
-        meter.result(), configuration=configuration, table=result or plan.result, modes=modes
+        meter.result(),
+        configuration=configuration,
+        table=result or plan.result,
+        modes=modes,
+        unnamed=unnamed,
     )
 
 
@@ -49,6 +60,7 @@ def test_a_table_that_passed_is_called_anonymized_and_by_which_test() -> None:
     ("configuration", "changed"),
     [
         (PROSE, {}),
+        (SAFE, {}),
         (TABLE, {"k": 3}),
         (TABLE, {"l": 1}),
         (TABLE, {"k": None}),
@@ -66,6 +78,10 @@ def test_nothing_else_is(configuration: Configuration, changed: dict[str, Any]) 
 def test_a_field_that_nobody_named_may_be_text() -> None:
     fields = {name: rule for name, rule in TABLE.fields.items() if name != "text"}
     assert stated(TABLE.model_copy(update={"fields": fields})).word == "de-identified"
+
+
+def test_records_with_a_field_that_nobody_named_hold_text() -> None:
+    assert stated(TABLE, unnamed=True).word == "de-identified"
 
 
 def test_each_sentence_has_its_figures() -> None:

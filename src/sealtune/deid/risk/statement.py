@@ -68,9 +68,13 @@ def risk_statement(
     configuration: Configuration,
     table: TableResult | None,
     modes: Sequence[str],
+    unnamed: bool,
 ) -> RiskStatement:
-    """Return what `risk` and the `table`'s result mean; `modes` are the detectors that ran."""
-    test = _passed_test(configuration, table)
+    """Return what `risk` and the `table`'s result mean; `modes` are the detectors that ran.
+
+    `unnamed`: whether the records had fields that the configuration does not name, which are text.
+    """
+    test = "" if unnamed else _passed_test(configuration, table)
     word = "anonymized" if test else "de-identified"
     return RiskStatement(
         word=word,
@@ -83,13 +87,15 @@ def risk_statement(
 def _passed_test(configuration: Configuration, table: TableResult | None) -> str:
     """Return the test that lets a table be called anonymized; empty where none passed.
 
-    Every field must have a role that leaves no free text, and k must be 2 or more.
+    Every named field must have a role that leaves no free text, and k must be 2 or more.
     """
     asked = configuration.table
     roles = {rule.role for rule in configuration.fields.values()}
     if table is None or table.k is None or asked.k < 2 or Role.TEXT in roles:
         return ""
-    if configuration.text_field not in configuration.fields:
+    text = configuration.fields.get(configuration.text_field)
+    if text is None or text.role is Role.SAFE:
+        # Nobody looked into it, and no class is made of it.
         return ""
     reached = table.k >= asked.k
     reached = reached and (asked.l == 1 or (table.l or 0) >= asked.l)
