@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ _AUTOCAST = (Arithmetic.AUTOCAST, Arithmetic.BF16_AUTOCAST)
 class StepTimes(transformers.TrainerCallback):  # type: ignore[misc]  # unseen by mypy here
     """Keeps the time at which each optimizer step ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_step: Callable[[], None]) -> None:
+        self._after_step = after_step
         self.times: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """Note the time."""
         self.times.append(time.monotonic())
+        self._after_step()
 
 
 class LossKeeper(transformers.Trainer):  # type: ignore[misc]  # unseen by mypy here
@@ -82,8 +84,10 @@ class Padder:
         }
 
 
-def main(job: Job) -> dict[str, Any]:
-    """Train as the job says and return times, tokens and losses."""
+def main(job: Job, after_step: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Train as the job says, calling `after_step` after each optimizer step; return times, tokens
+    and losses.
+    """
     setting = PeerSetting.parse(job.peer)
     if job.recipe["threads"]:
         torch.set_num_threads(job.recipe["threads"])
@@ -96,7 +100,7 @@ def main(job: Job) -> dict[str, Any]:
         for ids, targets in load_rows(Path(job.encoded))
     ]
     rows = rows[: job.records_per_step * job.steps]
-    times, padder = StepTimes(), Padder(_padding(model.config))
+    times, padder = StepTimes(after_step), Padder(_padding(model.config))
     trainer = LossKeeper(
         model=model,
         args=_arguments(job, setting),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from sealtune.testing.bench.job import Job, read_job
 class Stamps:
     """Telemetry that keeps when each optimizer step ended, the tokens so far, and its loss."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_step: Callable[[], None]) -> None:
+        self._after_step = after_step
         self.times: list[float] = []
         self.tokens: list[int] = []
         self.losses: list[float] = []
@@ -28,6 +29,7 @@ class Stamps:
         del step, total
         self.times.append(time.monotonic())
         self.tokens.append(tokens)
+        self._after_step()
 
     def loss(self, step: int, value: float) -> None:
         """Note the loss."""
@@ -47,8 +49,10 @@ def by_step(so_far: Sequence[int]) -> list[int]:
     return [after - before for before, after in zip((0, *so_far), so_far, strict=False)]
 
 
-def main(job: Job) -> dict[str, Any]:
-    """Train as the job says; leave the files of the result in its output folder."""
+def main(job: Job, after_step: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Train as the job says, calling `after_step` after each optimizer step; leave the files of the
+    result in its output folder.
+    """
     # Under the cap before anything large is loaded: what was counted elsewhere stays there.
     enter(job)
     from sealtune.testing.bench.weights import FolderWeights
@@ -56,7 +60,7 @@ def main(job: Job) -> dict[str, Any]:
     from sealtune.training.sources import NoCheckpoints
     from sealtune.training.train import train
 
-    stamps = Stamps()
+    stamps = Stamps(after_step)
     result = train(
         recipe_from_dict(job.recipe),
         weights=FolderWeights(Path(job.model)),

@@ -158,8 +158,7 @@ class _Running:
         maximum = torch.maximum(self._maximum[rows], logits.amax(1, keepdim=True).float())
         weights = logits.sub_(maximum.to(logits.dtype)).exp_()
         shrink = torch.exp(self._maximum[rows] - maximum)
-        added = weights.sum(1, keepdim=True, dtype=torch.float32)
-        self._sum[rows] = self._sum[rows] * shrink + added
+        self._sum[rows] = self._sum[rows] * shrink + _row_sums(weights)
         if self._derive:
             if slope is not None:
                 weights.mul_(slope)
