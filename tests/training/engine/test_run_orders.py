@@ -99,6 +99,25 @@ def assert_equal(one: Computed, other: Computed) -> None:
         assert torch.equal(value, other[1][name]), name
 
 
+@pytest.mark.parametrize("targets", [("q_proj",), ("down_proj",), ("layers.2.mlp.down_proj",)])
+def test_blocks_before_the_first_adapter_need_no_gradient(
+    folder: Path, targets: tuple[str, ...]
+) -> None:
+    recipe = Recipe(**{**LANGUAGE.to_dict(), "lora_targets": list(targets)})
+    assert_same(compute(folder, recipe), compute(folder, recipe, **AGAIN))
+
+
+@pytest.mark.parametrize("choices", [KEPT, AGAIN, STREAMED], ids=["kept", "again", "streamed"])
+def test_all_adapters_may_lie_behind_the_blocks(tmp_path: Path, choices: dict[str, Any]) -> None:
+    bert = make_model(
+        tmp_path / "bert", model_type="bert", auto_class="AutoModelForSequenceClassification"
+    )
+    recipe = Recipe(**{**CLASSIFY.to_dict(), "lora_targets": ["pooler.dense"]})
+    losses, gradients, _ = compute(bert, recipe, **choices)
+    assert all(loss > 0 for loss in losses)
+    assert all(gradient.any() for gradient in gradients.values())
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("recipe", [DROPPING, CLASSIFY], ids=["language", "classify"])
 def test_every_order_gives_the_same(folder: Path, recipe: Recipe, order: str) -> None:

@@ -27,6 +27,11 @@ class DecoderEnds:
     head_of: Callable[..., list[Outcome]]
     width: int
 
+    @property
+    def trained(self) -> bool:
+        """As the protocol says."""
+        return self.embedding.gradient is not None
+
     def length(self, batch: PackedBatch) -> int:
         """As the protocol says."""
         return len(batch.ids)

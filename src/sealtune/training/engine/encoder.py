@@ -45,6 +45,11 @@ class EncoderEnds:
         self._wanted, self._queries, self._head_of = wanted, queries, head_of
         self._leaves: list[torch.Tensor] = []
 
+    @property
+    def trained(self) -> bool:
+        """As the protocol says."""
+        return self._entrance.trained
+
     def length(self, batch: PackedBatch) -> int:
         """As the protocol says."""
         return len(batch.ids)

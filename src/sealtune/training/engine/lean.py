@@ -151,6 +151,7 @@ class LeanLearner:
             recompute=choices.recompute,
             streamed=choices.streamed,
             room=torch.empty(0, dtype=choices.dtype),
+            only_adapters=self._only_adapters(),
             spill=self._spill,
         )
 
@@ -197,6 +198,10 @@ class LeanLearner:
         """As the protocol says."""
         if self._spill is not None:
             self._spill.close()
+
+    def _only_adapters(self) -> bool:
+        blocks = tuple(f"{name}." for name in self._anatomy.names)
+        return not any(name.startswith(blocks) for name in self._anatomy.trained)
 
     def _make_parameters(self) -> FlatParameters:
         slots = slots_of(self._anatomy)

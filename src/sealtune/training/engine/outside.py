@@ -94,13 +94,13 @@ class Entrance:
         self, modules: Sequence[Any], *, trained: bool, dropout: Dropout, choices: Choices
     ) -> None:
         parameters = (p for module in modules for p in module.parameters())
-        self._trained = trained or any(parameter.requires_grad for parameter in parameters)
+        self.trained = trained or any(parameter.requires_grad for parameter in parameters)
         self._dropout, self._choices = dropout, choices
         self._given: list[torch.Tensor] = []
 
     def run(self, calls: Sequence[Callable[[], torch.Tensor]]) -> list[torch.Tensor]:
         """Return what each of `calls`, which uses the modules, gives."""
-        derive = self._trained and self._dropout.enabled
+        derive = self.trained and self._dropout.enabled
         choices = self._choices
         context = forward_precision(choices.precision, device=str(choices.device))
         with torch.set_grad_enabled(derive), context:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -154,42 +155,33 @@ class Activation:
     def backward(self, dy: torch.Tensor, x: torch.Tensor, state: Any) -> torch.Tensor:
         """As the protocol says."""
         derive = ACTIVATIONS[self.kind][1]
-        if not self.gated:
-            return derive(dy, x)
-        gate, up = x.chunk(2, dim=-1)
         dx = torch.empty_like(x)
+        if not self.gated:
+            derive(dy, x, grad_input=dx)
+            return dx
+        gate, up = x.chunk(2, dim=-1)
         dgate, dup = dx.chunk(2, dim=-1)
         torch.mul(dy, state, out=dup)
-        dgate.copy_(derive(dy * up, gate))
+        derive(dy * up, gate, grad_input=dgate)
         return dx
 
 
-def _gelu_backward(approximate: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    def derive(dy: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = torch.ops.aten.gelu_backward(dy, x, approximate=approximate)
-        return result
-
-    return derive
+_ATEN = torch.ops.aten
 
 
 def _gelu_tanh(x: torch.Tensor) -> torch.Tensor:
     return functional.gelu(x, approximate="tanh")
 
 
-_TANH = (_gelu_tanh, _gelu_backward("tanh"))
-# By the names of `hidden_act` in configurations. Each with its derivative from the output's
-# gradient and the input.
-ACTIVATIONS: dict[
-    str,
-    tuple[
-        Callable[[torch.Tensor], torch.Tensor],
-        Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    ],
-] = {
-    "silu": (functional.silu, torch.ops.aten.silu_backward),
-    "swish": (functional.silu, torch.ops.aten.silu_backward),
-    "gelu": (functional.gelu, _gelu_backward("none")),
+_SILU = (functional.silu, _ATEN.silu_backward.grad_input)
+_TANH = (_gelu_tanh, partial(_ATEN.gelu_backward.grad_input, approximate="tanh"))
+# By the names of `hidden_act` in configurations. Each with what writes its derivative, from the
+# output's gradient and the input, to `grad_input`.
+ACTIVATIONS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], Callable[..., object]]] = {
+    "silu": _SILU,
+    "swish": _SILU,
+    "gelu": (functional.gelu, _ATEN.gelu_backward.grad_input),
     "gelu_new": _TANH,
     "gelu_pytorch_tanh": _TANH,
-    "relu": (functional.relu, lambda dy, x: torch.ops.aten.threshold_backward(dy, x, 0)),
+    "relu": (functional.relu, partial(_ATEN.threshold_backward.grad_input, threshold=0)),
 }

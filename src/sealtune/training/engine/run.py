@@ -56,7 +56,15 @@ class Outcome:
 
 
 class Ends(Protocol):
-    """What comes before the first block and after the last; `width` is that between blocks."""
+    """What comes before the first block and after the last; `width` is that between blocks.
+
+    `trained` says that something before the first block is.
+    """
+
+    @property
+    def trained(self) -> bool:
+        """As the class says."""
+        ...
 
     @property
     def width(self) -> int:
@@ -88,7 +96,10 @@ class Ends(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Computes losses and gradients of one model; `recompute` and `streamed` come from the plan."""
+    """Computes losses and gradients of one model; `recompute` and `streamed` come from the plan.
+
+    `only_adapters` says that nothing else is trained in the blocks.
+    """
 
     blocks: Sequence[Block]
     ends: Ends
@@ -98,6 +109,7 @@ class Runner:
     recompute: bool
     streamed: bool
     room: torch.Tensor
+    only_adapters: bool
     spill: Spill | None = None
 
     def gradients(
@@ -138,7 +150,9 @@ class Runner:
         self._begin(step, number, len(self.blocks))()
         with torch.no_grad():
             first = self.ends.embed([batch])[0]
-        first.requires_grad_()
+        # Nobody wants the gradient of frozen embeddings: the first block need not compute it.
+        derived = self.recompute or self.ends.trained or not self.only_adapters
+        first.requires_grad_(derived)
         hidden = first
         for index, block in enumerate(self.blocks):
             begin = self._begin(step, number, index)
@@ -149,8 +163,10 @@ class Runner:
                 hidden = block(hidden, context)
         self._begin(step, number, len(self.blocks) + 1)()
         results = self.ends.head([hidden.detach()], [batch], scale=scale)
-        hidden.backward(_gradient(results[0]))
-        self.ends.embed_backward([batch], [_of(first)])
+        if hidden.requires_grad:  # adapters may all lie behind the blocks
+            hidden.backward(_gradient(results[0]))
+        if derived:
+            self.ends.embed_backward([batch], [_of(first)])
         return results
 
     def _layer_by_layer(

@@ -36,6 +36,11 @@ class VisionEnds:
         self._embeddings, self._length, self._normalize = embeddings, length, normalize
         self._entrance, self._wanted, self._head_of = entrance, wanted, head_of
 
+    @property
+    def trained(self) -> bool:
+        """As the protocol says."""
+        return self._entrance.trained
+
     def length(self, batch: PackedBatch) -> int:
         """As the protocol says."""
         return len(batch.targets) * self._length
