@@ -104,7 +104,7 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is unseen by mypy
     def __torch_dispatch__(
         self,
         func: Any,
-        types: Sequence[type],  # noqa: ARG002 - torch passes it
+        types: Sequence[type],
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
