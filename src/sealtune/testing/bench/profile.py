@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -89,7 +89,7 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is unseen by mypy
         super().__init__()
         self._job, self._done, self._since = job, 0, 0.0
         self.seconds = 0.0
-        self.operators: Counter[str] = Counter()
+        self.operators: dict[str, float] = defaultdict(float)
 
     def after_step(self) -> None:
         """Note that an optimizer step ended."""
