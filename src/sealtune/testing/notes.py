@@ -7,7 +7,7 @@ nothing about real notes: a model trained on these is good for trying sealtune o
 
     python -m sealtune.testing.notes COUNT FILE
 
-writes some to a new file of JSON Lines.
+writes some, with invented identifiers, to a new file of JSON Lines.
 
 A canary is a string that occurs nowhere else in the world; whoever finds one outside the enclave
 has found plaintext.
@@ -203,4 +203,5 @@ def _sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
-    write_notes(Path(sys.argv[2]), make_notes(int(sys.argv[1]), seed=0))
+    notes = with_identifiers(make_notes(int(sys.argv[1]), seed=0), seed=0)
+    write_notes(Path(sys.argv[2]), notes)
