@@ -54,6 +54,7 @@ _IDENTIFIERS = {
     "[LOCATION]": ("Springfield", "Lyon", "Utrecht", "Porto"),
     "[ID]": ("MRN 4482913", "MRN 7719-204", "SSN 219-09-9999"),
     "[PHONE]": ("(217) 555-0142", "+44 20 7946 0958"),
+    "[AGE] year old": ("91 year old", "93-year-old", "47 year old", "68-year-old"),
     "[AGE]": ("91 years old", "93-year-old", "47 years old", "68-year-old"),
     "[PROFESSION]": ("teacher", "welder"),
 }
