@@ -140,8 +140,8 @@ def _step(code: Any, value: Any, begun: set[str]) -> tuple[set[str], set[str]]:
     if code is codes.SUBPATTERN:
         return _grow(value[-1], begun)
     if code is codes.BRANCH:
-        grown = [_grow(branch, begun) for branch in value[1]]
-        return set().union(*(g[0] for g in grown)), set().union(*(g[1] for g in grown))
+        branches = [_grow(branch, begun) for branch in value[1]]
+        return {w for b in branches for w in b[0]}, {w for b in branches for w in b[1]}
     if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
         least, most, inner = value
         whole, grown = _grow(inner, begun)

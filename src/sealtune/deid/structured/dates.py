@@ -68,7 +68,7 @@ RULES: Final = (
         confidence=0.97,
         starts=(4,),
         pattern=re.compile(
-            r"(?:1[89]|20)\d{2}([-/.])(?:0?[1-9]|1[0-2])\1" + _DAY + r"(?!\d)" + _TIME
+            r"(?:1[89]|20)\d{2}(?P<sep>[-/.])(?:0?[1-9]|1[0-2])(?P=sep)" + _DAY + r"(?!\d)" + _TIME
         ),
     ),
     Rule(
@@ -79,9 +79,9 @@ RULES: Final = (
         check=_day_and_month,
         pattern=re.compile(
             _DAY
-            + r"( ?[-/.] ?)"
+            + r"(?P<sep> ?[-/.] ?)"
             + _DAY
-            + r"\1(?:(?:1[89]|20)\d{2}|['\u2019]?\d{2})(?![\d]|[.,/-]\d)"
+            + r"(?P=sep)(?:(?:1[89]|20)\d{2}|['\u2019]?\d{2})(?![\d]|[.,/-]\d)"
             + _TIME
         ),
     ),

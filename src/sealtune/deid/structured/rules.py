@@ -8,17 +8,23 @@ repeat within bounds, so that hostile text costs no more than its length.
 from __future__ import annotations
 
 import re
+import string
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.patterns import words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
-_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})(\d+)")
-_APART: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,3} $")  # `AB 12 34 56 C`, `DE 123 456 789`
-_WORDS: Final = re.compile(r"[^\W\d_]+")
+_DIGITS: Final = re.compile(r"\d+")
+_LETTERS: Final = string.ascii_letters
+_GLUED: Final = _LETTERS + "+("
+_HEAD: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})\Z")
+_HEAD_MAX: Final = 10
+_APART: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,3} \Z")  # `AB 12 34 56 C`, `DE 123 456 789`
 PREFIXED: Final = -1  # the token begins with + or (
 LETTERS: Final = 0  # with letters; otherwise the number of its first digits
 _LENGTH_MAX: Final = 31
@@ -69,16 +75,18 @@ class RuleDetector:
     def __init__(self, rules: Iterable[Rule], *, name: str = "rules") -> None:
         """Take the rules; which are tried where is decided once."""
         self._name = name
-        self._anchored: dict[int, list[Rule]] = defaultdict(list)
+        anchored: dict[int, list[Rule]] = defaultdict(list)
         self._worded: dict[str, list[Rule]] = defaultdict(list)
         self._marked: list[Rule] = []
         for rule in rules:
             for start in rule.starts:
-                self._anchored[start].append(rule)
+                anchored[start].append(rule)
             for word in rule.words:
                 self._worded[word].append(rule)
             if rule.marks:
                 self._marked.append(rule)
+        self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
+        self._words = frozenset(self._worded)
 
     @property
     def name(self) -> str:
@@ -87,58 +95,104 @@ class RuleDetector:
 
     def find(self, text: str) -> Iterable[Finding]:
         """Return what the rules find in `text`."""
-        yield from self._at_tokens(text)
+        matches = self._at_tokens(text) if self._anchored else []
         led, chosen = self._triggered(text)
         for rule, at in led:
-            found = rule.pattern.match(text, at)
-            finding = rule.finding(found, self._name) if found else None
-            if finding is not None:
-                yield finding
-        for rule in chosen:
-            for match in rule.pattern.finditer(text):
-                finding = rule.finding(match, self._name)
-                if finding is not None:
-                    yield finding
-
-    def _at_tokens(self, text: str) -> Iterator[Finding]:
-        for token in _TOKEN.finditer(text):
-            prefix, letters, digits = token.groups()
-            at = token.start()
-            if prefix:
-                yield from self._tried(text, at, PREFIXED)
-                if len(prefix) > 1:  # a bracket around a number that begins with one
-                    yield from self._tried(text, at + 1, PREFIXED)
-                at += len(prefix)
-            apart = None if letters or prefix else _APART.search(text[max(0, at - 5) : at])
-            if apart:
-                yield from self._tried(text, at - len(apart.group()), LETTERS)
-            length = LETTERS if letters else min(len(digits), _LENGTH_MAX)
-            yield from self._tried(text, at, length)
-
-    def _tried(self, text: str, at: int, start: int) -> Iterator[Finding]:
-        for rule in self._anchored.get(start, ()):
             match = rule.pattern.match(text, at)
-            finding = rule.finding(match, self._name) if match else None
-            if finding is not None:
-                yield finding
+            if match:
+                matches.append((rule, match))
+        for rule in chosen:
+            matches += [(rule, match) for match in rule.pattern.finditer(text)]
+        found = [rule.finding(match, self._name) for rule, match in matches]
+        return [finding for finding in found if finding is not None]
+
+    def _at_tokens(self, text: str) -> list[tuple[Rule, re.Match[str]]]:
+        matches: list[tuple[Rule, re.Match[str]]] = []
+        for at, start in _tokens(text):
+            anchored = self._anchored.get(start)
+            if anchored:
+                matches += anchored.matches(text, at)
+        return matches
 
     def _triggered(self, text: str) -> tuple[list[tuple[Rule, int]], list[Rule]]:
         """Return which rules are tried where, and which are searched for."""
-        led: list[tuple[Rule, int]] = []
-        # A dict keeps the order: equal text gives equal findings in equal order.
-        chosen: dict[int, Rule] = {}
-        for word in _WORDS.finditer(text):
-            for rule in self._worded.get(word.group().lower(), ()):
-                if rule.leads:
-                    led.append((rule, word.start()))
-                else:
-                    chosen[id(rule)] = rule
+        said = words_of(text)
+        hits = [
+            (place, number, rule)
+            for word in said.known & self._words
+            for number, rule in enumerate(self._worded[word])
+            for place in (said.places[word] if rule.leads else said.places[word][:1])
+        ]
+        # In the order of the text: equal text gives equal findings in equal order.
+        hits.sort(key=itemgetter(0, 1))
+        led = [(rule, place) for place, _, rule in hits if rule.leads]
+        chosen = {id(rule): rule for _, _, rule in hits if not rule.leads}
         lower = text.lower()
         for rule in self._marked:
             if any(mark in lower for mark in rule.marks):
                 chosen[id(rule)] = rule
         rules = chosen.values()
         return led, [rule for rule in rules if rule.gate is None or rule.gate.search(lower)]
+
+
+class _Anchored:
+    """The rules that are tried at one kind of token, asked all at once which of them match."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._rules = rules
+        self._probe: re.Pattern[str] | None = None
+
+    def matches(self, text: str, at: int) -> list[tuple[Rule, re.Match[str]]]:
+        if self._probe is None:  # compiled at the first token: some kinds hardly ever come
+            self._probe = _probe(self._rules)
+        said = self._probe.match(text, at)
+        if said is None or said.lastindex is None:
+            return []
+        matches = []
+        for name, number in self._probe.groupindex.items():
+            if name.startswith("rule") and said.start(number) >= 0:
+                rule = self._rules[int(name[4:])]
+                match = rule.pattern.match(text, at)
+                if match:
+                    matches.append((rule, match))
+        return matches
+
+
+def _probe(rules: list[Rule]) -> re.Pattern[str]:
+    """Return a pattern that matches everywhere and has a group for each rule that does."""
+    parts = []
+    for number, rule in enumerate(rules):
+        pattern = rule.pattern
+        if pattern.flags != re.UNICODE or pattern.groups != len(pattern.groupindex):
+            raise ValueError(f"{rule.kind}: has flags, or a group without a name")
+        # Names must not occur twice, and only those that a pattern refers back to matter.
+        written = pattern.pattern.replace("(?P<v>", "(?:")
+        written = written.replace("(?P<sep>", f"(?P<sep{number}>")
+        written = written.replace("(?P=sep)", f"(?P=sep{number})")
+        parts.append(f"(?:(?=(?P<rule{number}>{written}))|)")
+    return re.compile("".join(parts))
+
+
+def _tokens(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where tokens with a digit begin, and as which kind of start."""
+    for run in _DIGITS.finditer(text):
+        at, end = run.span()
+        before = text[at - 1 : at]
+        if before in _GLUED and before:
+            head = _HEAD.search(text, max(0, at - _HEAD_MAX), at)
+            if head is None:  # behind more letters than a number has, or behind another token
+                continue
+            prefix, letters = head.groups()
+            for place in range(len(prefix)):  # a bracket may stand around one that begins with one
+                yield head.start() + place, PREFIXED
+            if letters:
+                yield head.start(2), LETTERS
+                continue
+        elif before == " " and at > 1 and text[at - 2] in _LETTERS:
+            apart = _APART.search(text, max(0, at - 5), at)
+            if apart:
+                yield apart.start(), LETTERS
+        yield at, min(end - at, _LENGTH_MAX)
 
 
 def compact(text: str) -> str:
