@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from sealtune.deid.entities import EntityType
+from sealtune.deid.patterns import any_of
 from sealtune.deid.structured.rules import Rule, words
 
 _MONTHS: Final = (
@@ -28,8 +29,8 @@ _WEEKDAYS: Final = (
     "|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|lundi|mardi|mercredi|jeudi"
     "|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
 )
-_LIST: Final = sorted(set(_MONTHS.split()), key=lambda word: (-len(word), word))
-_MONTH: Final = rf"(?i:{'|'.join(_LIST)})"
+_MONTH: Final = rf"(?i:{any_of('|'.join(_MONTHS.split()))})"
+_WEEKDAY: Final = rf"(?i:{any_of(_WEEKDAYS)})"
 _YEAR: Final = r"(?:(?:1[89]|20)\d{2}|['\u2019]\d{2})(?!\d)"
 _TIME: Final = (
     r"(?:(?:T|,? at |,? |[ ]?@[ ]?|,? um )\d{1,2}(?:(?::\d{2}){1,2}|(?= ?[aApP]\.?[mM]\b))(?:[.,]\d{1,9})?"
@@ -59,7 +60,7 @@ _DATED: Final = re.compile(
     r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
-_ANY_MONTH: Final = frozenset(_LIST)
+_ANY_MONTH: Final = frozenset(_MONTHS.split())
 _DAYS: Final = frozenset(_WEEKDAYS.replace("?", "").split("|")) | {"tue", "thu", "thur"}
 RULES: Final = (
     Rule(
@@ -131,7 +132,7 @@ RULES: Final = (
         words=_DAYS | {"the", "den", "le", "el"},
         leads=True,
         pattern=re.compile(
-            rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?:\b(?i:the|den|le|el) )?(?<![\w/.])"
+            rf"(?:\b{_WEEKDAY}\.?,? )?(?:\b(?i:the|den|le|el) )?(?<![\w/.])"
             + _DAY
             + _SUFFIX
             + r"(?i: of| de| day of)?[ \-/.]{0,2}"
@@ -170,7 +171,7 @@ RULES: Final = (
         leads=True,
         check=_month_word,
         pattern=re.compile(
-            rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
+            rf"(?:\b{_WEEKDAY}\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
             + _DAY
             + r"(?i:st|nd|rd|th)?(?![\d]|[.:/]\d|%| ?(?i:mg|ml|mcg)\b)(?:(?:,? ?|-)"
             + _YEAR

@@ -257,6 +257,7 @@ RULES: Final = (
         entity=_E.OTHER_ID,
         confidence=0.95,
         marks=("-",),
+        gate=re.compile(r"-[0-9a-f]{4}-[0-9a-f]{4}-"),
         pattern=re.compile(
             r"(?<![\w-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![\w-])"
         ),
