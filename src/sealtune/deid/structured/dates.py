@@ -158,6 +158,7 @@ RULES: Final = (
         words=words("first second third fourth fifth sixth seventh eighth ninth tenth")
         | words("eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth")
         | words("eighteenth nineteenth twentieth twenty thirtieth thirty"),
+        gate=re.compile(rf"(?:st|nd|rd|th) (?:day )?of {_MONTH}"),
         pattern=re.compile(
             r"(?<!\w)(?i:(?:twenty|thirty)-)?(?i:[a-z]{2,9}(?:st|nd|rd|th)) (?i:of|day of) "
             rf"{_MONTH}(?![^\W\d_])(?:,? {_YEAR})?"

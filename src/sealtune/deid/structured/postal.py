@@ -191,6 +191,7 @@ RULES: Final = (
             "ladeira canale alameda praça contrada borgo rotonda stretto incrocio estrada calle avenida plaza paseo carrera rua travessa via viale piazza corso largo vicolo ul"
             " ulica al os calz av c strada bulevardul ulitsa"
         ),
+        leads=True,
         pattern=re.compile(
             r"(?<![\w])(?i:ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
             r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"

@@ -129,8 +129,10 @@ class RuleDetector:
         chosen = {id(rule): rule for _, _, rule in hits if not rule.leads}
         lower = text.lower()
         for rule in self._marked:
-            if any(mark in lower for mark in rule.marks):
-                chosen[id(rule)] = rule
+            for mark in rule.marks:  # no any(), which takes longer than looking
+                if mark in lower:
+                    chosen[id(rule)] = rule
+                    break
         rules = chosen.values()
         return led, [rule for rule in rules if rule.gate is None or rule.gate.search(lower)]
 
