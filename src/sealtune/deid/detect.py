@@ -6,7 +6,6 @@ Long texts are looked at in windows, so that time and memory stay proportional t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final, Self
 
 from sealtune.core.limits import KIB
@@ -56,7 +55,7 @@ class Pipeline:
         folded = fold(text)
         findings = self._resolved(folded.text, list(self._windows(folded.text)))
         again = list(iter_recurrences(folded.text, findings))
-        if again:
+        if _adds(again, findings):
             findings = self._resolved(folded.text, [*findings, *again])
         return _at_origin(findings, folded)
 
@@ -67,11 +66,7 @@ class Pipeline:
                 for found in detector.find(part):
                     if found.confidence < self._minimum or found.end <= found.start:
                         continue
-                    yield (
-                        replace(found, start=found.start + start, end=found.end + start)
-                        if start
-                        else found
-                    )
+                    yield (found.at(found.start + start, found.end + start) if start else found)
 
     def _resolved(self, text: str, findings: list[Finding]) -> list[Finding]:
         resolved = resolve_overlaps(text, dict.fromkeys(findings))
@@ -100,13 +95,34 @@ def _boundary(text: str, at: int) -> int:
     return at
 
 
+def _adds(again: list[Finding], findings: list[Finding]) -> bool:
+    """Return whether `again` changes anything; both sorted, and each in `again` is one word.
+
+    Most that recurs is where it was found first, under a finding that wins over it.
+    """
+    at = 0
+    for item in again:
+        while at < len(findings) and findings[at].end <= item.start:
+            at += 1
+        if at == len(findings):
+            return True
+        over = findings[at]
+        if over.start > item.start or over.end < item.end:
+            return True
+        if over.end - over.start == item.end - item.start and over.confidence < item.confidence:
+            return True
+    return False
+
+
 def _at_origin(findings: list[Finding], folded: Folded) -> list[Finding]:
+    if folded.is_plain:
+        return findings
     placed: list[Finding] = []
     done = 0
     for finding in findings:
         start, end = folded.origin(finding.start, finding.end)
         start = max(start, done)  # a character that was folded to several may be shared
         if end > start:
-            placed.append(replace(finding, start=start, end=end))
+            placed.append(finding.at(start, end))
             done = end
     return placed

@@ -65,6 +65,11 @@ class Folded:
         self._folded = [piece[0] for piece in pieces]
         self._original = length
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing was folded: all places are those of the original."""
+        return not self._pieces
+
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the original that `text[start:end]` came from."""
         if not self._pieces:

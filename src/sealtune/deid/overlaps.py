@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -24,19 +24,18 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
     waiting = [(_rank(finding), index, finding) for index, finding in enumerate(findings)]
     heapq.heapify(waiting)
     taken: list[Finding] = []
-    covered = _Covered()
+    covered = _Covered(len(text))
     count = len(waiting)
     while waiting:
         _, _, finding = heapq.heappop(waiting)
-        rest = covered.rest(finding.start, finding.end)
-        if rest == [(finding.start, finding.end)]:
+        if covered.is_free(finding.start, finding.end):
             covered.add(finding.start, finding.end)
             taken.append(finding)
             continue
-        for start, end in rest:
+        for start, end in list(covered.rest(finding.start, finding.end)):
             start, end = _trimmed(text, start, end)
             if start < end:
-                part = replace(finding, start=start, end=end)
+                part = finding.at(start, end)
                 count += 1
                 heapq.heappush(waiting, (_rank(part), count, part))
     taken.sort(key=lambda finding: finding.start)
@@ -88,30 +87,23 @@ def _joins(text: str, last: Finding, finding: Finding) -> bool:
 
 
 class _Covered:
-    """Spans that are taken, by blocks, so that asking costs no more in a long text."""
+    """Which places of a text are taken: a byte for each."""
 
-    _BLOCK: Final = 256
-
-    def __init__(self) -> None:
-        self._blocks: dict[int, list[tuple[int, int]]] = {}
+    def __init__(self, length: int) -> None:
+        self._taken = bytearray(length)
 
     def add(self, start: int, end: int) -> None:
-        for block in range(start // self._BLOCK, (max(end, start + 1) - 1) // self._BLOCK + 1):
-            self._blocks.setdefault(block, []).append((start, end))
+        self._taken[start:end] = b"\x01" * (end - start)
 
-    def rest(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return the parts of `start` to `end` that nobody took."""
-        found = {
-            span
-            for block in range(start // self._BLOCK, (max(end, start + 1) - 1) // self._BLOCK + 1)
-            for span in self._blocks.get(block, ())
-            if span[0] < end and start < span[1]
-        }
-        rest = []
-        for first, last in sorted(found):
-            if start < first:
-                rest.append((start, first))
-            start = max(start, last)
-        if start < end:
-            rest.append((start, end))
-        return rest
+    def is_free(self, start: int, end: int) -> bool:
+        return self._taken.find(1, start, end) < 0
+
+    def rest(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of `start` to `end` that nobody took."""
+        while start < end:
+            first = self._taken.find(1, start, end)
+            if first != start:
+                yield start, first if first >= 0 else end
+            start = self._taken.find(0, first, end) if first >= 0 else end
+            if start < 0:
+                return

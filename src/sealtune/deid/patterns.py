@@ -30,9 +30,11 @@ class Words:
         if text.isascii():
             for match in _WORD.finditer(text.lower()):
                 places[match.group()].append(match.start())
-        else:  # where a letter in lower case may be two
+        else:
             for match in _WORD.finditer(text):
-                places[match.group().lower()].append(match.start())
+                word = match.group()
+                lower = word.lower()  # of a letter, two may come: such a word stays as it is
+                places[lower if len(lower) == len(word) else word].append(match.start())
         self.known = set(places)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
 from sealtune.deid.names.lists import plain
+from sealtune.deid.patterns import words_of
 
 _WORD: Final = re.compile(r"[^\W\d_]{2,100}")
 _SURE: Final = 0.5  # less sure findings do not spread
@@ -19,23 +20,26 @@ _WHOLE: Final = (EntityType.LOCATION, EntityType.ORGANIZATION)
 
 def iter_recurrences(text: str, findings: Sequence[Finding]) -> Iterator[Finding]:
     """Yield where names and places of `findings` recur in `text`."""
-    parts = _parts(text, findings)
+    parts = _with_plurals(_parts(text, findings))
     if not parts:
         return
-    for match in _WORD.finditer(text):
-        written = match.group()
-        word = plain(written)
-        entity = parts.get(word)
-        if entity is None and word.endswith("s"):
-            entity = parts.get(word[:-1]) if len(word) > 4 else None
-        if entity is None:
+    said = words_of(text)
+    written = said.known & parts.keys()
+    if not text.isascii():
+        written |= {word for word in said.known if not word.isascii() and plain(word) in parts}
+    places = sorted((start, word) for word in written for start in said.places[word])
+    for start, lower in places:
+        word, end = plain(lower), start + len(lower)
+        if (word in words.COMMON or word in words.AMBIGUOUS) and not text[start].isupper():
             continue
-        if (word in words.COMMON or word in words.AMBIGUOUS) and not written[0].isupper():
-            continue
-        start, end = match.span()
         if word in words.EPONYMS and _is_eponym(text, end):
             continue
-        yield Finding(start, end, entity, _CONFIDENCE, "names", "recurrence")
+        yield Finding(start, end, parts[word], _CONFIDENCE, "names", "recurrence")
+
+
+def _with_plurals(parts: dict[str, EntityType]) -> dict[str, EntityType]:
+    plurals = {part + "s": entity for part, entity in parts.items() if len(part) > 3}
+    return plurals | parts
 
 
 def _parts(text: str, findings: Sequence[Finding]) -> dict[str, EntityType]:

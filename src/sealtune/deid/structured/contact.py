@@ -40,7 +40,7 @@ def _not_date(text: str) -> bool:
 
 
 def _local(text: str) -> bool:
-    count = sum(letter.isdigit() for letter in text)
+    count = sum(map(str.isdigit, text))
     least = 7 if text[0] in "0(" else 8 if re.fullmatch(r"\d\d(?: \d\d){3}", text) else 9
     return least <= count <= 14 and _not_date(text)
 

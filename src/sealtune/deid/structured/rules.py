@@ -56,7 +56,7 @@ class Rule:
 
     def finding(self, match: re.Match[str], detector: str) -> Finding | None:
         """Return what `match` is, or None where check or context speak against it."""
-        group: str | int = "v" if "v" in self.pattern.groupindex else 0
+        group: str | int = "v" if "v" in match.re.groupindex else 0
         start, end = match.span(group)
         confidence = self.confidence
         if self.check is not None and not self.check(match.group(group)):
@@ -143,21 +143,19 @@ class _Anchored:
     def __init__(self, rules: list[Rule]) -> None:
         self._rules = rules
         self._probe: re.Pattern[str] | None = None
+        self._groups: list[tuple[int, Rule]] = []
 
     def matches(self, text: str, at: int) -> list[tuple[Rule, re.Match[str]]]:
         if self._probe is None:  # compiled at the first token: some kinds hardly ever come
             self._probe = _probe(self._rules)
+            named = self._probe.groupindex
+            self._groups = [(named[f"rule{n}"], rule) for n, rule in enumerate(self._rules)]
         said = self._probe.match(text, at)
         if said is None or said.lastindex is None:
             return []
-        matches = []
-        for name, number in self._probe.groupindex.items():
-            if name.startswith("rule") and said.start(number) >= 0:
-                rule = self._rules[int(name[4:])]
-                match = rule.pattern.match(text, at)
-                if match:
-                    matches.append((rule, match))
-        return matches
+        found = [rule for number, rule in self._groups if said.start(number) >= 0]
+        matches = [(rule, rule.pattern.match(text, at)) for rule in found]
+        return [(rule, match) for rule, match in matches if match]
 
 
 def _probe(rules: list[Rule]) -> re.Pattern[str]:
@@ -209,7 +207,7 @@ def checked(check: Check) -> Check:
 
 def digits(least: int, most: int = 99) -> Check:
     """Return a check that a value holds `least` to `most` digits."""
-    return lambda text: least <= sum(letter.isdigit() for letter in text) <= most
+    return lambda text: least <= sum(map(str.isdigit, text)) <= most
 
 
 def words(text: str) -> frozenset[str]:
