@@ -39,6 +39,7 @@ _LOOK_ALIKES: Final = dict(
         strict=True,
     )
 )
+_LOOKS_ALIKE: Final = re.compile(f"[{''.join(_LOOK_ALIKES)}]")
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00ad"
 _SAME: Final = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u00b4\u2032\uff07", "'"),
@@ -171,7 +172,7 @@ def _folded_letter(letter: str) -> str:
 
 def _unmasked(text: str) -> str:
     """Fold letters that look like Latin ones in words that are Latin otherwise, or hold digits."""
-    if text.isascii():
+    if text.isascii() or not _LOOKS_ALIKE.search(text):
         return text
     return _WORD.sub(_unmasked_word, text)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
@@ -24,18 +23,19 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
     waiting = [(_rank(finding), index, finding) for index, finding in enumerate(findings)]
     heapq.heapify(waiting)
     taken: list[Finding] = []
-    covered = _Covered(len(text))
+    covered = bytearray(len(text))  # 1 where a finding is taken
     count = len(waiting)
     while waiting:
         _, _, finding = heapq.heappop(waiting)
-        if covered.is_free(finding.start, finding.end):
-            covered.add(finding.start, finding.end)
+        start, end = finding.start, finding.end
+        if covered.find(1, start, end) < 0:
+            covered[start:end] = b"\x01" * (end - start)
             taken.append(finding)
             continue
-        for start, end in list(covered.rest(finding.start, finding.end)):
-            start, end = _trimmed(text, start, end)
-            if start < end:
-                part = finding.at(start, end)
+        for first, last in _free(covered, start, end):
+            first, last = _trimmed(text, first, last)
+            if first < last:
+                part = finding.at(first, last)
                 count += 1
                 heapq.heappush(waiting, (_rank(part), count, part))
     taken.sort(key=lambda finding: finding.start)
@@ -69,7 +69,7 @@ def _merged(text: str, findings: list[Finding]) -> list[Finding]:
             and _joins(text, last, finding)
         ):
             confidence = max(last.confidence, finding.confidence)
-            merged[-1] = replace(last, end=finding.end, confidence=confidence)
+            merged[-1] = last._replace(end=finding.end, confidence=confidence)
         else:
             merged.append(finding)
     return merged
@@ -86,24 +86,15 @@ def _joins(text: str, last: Finding, finding: Finding) -> bool:
     return True
 
 
-class _Covered:
-    """Which places of a text are taken: a byte for each."""
-
-    def __init__(self, length: int) -> None:
-        self._taken = bytearray(length)
-
-    def add(self, start: int, end: int) -> None:
-        self._taken[start:end] = b"\x01" * (end - start)
-
-    def is_free(self, start: int, end: int) -> bool:
-        return self._taken.find(1, start, end) < 0
-
-    def rest(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield the parts of `start` to `end` that nobody took."""
-        while start < end:
-            first = self._taken.find(1, start, end)
-            if first != start:
-                yield start, first if first >= 0 else end
-            start = self._taken.find(0, first, end) if first >= 0 else end
-            if start < 0:
-                return
+def _free(taken: bytearray, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of `start` to `end` that nobody took."""
+    while True:
+        start = taken.find(0, start, end)
+        if start < 0:
+            return
+        stop = taken.find(1, start, end)
+        if stop < 0:
+            yield start, end
+            return
+        yield start, stop
+        start = stop

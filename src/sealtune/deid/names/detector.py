@@ -29,6 +29,7 @@ from sealtune.deid.names.lists import (
 from sealtune.deid.names.organizations import BesideRules
 from sealtune.deid.names.shapes import Token, capital_token, iter_runs
 
+_SEEN_MAX: Final = 50_000  # words whose flags are remembered
 _BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
 _AFTER: Final = re.compile(r"(?:['\u2019]s)?[ ]([^\W\d_]{1,20})")
 _PLACE_WORDS: Final = frozenset(
@@ -58,6 +59,7 @@ class NameDetector:
         self._lexicon: Lexicon = read_lexicon()
         self._contexts = ContextRules(self._lexicon)
         self._beside = BesideRules(self._lexicon)
+        self._seen: dict[str, tuple[str, int]] = {}
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`; overlaps are left to the caller."""
@@ -70,15 +72,26 @@ class NameDetector:
             yield Finding(start, end, entity, confidence, self.name, kind)
 
     def _tokens(self, text: str) -> Iterator[Token]:
-        flags = self._lexicon.flags
+        seen = self._seen
         for match in capital_token().finditer(text):
-            word = plain(match.group())
-            known = flags.get(word)
+            written = match.group()
+            known = seen.get(written)
             if known is None:
-                known = flags.get(word.replace("'", ""), 0) or _by_ending(word)
-            if not known & MEDICAL and _is_code(match.group(), known):
-                known = COMMON
-            yield Token(match.start(), match.end(), word, known)
+                if len(seen) >= _SEEN_MAX:
+                    seen.clear()
+                known = seen[written] = self._looked_up(written)
+            yield Token(*match.span(), *known)
+
+    def _looked_up(self, written: str) -> tuple[str, int]:
+        """Return a word as lists have it, and its flags."""
+        flags = self._lexicon.flags
+        word = plain(written)
+        known = flags.get(word)
+        if known is None:
+            known = flags.get(word.replace("'", ""), 0) or _by_ending(word)
+        if not known & MEDICAL and _is_code(written, known):
+            known = COMMON
+        return word, known
 
     def _of_run(self, text: str, run: list[Token]) -> Iterator[_Found]:
         if all(t.flags & COMMON and not t.flags & (AMBIGUOUS | PLACE_PART) for t in run) and (

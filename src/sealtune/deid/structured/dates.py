@@ -7,7 +7,7 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType
 from sealtune.deid.patterns import any_of
-from sealtune.deid.structured.rules import Rule, words
+from sealtune.deid.structured.rules import BESIDE, Rule, words
 
 _MONTHS: Final = (
     "january february march april may june july august september october november december"
@@ -51,17 +51,32 @@ def _month_word(text: str) -> bool:
     return not re.match(r"(?:may|mar|set|out|sun|march|mars|dec|gen|mag) \d{1,2}$", text)
 
 
+_DATED_WORDS: Final = any_of(
+    "on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
+    "|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
+    "|to|follow up|followed up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc"
+    "|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
+    "|comparison|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today"
+)
 _DATED: Final = re.compile(
-    r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?|\b(?:on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
-    r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
-    r"|to|follow(?:ed)? up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc|discharge"
-    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
-    r"|comparison|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6}))"
+    r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?"
+    rf"|\b(?:{_DATED_WORDS}|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{{0,6}}))"
     r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
 _ANY_MONTH: Final = frozenset(_MONTHS.split())
 _DAYS: Final = frozenset(_WEEKDAYS.replace("?", "").split("|")) | {"tue", "thu", "thur"}
+_DAY_MONTH: Final = (
+    r"(?<![\w/.])"
+    + _DAY
+    + r"(?!\d)"
+    + _SUFFIX
+    + r"(?i: of| de| day of)?[ \-/.]{0,2}"
+    + rf"(?=[^\W\d_]){_MONTH}(?![^\W\d_])"
+    + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
+    + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?[a-z])))?"
+    + _TIME
+)
 RULES: Final = (
     Rule(
         kind="date-iso",
@@ -116,6 +131,7 @@ RULES: Final = (
         confidence=0.6,
         starts=(1, 2),
         context=_DATED,
+        window=BESIDE,
         check=_day_and_month,
         pattern=re.compile(
             _DAY
@@ -129,18 +145,15 @@ RULES: Final = (
         entity=EntityType.DATE,
         confidence=0.95,
         starts=(1, 2),
+        pattern=re.compile(_DAY_MONTH),
+    ),
+    Rule(
+        kind="date-day-month-word",
+        entity=EntityType.DATE,
+        confidence=0.95,
         words=_DAYS | {"the", "den", "le", "el"},
         leads=True,
-        pattern=re.compile(
-            rf"(?:\b{_WEEKDAY}\.?,? )?(?:\b(?i:the|den|le|el) )?(?<![\w/.])"
-            + _DAY
-            + _SUFFIX
-            + r"(?i: of| de| day of)?[ \-/.]{0,2}"
-            + rf"{_MONTH}(?![^\W\d_])"
-            + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
-            + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?[a-z])))?"
-            + _TIME
-        ),
+        pattern=re.compile(rf"(?:\b{_WEEKDAY}\.?,? )?(?:\b(?i:the|den|le|el) )?" + _DAY_MONTH),
     ),
     Rule(
         kind="date-year-month-word",

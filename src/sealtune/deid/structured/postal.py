@@ -7,7 +7,7 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType
 from sealtune.deid.patterns import any_of
-from sealtune.deid.structured.rules import LETTERS, Rule, words
+from sealtune.deid.structured.rules import BESIDE, LETTERS, Rule, words
 
 _E: Final = EntityType
 _STATES: Final = (
@@ -223,6 +223,7 @@ RULES: Final = (
         entity=_E.POSTAL_CODE,
         confidence=0.95,
         starts=(5,),
+        window=BESIDE,
         context=re.compile(
             rf"(?:\b{_STATE}\.?,?|(?i:\b{any_of(_STATES)},|,\s{{0,2}}{any_of(_STATES)}|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
         ),

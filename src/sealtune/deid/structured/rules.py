@@ -19,6 +19,7 @@ from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.patterns import words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
+BESIDE: Final = 30  # of a context that ends at the value
 _DIGITS: Final = re.compile(r"\d+")
 _LETTERS: Final = string.ascii_letters
 _GLUED: Final = _LETTERS + "+("
@@ -51,6 +52,7 @@ class Rule:
     check: Check | None = None
     weak: float = 0.0
     context: re.Pattern[str] | None = None
+    window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
 
@@ -62,7 +64,7 @@ class Rule:
         if self.check is not None and not self.check(match.group(group)):
             confidence = self.weak
         if confidence and self.context is not None:
-            before = match.string[max(0, start - WINDOW) : start]
+            before = match.string[max(0, start - self.window) : start]
             confidence = confidence if self.context.search(before) else 0.0
         if not confidence or start >= end:
             return None
@@ -197,7 +199,7 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
 
 def compact(text: str) -> str:
     """Return the letters and digits of `text`, upper case."""
-    return re.sub(r"[\W_]", "", text).upper()
+    return "".join(filter(str.isalnum, text)).upper()
 
 
 def checked(check: Check) -> Check:
