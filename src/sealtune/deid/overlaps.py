@@ -27,7 +27,7 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
     count = len(waiting)
     while waiting:
         _, _, finding = heapq.heappop(waiting)
-        start, end = finding.start, finding.end
+        start, end = finding[:2]
         if covered.find(1, start, end) < 0:
             covered[start:end] = b"\x01" * (end - start)
             taken.append(finding)

@@ -29,10 +29,10 @@ class Words:
         places = self.places
         if text.isascii():
             for match in _WORD.finditer(text.lower()):
-                places[match.group()].append(match.start())
+                places[match[0]].append(match.start())
         else:
             for match in _WORD.finditer(text):
-                word = match.group()
+                word = match[0]
                 lower = word.lower()  # of a letter, two may come: such a word stays as it is
                 places[lower if len(lower) == len(word) else word].append(match.start())
         self.known = set(places)

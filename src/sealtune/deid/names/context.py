@@ -24,22 +24,25 @@ from sealtune.deid.names.lists import (
     Lexicon,
     plain,
 )
-from sealtune.deid.patterns import LedPatterns, Words, words_of
+from sealtune.deid.patterns import LedPatterns, Words, any_of, words_of
 
 _WORD: Final = re.compile(r"[^\W\d_]{1,40}(?:['\u2019-][^\W\d_]{1,40}){0,3}")
 _GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
 _VALUE_TOKENS_MAX: Final = 5
 _PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
 _TITLES: Final = "|".join(sorted(words.TITLES - {"miss", "father", "sister", "lord", "don", "pan"}))
-_LABELS: Final = (
-    r"(?:(?:patient|pt|client|member|customer|full|first|last|middle|maiden|family|given)(?:'s)? )?"
-    r"name|patient|pt|attending|surgeon|physician|provider|nurse|resident|author|from|to|cc|bcc|attn"
-    r"|signed(?: by)?|dictated by|electronically signed by|seen by|reviewed by|reported by"
-    r"|transcribed by|prepared by|contact|emergency contact|next of kin|spouse|mother|father|wife"
-    r"|husband|guardian|referred by|pcp|witness|sender|recipient|billing address"
-    r"|shipping address|address|beneficiary|account holder|cardholder|nombre|nom|vorname|nachname"
-    r"|paciente|имя|фамилия|пациент|όνομα|ασθενής"
+_WHOSE: Final = any_of(
+    "patient|pt|client|member|customer|full|first|last|middle|maiden|family|given"
 )
+_ONES: Final = any_of(
+    "patient|pt|attending|surgeon|physician|provider|nurse|resident|author|from|to|cc|bcc|attn"
+    "|signed|signed by|dictated by|electronically signed by|seen by|reviewed by|reported by"
+    "|transcribed by|prepared by|contact|emergency contact|next of kin|spouse|mother|father"
+    "|wife|husband|guardian|referred by|pcp|witness|sender|recipient|billing address"
+    "|shipping address|address|beneficiary|account holder|cardholder|nombre|nom|vorname"
+    "|nachname|paciente|имя|фамилия|пациент|όνομα|ασθενής"
+)
+_LABELS: Final = rf"(?:{_WHOSE}(?:'s)? )?name|{_ONES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,9 @@ _LINE: Final = re.compile(r"(?m)^[ \t?>*-]{0,8}([^\W\d_][^\n\d:;!?]{2,50})[ \t]{
 
 
 _CITY: Final = r"([^\W\d_][^\W\d_]{1,30}(?:[ '.-]{1,2}[^\W\d_]{1,30}){0,4}(?: \([^\W\d_]{2,30}\))?)"
-_STREET_END: Final = re.compile(rf"(?m)[0-9][A-Za-z]?,[ ]{_CITY}(?=[ \t]{{0,4}}\.?$|,[ ])")
+_STREET_END: Final = re.compile(
+    rf"(?m), (?:(?<=[0-9], )|(?<=[0-9][A-Za-z], )){_CITY}(?=[ \t]{{0,4}}\.?$|,[ ])"
+)
 _CITY_LINE: Final = re.compile(
     rf"(?m)[0-9][A-Za-z]?\.?[ \t,]{{0,4}}\n\s{{0,12}}{_CITY}"
     r"[ \t]{0,4},?(?:[ ]{1,3}\d{1,3})?(?=\s{0,8}$)"

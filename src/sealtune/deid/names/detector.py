@@ -27,7 +27,7 @@ from sealtune.deid.names.lists import (
     read_lexicon,
 )
 from sealtune.deid.names.organizations import BesideRules
-from sealtune.deid.names.shapes import Token, capital_token, iter_runs
+from sealtune.deid.names.shapes import Token, iter_capitals, iter_runs
 
 _SEEN_MAX: Final = 50_000  # words whose flags are remembered
 _BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
@@ -64,6 +64,8 @@ class NameDetector:
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`; overlaps are left to the caller."""
         for run in iter_runs(text, self._tokens(text)):
+            if len(run) == 1 and _is_ordinary(run[0]):  # most of them
+                continue
             for start, end, entity, confidence, kind in self._of_run(text, run):
                 yield Finding(start, end, entity, confidence, self.name, kind)
         for start, end, entity, confidence, kind in self._contexts.find(text):
@@ -73,14 +75,14 @@ class NameDetector:
 
     def _tokens(self, text: str) -> Iterator[Token]:
         seen = self._seen
-        for match in capital_token().finditer(text):
-            written = match.group()
+        for start, end in iter_capitals(text):
+            written = text[start:end]
             known = seen.get(written)
             if known is None:
                 if len(seen) >= _SEEN_MAX:
                     seen.clear()
                 known = seen[written] = self._looked_up(written)
-            yield Token(*match.span(), *known)
+            yield Token(start, end, *known)
 
     def _looked_up(self, written: str) -> tuple[str, int]:
         """Return a word as lists have it, and its flags."""
@@ -94,7 +96,7 @@ class NameDetector:
         return word, known
 
     def _of_run(self, text: str, run: list[Token]) -> Iterator[_Found]:
-        if all(t.flags & COMMON and not t.flags & (AMBIGUOUS | PLACE_PART) for t in run) and (
+        if all(map(_is_ordinary, run)) and (
             len(run) == 1 or not any(t.word in words.ORGANIZATION_WORDS for t in run)
         ):
             if len(run) > 1 and _word_before(text, run[0].start) == "at":
@@ -242,6 +244,10 @@ def _organization(text: str, run: list[Token]) -> _Found | None:
         if following is None and at + 1 < len(run) and not run[at + 1].flags & COMMON:
             return token.start, run[-1].end, _ORG, 0.6, "organization"
     return None
+
+
+def _is_ordinary(token: Token) -> bool:
+    return bool(token.flags & COMMON) and not token.flags & (AMBIGUOUS | PLACE_PART)
 
 
 def _is_opening(token: Token) -> bool:
