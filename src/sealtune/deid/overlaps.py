@@ -64,8 +64,8 @@ def _merged(text: str, findings: list[Finding]) -> list[Finding]:
         last = merged[-1] if merged else None
         if (
             last is not None
-            and finding.entity in _MERGED
             and last.entity is finding.entity
+            and finding.entity in _MERGED
             and _joins(text, last, finding)
         ):
             confidence = max(last.confidence, finding.confidence)

@@ -37,6 +37,10 @@ class Words:
                 places[lower if len(lower) == len(word) else word].append(match.start())
         self.known = set(places)
 
+    def starts(self, words: frozenset[str]) -> list[int]:
+        """Return where one of `words` stands."""
+        return sorted(start for word in self.known & words for start in self.places[word])
+
 
 @lru_cache(maxsize=1)
 def words_of(text: str) -> Words:
@@ -67,12 +71,13 @@ class LedPatterns:
             for name in self._names[word]:
                 starts[name] += words.places[word]
         return {
-            name: list(_apart(self._patterns[name], text, sorted(places)))
+            name: list(iter_led(self._patterns[name], text, sorted(places)))
             for name, places in starts.items()
         }
 
 
-def _apart(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
+def iter_led(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
+    """Yield what a search for `pattern` finds that can begin only at `starts`, in order."""
     done = 0
     for start in starts:
         match = pattern.match(text, start) if start >= done else None
@@ -105,6 +110,14 @@ def _tree(words: Iterable[str]) -> str:
     if ends:
         branches.append("")
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
+def begins_with(pattern: re.Pattern[str]) -> frozenset[str] | None:
+    """Return the words of which one stands where `pattern` begins, None if it may be any."""
+    try:
+        return leading_words(pattern)
+    except ValueError:
+        return None
 
 
 def leading_words(pattern: re.Pattern[str]) -> frozenset[str]:

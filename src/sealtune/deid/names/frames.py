@@ -112,7 +112,7 @@ _FRAMES: Final = (
     _frame("introduced", _P, 0.75, rf"(?i:\b(?:hi,? it'?s|hello,? it'?s|it'?s|its|this is|my name is|i am called|thanks,|cheers,|regards,|best,))\s{{1,2}}(?P<v>{_W}(?: {_NAME})?)(?=[,.!?\n]|$)", leads="hi hello it its this my i thanks cheers regards best", uncommon=True),
     _frame("over-telephone", _P, 0.85, rf"(?m)^(?P<v>(?:{_C}\.? ){{1,3}}{_PARTICLE}{_C}|{_C}\. {_PARTICLE}{_C}|{_C}, {_C}(?: {_C}\.?)?)\n(?=(?i:tel|phone|ph\b|mobile|cell|e-?mail|fax))", on="tel telephone phone ph mobile cell email mail fax"),
     _frame("initial", _P, 0.65, rf"(?P<v>[A-Z](?<![\w.'\-][A-Z])\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", marks=". ", uncommon=True),
-    _frame("kind-last", _O, 0.8, rf"(?<![\w])(?P<v>(?:{_C}|{_C}'s|&)(?:[ \-](?:{_C}|{_LINKS})){{0,4}} (?i:{_KIND}))(?![\w])", on=_LAST_WORDS),
+    _frame("kind-last", _O, 0.8, rf"(?<![\w])(?P<v>(?:{_C}|{_C}'s|&)(?:[ \-](?:{_C}|{_LINKS})){{0,4}} (?i:{_KIND}))(?![\w])", on=_LAST_WORDS, gate=rf" {_KIND}(?![a-z0-9_])"),
     _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTY}))(?=[\n,.<)]|$| - )", on=_SPECIALTIES.replace("|", " ")),
     _frame("kind-last-line", _O, 0.7, rf"(?m)^(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KIND}|{_SPECIALTY}))(?=\n|<|, \d|$)", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " ")),
     _frame("kind-first", _O, 0.8, rf"(?<![\w])(?P<v>(?i:{_HEAD})(?: (?i:{_LINKS})){{0,2}}(?:[ \-]{_C}){{1,3}})", leads="hôpital clinique polyclinique centre chu hospital clínica policlínico ospedale azienda klinikum krankenhaus klinik praxisklinik praxis university universität université universidad college bank church school st"),

@@ -274,6 +274,7 @@ RULES: Final = (
         entity=_E.LOCATION,
         confidence=0.85,
         marks=(", ",),
+        gate=re.compile(rf", {any_of(f'{_STATES}|{_STATE_NAMES}'.lower())}(?![a-z])"),
         pattern=re.compile(
             rf"[A-Z](?<!\w[A-Z])[a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, {_STATE}(?![A-Za-z]))"
         ),

@@ -11,12 +11,12 @@ import re
 import string
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.patterns import words_of
+from sealtune.deid.patterns import begins_with, iter_led, words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 BESIDE: Final = 30  # of a context that ends at the value
@@ -55,13 +55,16 @@ class Rule:
     window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
+    group: str | int = field(init=False)  # which holds the value
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "group", "v" if "v" in self.pattern.groupindex else 0)
 
     def finding(self, match: re.Match[str], detector: str) -> Finding | None:
         """Return what `match` is, or None where check or context speak against it."""
-        group: str | int = "v" if "v" in match.re.groupindex else 0
-        start, end = match.span(group)
+        start, end = match.span(self.group)
         confidence = self.confidence
-        if self.check is not None and not self.check(match.group(group)):
+        if self.check is not None and not self.check(match[self.group]):
             confidence = self.weak
         if confidence and self.context is not None:
             before = match.string[max(0, start - self.window) : start]
@@ -89,6 +92,8 @@ class RuleDetector:
                 self._marked.append(rule)
         self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
         self._words = frozenset(self._worded)
+        searched = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
+        self._leading = {at: begins_with(rule.pattern) for at, rule in searched.items()}
 
     @property
     def name(self) -> str:
@@ -104,9 +109,16 @@ class RuleDetector:
             if match:
                 matches.append((rule, match))
         for rule in chosen:
-            matches += [(rule, match) for match in rule.pattern.finditer(text)]
+            matches += [(rule, match) for match in self._searched(rule, text)]
         found = [rule.finding(match, self._name) for rule, match in matches]
         return [finding for finding in found if finding is not None]
+
+    def _searched(self, rule: Rule, text: str) -> Iterable[re.Match[str]]:
+        """Return what a search for the pattern of `rule` finds."""
+        leading = self._leading.get(id(rule))
+        if leading is None:
+            return rule.pattern.finditer(text)
+        return iter_led(rule.pattern, text, words_of(text).starts(leading))
 
     def _at_tokens(self, text: str) -> list[tuple[Rule, re.Match[str]]]:
         matches: list[tuple[Rule, re.Match[str]]] = []
