@@ -43,10 +43,11 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _rank(finding: Finding) -> tuple[int, int, float]:
-    specific = (finding.entity in _SPECIFIC and finding.confidence >= _LIKELY) or (
-        finding.confidence >= _SURE and finding.entity not in _MERGED
+    start, end, entity, confidence, _, _ = finding
+    specific = (confidence >= _LIKELY and entity in _SPECIFIC) or (
+        confidence >= _SURE and entity not in _MERGED
     )
-    return 0 if specific else 1, finding.start - finding.end, -finding.confidence
+    return 0 if specific else 1, start - end, -confidence
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from sealtune.deid.names.lists import (
     read_lexicon,
 )
 from sealtune.deid.names.organizations import BesideRules
-from sealtune.deid.names.shapes import Token, iter_capitals, iter_runs
+from sealtune.deid.names.shapes import Token, capitals, iter_runs
 
 _SEEN_MAX: Final = 50_000  # words whose flags are remembered
 _BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
@@ -75,7 +75,7 @@ class NameDetector:
 
     def _tokens(self, text: str) -> Iterator[Token]:
         seen = self._seen
-        for start, end in iter_capitals(text):
+        for start, end in capitals(text):
             written = text[start:end]
             known = seen.get(written)
             if known is None:

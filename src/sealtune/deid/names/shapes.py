@@ -38,20 +38,20 @@ _ELIDED_BEFORE: Final = re.compile(rf"{_ELIDED}\Z")
 _ELIDED_CHARACTERS: Final = 3
 
 
-def iter_capitals(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where a word that begins with a capital stands: `O'Brien`, `McDonald`, `SMITH`."""
+def capitals(text: str) -> list[tuple[int, int]]:
+    """Return where a word that begins with a capital stands: `O'Brien`, `McDonald`, `SMITH`."""
     if not text.isascii():
-        for match in _capital_word().finditer(text):
-            yield match.span()
-        return
+        return [match.span() for match in _capital_word().finditer(text)]
+    found: list[tuple[int, int]] = []
     done = 0
     for match in _ascii_capital_word().finditer(text):
         start, end = match.span()
         if start and text[start - 1] in "'-":
             elided = _ELIDED_BEFORE.search(text, max(done, start - _ELIDED_CHARACTERS), start)
             start = elided.start() if elided else start
-        yield start, end
+        found.append((start, end))
         done = end
+    return found
 
 
 @cache

@@ -32,11 +32,15 @@ _AFTER_LABEL: Final = (
 _NUMBER: Final = r"(?P<v>[+(]{0,2}\d(?:[ .\-/()\n]{0,3}\d){5,15}" + _EXT + ")"
 
 
+# 12.05.1998, 1998-06-28 and the like are dates, 10 000 000 a quantity.
+_NO_TELEPHONE: Final = re.compile(
+    r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}|(?:19|20)\d\d[-/. ]\d\d?[-/. ]\d\d?"
+    r"|[1-9]\d{0,2}(?:[ .]\d{3}){2,4}"
+)
+
+
 def _not_date(text: str) -> bool:
-    # 12.05.1998, 1998-06-28 and the like are dates, 10 000 000 a quantity.
-    if re.fullmatch(r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}|(?:19|20)\d\d[-/. ]\d\d?[-/. ]\d\d?", text):
-        return False
-    return not re.fullmatch(r"[1-9]\d{0,2}(?:[ .]\d{3}){2,4}", text)
+    return _NO_TELEPHONE.fullmatch(text) is None
 
 
 def _local(text: str) -> bool:

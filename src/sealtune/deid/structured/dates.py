@@ -41,8 +41,11 @@ _SUFFIX: Final = r"(?i:st|nd|rd|th|er|º|ª|°|\.)?"
 _END: Final = r"(?![\w])"
 
 
+_BETWEEN: Final = re.compile(r"[-/. ]+")
+
+
 def _day_and_month(text: str) -> bool:
-    parts = [int(part) for part in re.split(r"[-/. ]+", text.split(":")[0])[:3] if part.isdigit()]
+    parts = [int(part) for part in _BETWEEN.split(text.split(":")[0])[:3] if part.isdigit()]
     return len(parts) < 2 or min(parts[0], parts[1]) <= 12
 
 

@@ -30,6 +30,8 @@ PREFIXED: Final = -1  # the token begins with + or (
 LETTERS: Final = 0  # with letters; otherwise the number of its first digits
 _LENGTH_MAX: Final = 31
 
+DIGITS_MAX: Final = 99  # of one value
+
 Check = Callable[[str], bool]
 
 
@@ -60,14 +62,13 @@ class Rule:
     def __post_init__(self) -> None:
         object.__setattr__(self, "group", "v" if "v" in self.pattern.groupindex else 0)
 
-    def finding(self, match: re.Match[str], detector: str) -> Finding | None:
-        """Return what `match` is, or None where check or context speak against it."""
-        start, end = match.span(self.group)
+    def finding(self, text: str, start: int, end: int, detector: str) -> Finding | None:
+        """Return what a value in `text` is, or None where check or context speak against it."""
         confidence = self.confidence
-        if self.check is not None and not self.check(match[self.group]):
+        if self.check is not None and not self.check(text[start:end]):
             confidence = self.weak
         if confidence and self.context is not None:
-            before = match.string[max(0, start - self.window) : start]
+            before = text[max(0, start - self.window) : start]
             confidence = confidence if self.context.search(before) else 0.0
         if not confidence or start >= end:
             return None
@@ -102,15 +103,15 @@ class RuleDetector:
 
     def find(self, text: str) -> Iterable[Finding]:
         """Return what the rules find in `text`."""
-        matches = self._at_tokens(text) if self._anchored else []
+        values = self._at_tokens(text) if self._anchored else []
         led, chosen = self._triggered(text)
         for rule, at in led:
             match = rule.pattern.match(text, at)
             if match:
-                matches.append((rule, match))
+                values.append((rule, *match.span(rule.group)))
         for rule in chosen:
-            matches += [(rule, match) for match in self._searched(rule, text)]
-        found = [rule.finding(match, self._name) for rule, match in matches]
+            values += [(rule, *match.span(rule.group)) for match in self._searched(rule, text)]
+        found = [rule.finding(text, start, end, self._name) for rule, start, end in values]
         return [finding for finding in found if finding is not None]
 
     def _searched(self, rule: Rule, text: str) -> Iterable[re.Match[str]]:
@@ -120,13 +121,13 @@ class RuleDetector:
             return rule.pattern.finditer(text)
         return iter_led(rule.pattern, text, words_of(text).starts(leading))
 
-    def _at_tokens(self, text: str) -> list[tuple[Rule, re.Match[str]]]:
-        matches: list[tuple[Rule, re.Match[str]]] = []
+    def _at_tokens(self, text: str) -> list[_Value]:
+        values: list[_Value] = []
         for at, start in _tokens(text):
             anchored = self._anchored.get(start)
             if anchored:
-                matches += anchored.matches(text, at)
-        return matches
+                values += anchored.values(text, at)
+        return values
 
     def _triggered(self, text: str) -> tuple[list[tuple[Rule, int]], list[Rule]]:
         """Return which rules are tried where, and which are searched for."""
@@ -151,39 +152,43 @@ class RuleDetector:
         return led, [rule for rule in rules if rule.gate is None or rule.gate.search(lower)]
 
 
+_Value = tuple[Rule, int, int]  # with start and end
+
+
 class _Anchored:
     """The rules that are tried at one kind of token, asked all at once which of them match."""
 
     def __init__(self, rules: list[Rule]) -> None:
         self._rules = rules
         self._probe: re.Pattern[str] | None = None
-        self._groups: list[tuple[int, Rule]] = []
+        self._groups: list[tuple[Rule, int]] = []
 
-    def matches(self, text: str, at: int) -> list[tuple[Rule, re.Match[str]]]:
+    def values(self, text: str, at: int) -> list[_Value]:
+        """Return what the rules that match at the place `at` take for a value."""
         if self._probe is None:  # compiled at the first token: some kinds hardly ever come
             self._probe = _probe(self._rules)
             named = self._probe.groupindex
-            self._groups = [(named[f"rule{n}"], rule) for n, rule in enumerate(self._rules)]
+            self._groups = [(rule, named[f"value{n}"]) for n, rule in enumerate(self._rules)]
         said = self._probe.match(text, at)
         if said is None or said.lastindex is None:
             return []
-        found = [rule for number, rule in self._groups if said.start(number) >= 0]
-        matches = [(rule, rule.pattern.match(text, at)) for rule in found]
-        return [(rule, match) for rule, match in matches if match]
+        spans = said.regs
+        return [(rule, *spans[group]) for rule, group in self._groups if spans[group][0] >= 0]
 
 
 def _probe(rules: list[Rule]) -> re.Pattern[str]:
-    """Return a pattern that matches everywhere and has a group for each rule that does."""
+    """Return a pattern that matches everywhere, with a group for the value of each rule."""
     parts = []
     for number, rule in enumerate(rules):
         pattern = rule.pattern
         if pattern.flags != re.UNICODE or pattern.groups != len(pattern.groupindex):
             raise ValueError(f"{rule.kind}: has flags, or a group without a name")
         # Names must not occur twice, and only those that a pattern refers back to matter.
-        written = pattern.pattern.replace("(?P<v>", "(?:")
+        written = pattern.pattern.replace("(?P<v>", f"(?P<value{number}>")
+        written = written if rule.group else f"(?P<value{number}>{written})"
         written = written.replace("(?P<sep>", f"(?P<sep{number}>")
         written = written.replace("(?P=sep)", f"(?P=sep{number})")
-        parts.append(f"(?:(?=(?P<rule{number}>{written}))|)")
+        parts.append(f"(?:(?={written})|)")
     return re.compile("".join(parts))
 
 
@@ -219,7 +224,7 @@ def checked(check: Check) -> Check:
     return lambda text: check(compact(text))
 
 
-def digits(least: int, most: int = 99) -> Check:
+def digits(least: int, most: int = DIGITS_MAX) -> Check:
     """Return a check that a value holds `least` to `most` digits."""
     return lambda text: least <= sum(map(str.isdigit, text)) <= most
 
