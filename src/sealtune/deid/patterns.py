@@ -32,14 +32,18 @@ class Words:
                 places[match[0]].append(match.start())
         else:
             for match in _WORD.finditer(text):
-                word = match[0]
-                lower = word.lower()  # of a letter, two may come: such a word stays as it is
-                places[lower if len(lower) == len(word) else word].append(match.start())
+                places[lowered(match[0])].append(match.start())
         self.known = set(places)
 
     def starts(self, words: frozenset[str]) -> list[int]:
         """Return where one of `words` stands."""
         return sorted(start for word in self.known & words for start in self.places[word])
+
+
+def lowered(word: str) -> str:
+    """Return `word` in lower case, or as it is where that has more letters."""
+    lower = word.lower()
+    return lower if len(lower) == len(word) else word
 
 
 @lru_cache(maxsize=1)

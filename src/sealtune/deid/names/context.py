@@ -112,7 +112,7 @@ _RULES: Final = (
 )
 _LED: Final = LedPatterns({str(at): rule.pattern for at, rule in enumerate(_RULES)})
 _LABEL: Final = re.compile(rf"(?:{_LABELS})\s?$", re.IGNORECASE)
-_LABEL_CHARACTERS: Final = 40
+_LABEL_CHARACTERS: Final = 26  # "electronically signed by" and a blank
 # How a label ends that is in ASCII: most colons stand behind something else.
 _LABEL_ENDS: Final = tuple(
     """

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from sealtune.core.limits import KIB
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
 from sealtune.deid.names.lists import plain
-from sealtune.deid.patterns import words_of
+from sealtune.deid.patterns import lowered, words_of
 
 _WORD: Final = re.compile(r"[^\W\d_]{2,100}")
+_SPLIT_CHARACTERS_MAX: Final = 64 * KIB  # what detectors split; more would fill the memory
 _SURE: Final = 0.5  # less sure findings do not spread
 _PART_CHARACTERS_MIN: Final = 3
 _CONFIDENCE: Final = 0.6
@@ -23,18 +25,25 @@ def iter_recurrences(text: str, findings: Sequence[Finding]) -> Iterator[Finding
     parts = _with_plurals(_parts(text, findings))
     if not parts:
         return
-    said = words_of(text)
-    written = said.known & parts.keys()
-    if not text.isascii():
-        written |= {word for word in said.known if not word.isascii() and plain(word) in parts}
-    places = sorted((start, word) for word in written for start in said.places[word])
-    for start, lower in places:
+    for start, lower in _standing(text, parts):
         word, end = plain(lower), start + len(lower)
         if (word in words.COMMON or word in words.AMBIGUOUS) and not text[start].isupper():
             continue
         if word in words.EPONYMS and _is_eponym(text, end):
             continue
         yield Finding(start, end, parts[word], _CONFIDENCE, "names", "recurrence")
+
+
+def _standing(text: str, parts: dict[str, EntityType]) -> Iterable[tuple[int, str]]:
+    """Return where a word of `parts` stands in `text`, and how in lower case; in order."""
+    if len(text) > _SPLIT_CHARACTERS_MAX:
+        found = ((match.start(), lowered(match[0])) for match in _WORD.finditer(text))
+        return ((start, word) for start, word in found if plain(word) in parts)
+    said = words_of(text)
+    written = said.known & parts.keys()
+    if not text.isascii():
+        written |= {word for word in said.known if not word.isascii() and plain(word) in parts}
+    return sorted((start, word) for word in written for start in said.places[word])
 
 
 def _with_plurals(parts: dict[str, EntityType]) -> dict[str, EntityType]:
