@@ -93,7 +93,8 @@ class RuleDetector:
                 self._marked.append(rule)
         self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
         self._words = frozenset(self._worded)
-        searched = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
+        worded = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
+        searched = {at: rule for at, rule in worded.items() if not rule.leads}
         self._leading = {at: begins_with(rule.pattern) for at, rule in searched.items()}
 
     @property
