@@ -53,20 +53,20 @@ class Pipeline:
     def find(self, text: str) -> list[Finding]:
         """Return what is found in `text`: offsets of `text`, sorted, not overlapping."""
         folded = fold(text)
-        findings = self._resolved(folded.text, list(self._windows(folded.text)))
+        findings = self._resolved(folded.text, self._windows(folded.text))
         again = list(iter_recurrences(folded.text, findings))
         if _adds(again, findings):
             findings = self._resolved(folded.text, [*findings, *again])
         return _at_origin(findings, folded)
 
-    def _windows(self, text: str) -> Iterator[Finding]:
+    def _windows(self, text: str) -> list[Finding]:
+        findings: list[Finding] = []
         for start, end in iter_windows(text):
             part = text if end - start == len(text) else text[start:end]
-            for detector in self._detectors:
-                for found in detector.find(part):
-                    if found.confidence < self._minimum or found.end <= found.start:
-                        continue
-                    yield (found.at(found.start + start, found.end + start) if start else found)
+            found = [item for detector in self._detectors for item in detector.find(part)]
+            found = [f for f in found if f.confidence >= self._minimum and f.end > f.start]
+            findings += [f.at(f.start + start, f.end + start) for f in found] if start else found
+        return findings
 
     def _resolved(self, text: str, findings: list[Finding]) -> list[Finding]:
         resolved = resolve_overlaps(text, dict.fromkeys(findings))

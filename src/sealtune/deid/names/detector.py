@@ -30,8 +30,11 @@ from sealtune.deid.names.organizations import BesideRules
 from sealtune.deid.names.shapes import Token, capitals, iter_runs
 
 _SEEN_MAX: Final = 50_000  # words whose flags are remembered
-_BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
+_BEFORE_CHARACTERS: Final = 24
+_WORD_CHARACTERS_MAX: Final = 20
+_LAST_WORD: Final = re.compile(r"[^\W\d_]{1,20}\Z")
 _AFTER: Final = re.compile(r"(?:['\u2019]s)?[ ]([^\W\d_]{1,20})")
+_ABBREVIATED: Final = words.TITLES | words.ROLES  # what may have a full stop before a name
 _PLACE_WORDS: Final = frozenset(
     ["in", "from", "near", "to", "at", "toward", "towards", "visited", "around", "outside", "of"]
 )
@@ -277,11 +280,17 @@ def _offset(text: str, count: int) -> int:
 
 
 def _word_before(text: str, start: int) -> str:
-    match = _BEFORE.search(text, max(0, start - 24), start)
-    if match is None:
+    before = text[max(0, start - _BEFORE_CHARACTERS) : start].removesuffix("\n")
+    parted = before.rstrip(" ")
+    if not 1 <= len(before) - len(parted) <= 2:
         return ""
-    word = plain(match.group(1))
-    return "" if match.group(2) and word not in words.TITLES | words.ROLES else word
+    last = parted.removesuffix(".")
+    word = last.rpartition(" ")[2]
+    if not word.isalpha():  # seldom: something else than a blank stands before it
+        match = _LAST_WORD.search(last)
+        word = match[0] if match else ""
+    word = plain(word[-_WORD_CHARACTERS_MAX:])
+    return "" if last != parted and word not in _ABBREVIATED else word
 
 
 def _word_after(text: str, end: int) -> str:

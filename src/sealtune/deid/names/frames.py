@@ -48,6 +48,7 @@ _HEAD: Final = (
     r"|clínica|policlínico|ospedale|azienda ospedaliera|klinikum|krankenhaus|klinik|praxisklinik|praxis|university|universität"
     r"|université|universidad|college|bank|church|school|st\.)"
 )
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _SHORT: Final = frozenset(
     "the a an this that our your his her their my no any each every dear".split()
 )
@@ -55,12 +56,12 @@ _SHORT: Final = frozenset(
 
 def _uncommon(text: str) -> bool:
     """Whether `text` is not made of everyday words alone."""
-    parts = re.findall(r"[^\W\d_]+", text.lower())
+    parts = _LETTERS.findall(text.lower())
     return _named(text) and not all(map(_everyday, parts))
 
 
 def _named(text: str) -> bool:
-    first = re.search(r"[^\W\d_]+", text.lower())
+    first = _LETTERS.search(text.lower())
     return first is not None and first.group() not in _SHORT
 
 
