@@ -17,7 +17,7 @@ _SPLIT_CHARACTERS_MAX: Final = 64 * KIB  # what detectors split; more would fill
 _SURE: Final = 0.5  # less sure findings do not spread
 _PART_CHARACTERS_MIN: Final = 3
 _CONFIDENCE: Final = 0.6
-_WHOLE: Final = (EntityType.LOCATION, EntityType.ORGANIZATION)
+_SPREADING: Final = (EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION)
 
 
 def iter_recurrences(text: str, findings: Sequence[Finding]) -> Iterator[Finding]:
@@ -54,14 +54,14 @@ def _with_plurals(parts: dict[str, EntityType]) -> dict[str, EntityType]:
 def _parts(text: str, findings: Sequence[Finding]) -> dict[str, EntityType]:
     parts: dict[str, EntityType] = {}
     for finding in findings:
-        if finding.confidence < _SURE:
+        if finding.confidence < _SURE or finding.entity not in _SPREADING:
             continue
         found = [plain(word) for word in _WORD.findall(text, finding.start, finding.end)]
         if finding.entity is EntityType.PERSON:
             parts.update(dict.fromkeys(_of_person(found), finding.entity))
             for name in _user_names(found):
                 parts.setdefault(name, EntityType.USERNAME)
-        elif finding.entity in _WHOLE and len(found) == 1 and _is_telling(found[0]):
+        elif len(found) == 1 and _is_telling(found[0]):
             parts.setdefault(found[0], finding.entity)
     return parts
 
