@@ -6,7 +6,6 @@ Long texts are looked at in windows, so that time and memory stay proportional t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final, Self
 
 from sealtune.core.limits import KIB
@@ -54,24 +53,20 @@ class Pipeline:
     def find(self, text: str) -> list[Finding]:
         """Return what is found in `text`: offsets of `text`, sorted, not overlapping."""
         folded = fold(text)
-        findings = self._resolved(folded.text, list(self._windows(folded.text)))
+        findings = self._resolved(folded.text, self._windows(folded.text))
         again = list(iter_recurrences(folded.text, findings))
-        if again:
+        if _adds(again, findings):
             findings = self._resolved(folded.text, [*findings, *again])
         return _at_origin(findings, folded)
 
-    def _windows(self, text: str) -> Iterator[Finding]:
+    def _windows(self, text: str) -> list[Finding]:
+        findings: list[Finding] = []
         for start, end in iter_windows(text):
             part = text if end - start == len(text) else text[start:end]
-            for detector in self._detectors:
-                for found in detector.find(part):
-                    if found.confidence < self._minimum or found.end <= found.start:
-                        continue
-                    yield (
-                        replace(found, start=found.start + start, end=found.end + start)
-                        if start
-                        else found
-                    )
+            found = [item for detector in self._detectors for item in detector.find(part)]
+            found = [f for f in found if f.confidence >= self._minimum and f.end > f.start]
+            findings += [f.at(f.start + start, f.end + start) for f in found] if start else found
+        return findings
 
     def _resolved(self, text: str, findings: list[Finding]) -> list[Finding]:
         resolved = resolve_overlaps(text, dict.fromkeys(findings))
@@ -100,13 +95,34 @@ def _boundary(text: str, at: int) -> int:
     return at
 
 
+def _adds(again: list[Finding], findings: list[Finding]) -> bool:
+    """Return whether `again` changes anything; both sorted, and each in `again` is one word.
+
+    Most that recurs is where it was found first, under a finding that wins over it.
+    """
+    at = 0
+    for item in again:
+        while at < len(findings) and findings[at].end <= item.start:
+            at += 1
+        if at == len(findings):
+            return True
+        over = findings[at]
+        if over.start > item.start or over.end < item.end:
+            return True
+        if over.end - over.start == item.end - item.start and over.confidence < item.confidence:
+            return True
+    return False
+
+
 def _at_origin(findings: list[Finding], folded: Folded) -> list[Finding]:
+    if folded.is_plain:
+        return findings
     placed: list[Finding] = []
     done = 0
     for finding in findings:
         start, end = folded.origin(finding.start, finding.end)
         start = max(start, done)  # a character that was folded to several may be shared
         if end > start:
-            placed.append(replace(finding, start=start, end=end))
+            placed.append(finding.at(start, end))
             done = end
     return placed

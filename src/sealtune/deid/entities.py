@@ -6,9 +6,8 @@ are those of the HIPAA Safe Harbor list, 45 CFR 164.514(b)(2)(i).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class EntityType(StrEnum):
@@ -79,11 +78,11 @@ HIPAA_LETTERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """An identifier at `text[start:end]`; `confidence` in 0 to 1, `detector` is who says so.
 
-    `kind` is the detector's own word for what it is (`city`, `first-name`, `de-tax-id`).
+    `kind` is the detector's own word for what it is (`city`, `first-name`, `de-tax-id`). A tuple,
+    as most are made only to lose against a better one, and a dataclass takes three times as long.
     """
 
     start: int
@@ -92,3 +91,7 @@ class Finding:
     confidence: float
     detector: str
     kind: str = ""
+
+    def at(self, start: int, end: int) -> Finding:
+        """Return the same finding at another place."""
+        return Finding(start, end, self.entity, self.confidence, self.detector, self.kind)

@@ -39,6 +39,7 @@ _LOOK_ALIKES: Final = dict(
         strict=True,
     )
 )
+_LOOKS_ALIKE: Final = re.compile(f"[{''.join(_LOOK_ALIKES)}]")
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00ad"
 _SAME: Final = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u00b4\u2032\uff07", "'"),
@@ -64,6 +65,11 @@ class Folded:
         self._pieces = pieces
         self._folded = [piece[0] for piece in pieces]
         self._original = length
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing was folded: all places are those of the original."""
+        return not self._pieces
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the original that `text[start:end]` came from."""
@@ -166,7 +172,7 @@ def _folded_letter(letter: str) -> str:
 
 def _unmasked(text: str) -> str:
     """Fold letters that look like Latin ones in words that are Latin otherwise, or hold digits."""
-    if text.isascii():
+    if text.isascii() or not _LOOKS_ALIKE.search(text):
         return text
     return _WORD.sub(_unmasked_word, text)
 

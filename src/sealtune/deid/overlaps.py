@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
@@ -24,19 +23,19 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
     waiting = [(_rank(finding), index, finding) for index, finding in enumerate(findings)]
     heapq.heapify(waiting)
     taken: list[Finding] = []
-    covered = _Covered()
+    covered = bytearray(len(text))  # 1 where a finding is taken
     count = len(waiting)
     while waiting:
         _, _, finding = heapq.heappop(waiting)
-        rest = covered.rest(finding.start, finding.end)
-        if rest == [(finding.start, finding.end)]:
-            covered.add(finding.start, finding.end)
+        start, end = finding[:2]
+        if covered.find(1, start, end) < 0:
+            covered[start:end] = b"\x01" * (end - start)
             taken.append(finding)
             continue
-        for start, end in rest:
-            start, end = _trimmed(text, start, end)
-            if start < end:
-                part = replace(finding, start=start, end=end)
+        for first, last in _free(covered, start, end):
+            first, last = _trimmed(text, first, last)
+            if first < last:
+                part = finding.at(first, last)
                 count += 1
                 heapq.heappush(waiting, (_rank(part), count, part))
     taken.sort(key=lambda finding: finding.start)
@@ -44,10 +43,11 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _rank(finding: Finding) -> tuple[int, int, float]:
-    specific = (finding.entity in _SPECIFIC and finding.confidence >= _LIKELY) or (
-        finding.confidence >= _SURE and finding.entity not in _MERGED
+    start, end, entity, confidence, _, _ = finding
+    specific = (confidence >= _LIKELY and entity in _SPECIFIC) or (
+        confidence >= _SURE and entity not in _MERGED
     )
-    return 0 if specific else 1, finding.start - finding.end, -finding.confidence
+    return 0 if specific else 1, start - end, -confidence
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
@@ -65,12 +65,12 @@ def _merged(text: str, findings: list[Finding]) -> list[Finding]:
         last = merged[-1] if merged else None
         if (
             last is not None
-            and finding.entity in _MERGED
             and last.entity is finding.entity
+            and finding.entity in _MERGED
             and _joins(text, last, finding)
         ):
             confidence = max(last.confidence, finding.confidence)
-            merged[-1] = replace(last, end=finding.end, confidence=confidence)
+            merged[-1] = last._replace(end=finding.end, confidence=confidence)
         else:
             merged.append(finding)
     return merged
@@ -87,31 +87,15 @@ def _joins(text: str, last: Finding, finding: Finding) -> bool:
     return True
 
 
-class _Covered:
-    """Spans that are taken, by blocks, so that asking costs no more in a long text."""
-
-    _BLOCK: Final = 256
-
-    def __init__(self) -> None:
-        self._blocks: dict[int, list[tuple[int, int]]] = {}
-
-    def add(self, start: int, end: int) -> None:
-        for block in range(start // self._BLOCK, (max(end, start + 1) - 1) // self._BLOCK + 1):
-            self._blocks.setdefault(block, []).append((start, end))
-
-    def rest(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return the parts of `start` to `end` that nobody took."""
-        found = {
-            span
-            for block in range(start // self._BLOCK, (max(end, start + 1) - 1) // self._BLOCK + 1)
-            for span in self._blocks.get(block, ())
-            if span[0] < end and start < span[1]
-        }
-        rest = []
-        for first, last in sorted(found):
-            if start < first:
-                rest.append((start, first))
-            start = max(start, last)
-        if start < end:
-            rest.append((start, end))
-        return rest
+def _free(taken: bytearray, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of `start` to `end` that nobody took."""
+    while True:
+        start = taken.find(0, start, end)
+        if start < 0:
+            return
+        stop = taken.find(1, start, end)
+        if stop < 0:
+            yield start, end
+            return
+        yield start, stop
+        start = stop

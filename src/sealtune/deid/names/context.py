@@ -1,6 +1,6 @@
 """Names and places that a word before them announces, in any case ("my name is tracy", "Pt: KIM").
 
-Each rule has words of which one must be in the text at all; only then its pattern is searched.
+Each rule has words of which one must be in the text at all; only then its pattern is tried.
 """
 
 from __future__ import annotations
@@ -24,22 +24,25 @@ from sealtune.deid.names.lists import (
     Lexicon,
     plain,
 )
+from sealtune.deid.patterns import LedPatterns, Words, any_of, words_of
 
-_WORDS: Final = re.compile(r"[^\W\d_]{2,40}")
 _WORD: Final = re.compile(r"[^\W\d_]{1,40}(?:['\u2019-][^\W\d_]{1,40}){0,3}")
 _GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
 _VALUE_TOKENS_MAX: Final = 5
 _PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
 _TITLES: Final = "|".join(sorted(words.TITLES - {"miss", "father", "sister", "lord", "don", "pan"}))
-_LABELS: Final = (
-    r"(?:(?:patient|pt|client|member|customer|full|first|last|middle|maiden|family|given)(?:'s)? )?"
-    r"name|patient|pt|attending|surgeon|physician|provider|nurse|resident|author|from|to|cc|bcc|attn"
-    r"|signed(?: by)?|dictated by|electronically signed by|seen by|reviewed by|reported by"
-    r"|transcribed by|prepared by|contact|emergency contact|next of kin|spouse|mother|father|wife"
-    r"|husband|guardian|referred by|pcp|witness|sender|recipient|billing address"
-    r"|shipping address|address|beneficiary|account holder|cardholder|nombre|nom|vorname|nachname"
-    r"|paciente|имя|фамилия|пациент|όνομα|ασθενής"
+_WHOSE: Final = any_of(
+    "patient|pt|client|member|customer|full|first|last|middle|maiden|family|given"
 )
+_ONES: Final = any_of(
+    "patient|pt|attending|surgeon|physician|provider|nurse|resident|author|from|to|cc|bcc|attn"
+    "|signed|signed by|dictated by|electronically signed by|seen by|reviewed by|reported by"
+    "|transcribed by|prepared by|contact|emergency contact|next of kin|spouse|mother|father"
+    "|wife|husband|guardian|referred by|pcp|witness|sender|recipient|billing address"
+    "|shipping address|address|beneficiary|account holder|cardholder|nombre|nom|vorname"
+    "|nachname|paciente|имя|фамилия|пациент|όνομα|ασθενής"
+)
+_LABELS: Final = rf"(?:{_WHOSE}(?:'s)? )?name|{_ONES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +110,34 @@ _RULES: Final = (
         sure=False,
     ),
 )
+_LED: Final = LedPatterns({str(at): rule.pattern for at, rule in enumerate(_RULES)})
 _LABEL: Final = re.compile(rf"(?:{_LABELS})\s?$", re.IGNORECASE)
-_LABEL_CHARACTERS: Final = 40
+_LABEL_CHARACTERS: Final = 26  # "electronically signed by" and a blank
+# How a label ends that is in ASCII: most colons stand behind something else.
+_LABEL_ENDS: Final = tuple(
+    """
+    name patient pt attending surgeon physician provider nurse resident author from to cc attn
+    signed by contact kin spouse mother father wife husband guardian pcp witness sender recipient
+    address beneficiary holder nombre nom paciente
+    """.split()  # noqa: SIM905 - a table of words
+)
 _LINE: Final = re.compile(r"(?m)^[ \t?>*-]{0,8}([^\W\d_][^\n\d:;!?]{2,50})[ \t]{0,4},?$")
 
 
 _CITY: Final = r"([^\W\d_][^\W\d_]{1,30}(?:[ '.-]{1,2}[^\W\d_]{1,30}){0,4}(?: \([^\W\d_]{2,30}\))?)"
-_STREET_END: Final = re.compile(rf"(?m)\d[A-Za-z]?,[ ]{_CITY}(?=[ \t]{{0,4}}\.?$|,[ ])")
+_STREET_END: Final = re.compile(
+    rf"(?m), (?:(?<=[0-9], )|(?<=[0-9][A-Za-z], )){_CITY}(?=[ \t]{{0,4}}\.?$|,[ ])"
+)
 _CITY_LINE: Final = re.compile(
-    rf"(?m)\d[A-Za-z]?\.?[ \t,]{{0,4}}\n\s{{0,12}}{_CITY}"
+    rf"(?m)[0-9][A-Za-z]?\.?[ \t,]{{0,4}}\n\s{{0,12}}{_CITY}"
     r"[ \t]{0,4},?(?:[ ]{1,3}\d{1,3})?(?=\s{0,8}$)"
 )
+_COMMA: Final = re.compile(r", [A-Z]")
+# A search that begins with a class of letters leaps from one to the next; what may not stand before
+# the letter is asked behind it, which \b would not allow.
 _TURNED: Final = re.compile(
-    r"\b([A-Z][^\W\d_]{1,30}(?:['-][^\W\d_]{1,30})?), ([A-Z][^\W\d_]{2,30})(?: [A-Z]\b\.?)?"
+    r"([A-Z](?<!\w[A-Z])[^\W\d_]{1,30}(?:['-][^\W\d_]{1,30})?), ([A-Z][^\W\d_]{2,30})"
+    r"(?: [A-Z]\b\.?)?"
 )
 # Scripts without spaces or case: what stands behind a label or before a form of address.
 _EAST_ASIAN: Final = (
@@ -131,7 +149,7 @@ _EAST_ASIAN: Final = (
     re.compile(r"([\uac00-\ud7a3]{2,4})[ ]?(?:씨|님|선생|환자|교수)"),
 )
 _FIRM: Final = re.compile(
-    r"\b([A-Z][^\W\d_]{2,30}), ([A-Z][^\W\d_]{2,30}),? (?:and|&) ([A-Z][^\W\d_]{2,30})"
+    r"([A-Z](?<!\w[A-Z])[^\W\d_]{2,30}), ([A-Z][^\W\d_]{2,30}),? (?:and|&) ([A-Z][^\W\d_]{2,30})"
 )
 
 
@@ -155,19 +173,22 @@ class ContextRules:
 
     def find(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield what is announced in `text`."""
-        known = set(map(str.lower, _WORDS.findall(text)))
-        for rule in _RULES:
-            if not known.isdisjoint(rule.keys):
-                for match in rule.pattern.finditer(text):
+        said = words_of(text)
+        led = _LED.matches(text, said)
+        for at, rule in enumerate(_RULES):
+            matches = led.get(str(at))
+            if matches and not said.known.isdisjoint(rule.keys):
+                for match in matches:
                     span = self._value(text, match.end(), rule.entity, sure=rule.sure)
                     if span:
                         yield (*span, rule.entity, 0.8, rule.kind)
         yield from self._labelled(text)
-        yield from self._listed(text, known)
+        yield from self._listed(text, said)
         yield from self._lines(text)
         yield from self._after_street(text)
-        yield from self._firms(text)
-        yield from self._turned(text)
+        if _COMMA.search(text):
+            yield from self._firms(text)
+            yield from self._turned(text)
         if not text.isascii():
             for pattern in _EAST_ASIAN:
                 for match in pattern.finditer(text):
@@ -176,7 +197,7 @@ class ContextRules:
     def _labelled(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
         at = text.find(":")
         while at >= 0:
-            label = _LABEL.search(text, max(0, at - _LABEL_CHARACTERS), at)
+            label = _label_before(text, at)
             if label and not text[label.start() - 1 : label.start()].isalnum():
                 start = at + 1
                 while start < len(text) and text[start] in " \t" and start < at + 8:
@@ -186,20 +207,23 @@ class ContextRules:
                     yield (*span, _PERSON, 0.85, "after-label")
             at = text.find(":", at + 1)
 
-    def _listed(
-        self, text: str, known: set[str]
-    ) -> Iterator[tuple[int, int, EntityType, float, str]]:
+    def _listed(self, text: str, said: Words) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield listed given names and places in lower case, and names in scripts without case."""
-        bare = {word for word in known if not word.isascii() and not word.isupper()}
-        caseless = {w for w in bare if w == w.upper() and self._flags.get(plain(w), 0) & NAME}
-        for word in (known & self._plain) | caseless:
-            for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text):
-                start, end = match.span()
+        listed = said.known & self._plain
+        if not text.isascii():
+            listed |= {word for word in said.known if self._is_caseless_name(word)}
+        for word in sorted(listed):
+            for start, end in _as_written(text, word, said):
                 wider = self._value(text, start, _PERSON, sure=False)
                 yield start, max(end, wider[1] if wider else 0), _PERSON, 0.5, "listed"
-        for word in known & self._lower_places:
-            for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text):
-                yield match.start(), match.end(), _PLACE, 0.45, "listed"
+        for word in sorted(said.known & self._lower_places):
+            for start, end in _as_written(text, word, said):
+                yield start, end, _PLACE, 0.45, "listed"
+
+    def _is_caseless_name(self, word: str) -> bool:
+        if word.isascii() or len(word) < 2 or word.isupper() or word != word.upper():
+            return False
+        return bool(self._flags.get(plain(word), 0) & NAME)
 
     def _lines(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield lines that are a name and nothing else, as in addresses and signatures."""
@@ -217,7 +241,7 @@ class ContextRules:
 
     def _after_street(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield what ends a line behind a house number, and lines between one and a postal code."""
-        for pattern in (_STREET_END, _CITY_LINE):
+        for pattern in (_STREET_END, _CITY_LINE) if "\n" in text else (_STREET_END,):
             for match in pattern.finditer(text):
                 flags = [self._flags.get(plain(w), 0) for w in match.group(1).split()]
                 if not any(f & COMMON and not f & (PLACE | NAME) for f in flags):
@@ -269,3 +293,21 @@ class ContextRules:
             return named and (word[0].isupper() or bool(sure and flags & LAST and inside))
         listed = flags & NAME if entity is _PERSON else flags & PLACE
         return bool(sure or listed or word[0].isupper())
+
+
+def _label_before(text: str, at: int) -> re.Match[str] | None:
+    """Return the label that ends at `at`."""
+    first = max(0, at - _LABEL_CHARACTERS)
+    before = text[first:at].rstrip()
+    if before.isascii() and not before.lower().endswith(_LABEL_ENDS):
+        return None
+    return _LABEL.search(text, first, at)
+
+
+def _as_written(text: str, word: str, said: Words) -> Iterator[tuple[int, int]]:
+    """Yield where `word` stands in lower case, with no digit beside it."""
+    for start in said.places[word]:
+        end = start + len(word)
+        beside = text[start - 1 : start] + text[end : end + 1]
+        if text.startswith(word, start) and not any(map(str.isalnum, beside)):
+            yield start, end

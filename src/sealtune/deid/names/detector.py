@@ -27,10 +27,14 @@ from sealtune.deid.names.lists import (
     read_lexicon,
 )
 from sealtune.deid.names.organizations import BesideRules
-from sealtune.deid.names.shapes import Token, capital_token, iter_runs
+from sealtune.deid.names.shapes import Token, capitals, iter_runs
 
-_BEFORE: Final = re.compile(r"([^\W\d_]{1,20})(\.?)[ ]{1,2}$")
+_SEEN_MAX: Final = 50_000  # words whose flags are remembered
+_BEFORE_CHARACTERS: Final = 24
+_WORD_CHARACTERS_MAX: Final = 20
+_LAST_WORD: Final = re.compile(r"[^\W\d_]{1,20}\Z")
 _AFTER: Final = re.compile(r"(?:['\u2019]s)?[ ]([^\W\d_]{1,20})")
+_ABBREVIATED: Final = words.TITLES | words.ROLES  # what may have a full stop before a name
 _PLACE_WORDS: Final = frozenset(
     ["in", "from", "near", "to", "at", "toward", "towards", "visited", "around", "outside", "of"]
 )
@@ -58,10 +62,13 @@ class NameDetector:
         self._lexicon: Lexicon = read_lexicon()
         self._contexts = ContextRules(self._lexicon)
         self._beside = BesideRules(self._lexicon)
+        self._seen: dict[str, tuple[str, int]] = {}
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`; overlaps are left to the caller."""
         for run in iter_runs(text, self._tokens(text)):
+            if len(run) == 1 and _is_ordinary(run[0]):  # most of them
+                continue
             for start, end, entity, confidence, kind in self._of_run(text, run):
                 yield Finding(start, end, entity, confidence, self.name, kind)
         for start, end, entity, confidence, kind in self._contexts.find(text):
@@ -70,18 +77,29 @@ class NameDetector:
             yield Finding(start, end, entity, confidence, self.name, kind)
 
     def _tokens(self, text: str) -> Iterator[Token]:
-        flags = self._lexicon.flags
-        for match in capital_token().finditer(text):
-            word = plain(match.group())
-            known = flags.get(word)
+        seen = self._seen
+        for start, end in capitals(text):
+            written = text[start:end]
+            known = seen.get(written)
             if known is None:
-                known = flags.get(word.replace("'", ""), 0) or _by_ending(word)
-            if not known & MEDICAL and _is_code(match.group(), known):
-                known = COMMON
-            yield Token(match.start(), match.end(), word, known)
+                if len(seen) >= _SEEN_MAX:
+                    seen.clear()
+                known = seen[written] = self._looked_up(written)
+            yield Token(start, end, *known)
+
+    def _looked_up(self, written: str) -> tuple[str, int]:
+        """Return a word as lists have it, and its flags."""
+        flags = self._lexicon.flags
+        word = plain(written)
+        known = flags.get(word)
+        if known is None:
+            known = flags.get(word.replace("'", ""), 0) or _by_ending(word)
+        if not known & MEDICAL and _is_code(written, known):
+            known = COMMON
+        return word, known
 
     def _of_run(self, text: str, run: list[Token]) -> Iterator[_Found]:
-        if all(t.flags & COMMON and not t.flags & (AMBIGUOUS | PLACE_PART) for t in run) and (
+        if all(map(_is_ordinary, run)) and (
             len(run) == 1 or not any(t.word in words.ORGANIZATION_WORDS for t in run)
         ):
             if len(run) > 1 and _word_before(text, run[0].start) == "at":
@@ -231,6 +249,10 @@ def _organization(text: str, run: list[Token]) -> _Found | None:
     return None
 
 
+def _is_ordinary(token: Token) -> bool:
+    return bool(token.flags & COMMON) and not token.flags & (AMBIGUOUS | PLACE_PART)
+
+
 def _is_opening(token: Token) -> bool:
     return bool(token.flags & COMMON) and not token.flags & (NAME | AMBIGUOUS)
 
@@ -258,11 +280,17 @@ def _offset(text: str, count: int) -> int:
 
 
 def _word_before(text: str, start: int) -> str:
-    match = _BEFORE.search(text, max(0, start - 24), start)
-    if match is None:
+    before = text[max(0, start - _BEFORE_CHARACTERS) : start].removesuffix("\n")
+    parted = before.rstrip(" ")
+    if not 1 <= len(before) - len(parted) <= 2:
         return ""
-    word = plain(match.group(1))
-    return "" if match.group(2) and word not in words.TITLES | words.ROLES else word
+    last = parted.removesuffix(".")
+    word = last.rpartition(" ")[2]
+    if not word.isalpha():  # seldom: something else than a blank stands before it
+        match = _LAST_WORD.search(last)
+        word = match[0] if match else ""
+    word = plain(word[-_WORD_CHARACTERS_MAX:])
+    return "" if last != parted and word not in _ABBREVIATED else word
 
 
 def _word_after(text: str, end: int) -> str:

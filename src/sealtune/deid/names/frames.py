@@ -12,6 +12,7 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType
 from sealtune.deid.names import words
+from sealtune.deid.patterns import any_of
 from sealtune.deid.structured.rules import Rule, RuleDetector
 
 _P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
@@ -39,11 +40,15 @@ _SPECIALTIES: Final = (
     "medicine|oncology|neurology|psychiatry|urology|cardiology|pediatrics|orthopedics|orthopaedics|dermatology|radiology"
     "|nephrology|surgery|obstetrics|gynecology|ophthalmology|endocrinology|rheumatology|gastroenterology|dental"
 )
+_KIND: Final = any_of(_KINDS)
+_SPECIALTY: Final = any_of(_SPECIALTIES)
+_STATE: Final = any_of(_STATES)
 _HEAD: Final = (
     r"(?:hôpital|clinique|polyclinique|centre hospitalier(?: universitaire)?|chu|hospital(?: (?:general|universitario|clínico))?"
     r"|clínica|policlínico|ospedale|azienda ospedaliera|klinikum|krankenhaus|klinik|praxisklinik|praxis|university|universität"
     r"|université|universidad|college|bank|church|school|st\.)"
 )
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _SHORT: Final = frozenset(
     "the a an this that our your his her their my no any each every dear".split()
 )
@@ -51,12 +56,12 @@ _SHORT: Final = frozenset(
 
 def _uncommon(text: str) -> bool:
     """Whether `text` is not made of everyday words alone."""
-    parts = re.findall(r"[^\W\d_]+", text.lower())
+    parts = _LETTERS.findall(text.lower())
     return _named(text) and not all(map(_everyday, parts))
 
 
 def _named(text: str) -> bool:
-    first = re.search(r"[^\W\d_]+", text.lower())
+    first = _LETTERS.search(text.lower())
     return first is not None and first.group() not in _SHORT
 
 
@@ -107,16 +112,16 @@ _FRAMES: Final = (
     _frame("title", _P, 0.8, rf"(?<![\w.])(?i:m\.|mme|mlle|frau|herr|madame|monsieur|sra?\.|docteur|doctor|dr\.?|miss|mrs\.?|mr\.?|ms\.?|prof\.?|señora?|don|doña|sig\.(?:ra)?) (?P<v>(?:[^\W\d_]\. )?{_NAME}(?: {_C})?)", leads="m mme mlle frau herr madame monsieur sr sra docteur doctor dr miss mrs mr ms prof señor señora don doña sig", uncommon=True),
     _frame("introduced", _P, 0.75, rf"(?i:\b(?:hi,? it'?s|hello,? it'?s|it'?s|its|this is|my name is|i am called|thanks,|cheers,|regards,|best,))\s{{1,2}}(?P<v>{_W}(?: {_NAME})?)(?=[,.!?\n]|$)", leads="hi hello it its this my i thanks cheers regards best", uncommon=True),
     _frame("over-telephone", _P, 0.85, rf"(?m)^(?P<v>(?:{_C}\.? ){{1,3}}{_PARTICLE}{_C}|{_C}\. {_PARTICLE}{_C}|{_C}, {_C}(?: {_C}\.?)?)\n(?=(?i:tel|phone|ph\b|mobile|cell|e-?mail|fax))", on="tel telephone phone ph mobile cell email mail fax"),
-    _frame("initial", _P, 0.65, rf"(?<![\w.'\-])(?P<v>[A-Z]\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", marks=". ", uncommon=True),
-    _frame("kind-last", _O, 0.8, rf"(?<![\w])(?P<v>(?:{_C}|{_C}'s|&)(?:[ \-](?:{_C}|{_LINKS})){{0,4}} (?:{_KINDS}))(?![\w])".replace("(?:hospital", "(?i:hospital"), on=_LAST_WORDS),
-    _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTIES}))(?=[\n,.<)]|$| - )", on=_SPECIALTIES.replace("|", " ")),
-    _frame("kind-last-line", _O, 0.7, rf"(?m)^(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KINDS}|{_SPECIALTIES}))(?=\n|<|, \d|$)", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " ")),
+    _frame("initial", _P, 0.65, rf"(?P<v>[A-Z](?<![\w.'\-][A-Z])\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", marks=". ", uncommon=True),
+    _frame("kind-last", _O, 0.8, rf"(?<![\w])(?P<v>(?:{_C}|{_C}'s|&)(?:[ \-](?:{_C}|{_LINKS})){{0,4}} (?i:{_KIND}))(?![\w])", on=_LAST_WORDS, gate=rf" {_KIND}(?![a-z0-9_])"),
+    _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTY}))(?=[\n,.<)]|$| - )", on=_SPECIALTIES.replace("|", " ")),
+    _frame("kind-last-line", _O, 0.7, rf"(?m)^(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KIND}|{_SPECIALTY}))(?=\n|<|, \d|$)", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " ")),
     _frame("kind-first", _O, 0.8, rf"(?<![\w])(?P<v>(?i:{_HEAD})(?: (?i:{_LINKS})){{0,2}}(?:[ \-]{_C}){{1,3}})", leads="hôpital clinique polyclinique centre chu hospital clínica policlínico ospedale azienda klinikum krankenhaus klinik praxisklinik praxis university universität université universidad college bank church school st"),
     _frame("kind-first-line", _O, 0.7, rf"(?:\n|, |- )(?P<v>(?:hôpital|clinique|polyclinique|centre hospitalier|hospital general|klinikum|st\. {_W}-hospital)(?: {_W}){{1,3}})(?=\n|,|$)", on="hôpital clinique polyclinique centre hospital klinikum st"),
     _frame("legal-form", _O, 0.85, rf"(?<![\w])(?P<v>{_C}(?:[ \-](?:{_C}|{_LINKS})){{0,4}},? (?:S\.L\.|S\.A\.S?|S\.r\.l\.|S\.p\.A\.|GmbH|AG|KG|B\.V\.|N\.V\.|A/S|Oy|AB|Ltda?\.?|Inc\.?|LLC|LLP|Corp\.?|PLC|Pty))(?!\w)", on="gmbh ag kg oy ab ltd ltda inc llc llp corp plc pty", marks="s.l.|s.a.|s.r.l.|s.p.a.|b.v.|n.v.|a/s"),
     _frame("employer", _O, 0.7, rf"(?i:\b(?:employer|employed (?:by|at)|works? (?:at|for)|worked (?:at|for)|worker at|working (?:at|for)|company)[,:]? )(?P<v>{_C}(?: (?:{_C}|&|{_LINKS})){{0,4}})", leads="employer employed work works worked worker working company", uncommon=True),
-    _frame("before-state-zip", _L, 0.85, rf"(?:,\s|\n|\. |^)(?P<v>{_W}(?: {_W}){{0,2}}),? (?i:{_STATES}),? \d{{5}}", marks="0|1|2|3|4|5|6|7|8|9", gate=r"[a-z]{2},? \d{5}"),
-    _frame("behind-street", _L, 0.75, rf"(?i:\b(?:street|st|avenue|ave|road|rd|drive|dr|lane|ln|trail|court|ct|circle|way|boulevard|blvd|place|pl|parkway|pkwy|run|loop|hwy|highway|terrace|square)\.?)(?:,? (?i:suite|ste|apt|apartment|unit|lot|fl|floor|room|rm|bldg|#)\.? ?\w{{1,6}})?(?:, ?\n?|\n| in )(?P<v>{_W}(?: {_W}){{0,2}}?)(?=[.,\n]|$| (?i:{_STATES})\b| [A-Z]\d[A-Z] )", leads="street st avenue ave road rd drive dr lane ln trail court ct circle way boulevard blvd place pl parkway pkwy run loop hwy highway terrace square", uncommon=True),
+    _frame("before-state-zip", _L, 0.85, rf"(?:,\s|\n|\. |^)(?P<v>{_W}(?: {_W}){{0,2}}),? (?i:{_STATE}),? \d{{5}}", marks="0|1|2|3|4|5|6|7|8|9", gate=r" (?<=[a-z,] )[0-9]{5}"),
+    _frame("behind-street", _L, 0.75, rf"(?i:\b(?:street|st|avenue|ave|road|rd|drive|dr|lane|ln|trail|court|ct|circle|way|boulevard|blvd|place|pl|parkway|pkwy|run|loop|hwy|highway|terrace|square)\.?)(?:,? (?i:suite|ste|apt|apartment|unit|lot|fl|floor|room|rm|bldg|#)\.? ?\w{{1,6}})?(?:, ?\n?|\n| in )(?P<v>{_W}(?: {_W}){{0,2}}?)(?=[.,\n]|$| (?i:{_STATE})\b| [A-Z]\d[A-Z] )", leads="street st avenue ave road rd drive dr lane ln trail court ct circle way boulevard blvd place pl parkway pkwy run loop hwy highway terrace square", uncommon=True),
     _frame("county", _L, 0.85, rf"(?<!\w)(?P<v>{_C}(?: {_C})? (?:[Cc]ounty|COUNTY|[Pp]arish|PARISH|[Tt]ownship|TOWNSHIP|[Bb]orough))(?!\w)", on="county parish township borough"),
     _frame("from", _L, 0.6, rf"\b(?i:(?:comes?|came|is|originally|moved|native|widow|widower|teacher|farmer|resident|miner|man|woman|patient|old) (?:from|of|to)|lives? in|born in|living in|raised in) (?P<v>{_C}(?: {_C}){{0,2}})(?=[.,;\n]|$| [a-z])", leads="comes come came is originally moved native widow widower teacher farmer resident miner man woman patient old live lives born living raised", uncommon=True),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType
 from sealtune.deid.names import words
 from sealtune.deid.names.lists import COMMON, MEDICAL, NAME, Lexicon, plain
+from sealtune.deid.patterns import LedPatterns, words_of
 
 _Found = tuple[int, int, EntityType, float, str]
 _ORG, _PLACE, _PERSON = EntityType.ORGANIZATION, EntityType.LOCATION, EntityType.PERSON
@@ -79,24 +80,6 @@ _GENERIC: Final = words.MEDICAL | frozenset(
     tuesday wednesday thursday friday saturday sunday stage table figure group phase level
     """.split()  # noqa: SIM905 - a table of words
 )
-_WORDS: Final = re.compile(r"[^\W\d_]{2,40}")
-_SURE_KEYS: Final = frozenset(
-    """
-    work works worked working teach teaches teaching volunteer volunteers volunteered volunteering
-    train trained trains training employed job position shift staff intern interned internship
-    employee apprentice at retired laid fired resigned graduated degree diploma pension ceo cfo cto
-    founder owner president chairman member director manager head chief hired account accounts
-    insured covered insurance coverage bank banks studies studied studying student enrolled
-    professor nurse lecturer teacher contract interview appointment order attends attending
-    attended joined owns founded
-    """.split()  # noqa: SIM905 - a table of words
-)
-_LIKELY_KEYS: Final = frozenset(
-    """
-    transferred admitted referred discharged sent presented brought taken returned flown from at
-    later spokesman spokeswoman spokesperson
-    """.split()  # noqa: SIM905 - a table of words
-)
 _DEGREES: Final = frozenset(
     """
     md do rn np pa phd ph lpn lcsw dds dmd pharmd fnp aprn msw bsn crna rd pt dpt ot otr cna cnm
@@ -122,7 +105,6 @@ _LANDMARKS: Final = frozenset(
     creek canyon harbor harbour
     """.split()  # noqa: SIM905 - a table of words
 )
-_RELATIVES: Final = words.ROLES | {"fiancée", "fiancé"}
 _CREDENTIAL: Final = re.compile(
     r"\b(?P<v>[A-Z\u00c0-\u00de][\w'\u2019\-]{1,24}(?: [A-Z\u00c0-\u00de][\w'\u2019\-]{0,24}\.?){0,3})"
     r"(?:, (?:MD|M\.D|DO|D\.O|RN|NP|PA|PA-C|PhD|Ph\.D|LPN|LCSW|DDS|DMD|PharmD|FNP|APRN|MSW|BSN"
@@ -144,6 +126,17 @@ _FAMILY: Final = re.compile(
     r"|grandson|granddaughter|girlfriend|boyfriend|fianc[eé]e?|partner|friend|neighbou?r|roommate)"
     r",? \(?(?P<v>[A-Z\u00c0-\u00de][a-z\u00df-\u024f]{2,20})(?= |,|\)|\.|'s)"
 )
+_LED: Final = LedPatterns(
+    {
+        "sure": _SURE,
+        "likely": _LIKELY,
+        "label": _LABEL,
+        "place-label": _PLACE_LABEL,
+        "joined": _JOINED,
+        "family": _FAMILY,
+    }
+)
+_Led = dict[str, list[re.Match[str]]]
 
 
 class BesideRules:
@@ -155,35 +148,32 @@ class BesideRules:
 
     def find(self, text: str) -> Iterator[_Found]:
         """Yield what is announced in `text`."""
-        known = set(map(str.lower, _WORDS.findall(text)))
-        for pattern, least, keys in ((_SURE, 1, _SURE_KEYS), (_LIKELY, 2, _LIKELY_KEYS)):
-            if known.isdisjoint(keys):
-                continue
-            for match in pattern.finditer(text):
+        known = words_of(text).known
+        led = _LED.matches(text, words_of(text))
+        for name, least in (("sure", 1), ("likely", 2)):
+            for match in led.get(name, ()):
                 span = self._named(text, *match.span("v"), least=least)
                 if span:
                     yield (*span, _ORG, 0.6, "organization-beside")
-        yield from self._labelled(text)
+        yield from self._labelled(led)
         yield from self._written(text, known)
-        yield from self._places(text, known)
-        yield from self._people(text, known)
+        yield from self._places(text, known, led)
+        yield from self._people(text, known, led)
 
-    def _people(self, text: str, known: set[str]) -> Iterator[_Found]:
+    def _people(self, text: str, known: set[str], led: _Led) -> Iterator[_Found]:
         for match in () if known.isdisjoint(_DEGREES) else _CREDENTIAL.finditer(text):
             if self._telling(match.group("v"), COMMON | MEDICAL, least=1):
                 end = match.end("v") if text[match.end("v")] == "," else match.end()
                 yield match.start("v"), end, _PERSON, 0.7, "before-degree"
-        for match in () if known.isdisjoint(_RELATIVES) else _FAMILY.finditer(text):
+        for match in led.get("family", ()):
             if self._flags.get(plain(match.group("v")), 0) & NAME or self._telling(
                 match.group("v"), COMMON | MEDICAL, least=1
             ):
                 yield (*match.span("v"), _PERSON, 0.7, "relative")
 
-    def _labelled(self, text: str) -> Iterator[_Found]:
-        if ":" not in text and "=" not in text:
-            return
-        for pattern, entity in ((_LABEL, _ORG), (_PLACE_LABEL, _PLACE)):
-            for match in pattern.finditer(text):
+    def _labelled(self, led: _Led) -> Iterator[_Found]:
+        for name, entity in (("label", _ORG), ("place-label", _PLACE)):
+            for match in led.get(name, ()):
                 value = match.group("v")
                 if len(value.split()) > 6 or value.split()[0].lower() in _GENERIC:
                     continue
@@ -212,11 +202,11 @@ class BesideRules:
             if len(value) > 1 and any(self._proper(w) for w in value[:-1]):
                 yield match.end() - len(" ".join(value)), match.end(), _ORG, 0.5, "lower-case"
 
-    def _places(self, text: str, known: set[str]) -> Iterator[_Found]:
+    def _places(self, text: str, known: set[str], led: _Led) -> Iterator[_Found]:
         for match in () if known.isdisjoint(_LANDMARKS) else _LANDMARK.finditer(text):
             if not all(plain(w) in _GENERIC for w in match.group().split()):
                 yield (*match.span(), _PLACE, 0.6, "landmark")
-        for match in _JOINED.finditer(text):
+        for match in led.get("joined", ()):
             parts = re.findall(r"[^\W\d_]{2,24}", match.group("v"))
             if not any(
                 self._flags.get(plain(p), 0) & (COMMON | MEDICAL) for p in parts[:1] + parts[-1:]

@@ -33,13 +33,42 @@ def _capitals() -> str:
     return "".join(f"\\u{a:04x}-\\u{b:04x}" for a, b in ranges if b < 0x10000)
 
 
+_ELIDED: Final = r"(?<![^\W_])(?:d|al|el|l)['\u2019-]"  # `d'Arc`, `al-Rashid`
+_ELIDED_BEFORE: Final = re.compile(rf"{_ELIDED}\Z")
+_ELIDED_CHARACTERS: Final = 3
+
+
+def capitals(text: str) -> list[tuple[int, int]]:
+    """Return where a word that begins with a capital stands: `O'Brien`, `McDonald`, `SMITH`."""
+    if not text.isascii():
+        return [match.span() for match in _capital_word().finditer(text)]
+    found: list[tuple[int, int]] = []
+    done = 0
+    for match in _ascii_capital_word().finditer(text):
+        start, end = match.span()
+        if start and text[start - 1] in "'-":
+            elided = _ELIDED_BEFORE.search(text, max(done, start - _ELIDED_CHARACTERS), start)
+            start = elided.start() if elided else start
+        found.append((start, end))
+        done = end
+    return found
+
+
 @cache
-def capital_token() -> re.Pattern[str]:
-    """Return the pattern of a word that begins with a capital: `O'Brien`, `McDonald`, `SMITH`."""
-    letter = _WORD
-    inside = rf"(?:['\u2019]{letter}{{2,40}}|['\u2019](?=[{_capitals()}]){letter}{{1,40}}){{0,2}}"
-    prefix = r"(?:(?<![^\W_])(?:d|al|el|l)['\u2019-])?"
-    return re.compile(rf"{prefix}(?<![^\W_])[{_capitals()}]{letter}{{0,40}}{inside}")
+def _capital_word() -> re.Pattern[str]:
+    capital = f"[{_capitals()}]"
+    return re.compile(rf"(?:{_ELIDED})?(?<![^\W_]){capital}{_rest(capital)}")
+
+
+@cache
+def _ascii_capital_word() -> re.Pattern[str]:
+    # A search leaps to the next capital where a pattern begins with one.
+    return re.compile(rf"[A-Z](?<![^\W_][A-Z]){_rest('[A-Z]')}")
+
+
+def _rest(capital: str) -> str:
+    inside = rf"['\u2019]{_WORD}{{2,40}}|['\u2019](?={capital}){_WORD}{{1,40}}"
+    return rf"{_WORD}{{0,40}}(?:{inside}){{0,2}}"
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sealtune.deid.risk.residual import LinkageFigures
 from sealtune.deid.risk.sketch import KeyedHash
-from sealtune.deid.risk.words import Replacement, texts, words
+from sealtune.deid.risk.words import Replacement, spelled, texts
 
 SAMPLE: Final = 2_000  # 8 MB; the success rate is then known to 2 points
 WORDS_MAX: Final = 256  # of a record
@@ -93,8 +93,9 @@ class LinkageMeter:
 
 
 def _telling(text: str) -> Iterable[str]:
-    yield from (word.text.lower() for word in words(text) if len(word.text) > 2)
-    yield from (part for part in text.split() if any(map(str.isdigit, part)))
+    yield from (word.lower() for word in spelled(text) if len(word) > 2)
+    parts = (part for part in text.split() if not part.isalpha())
+    yield from (part for part in parts if any(map(str.isdigit, part)))
 
 
 class _Attack:
@@ -122,9 +123,10 @@ class _Attack:
     def _rate(self, target: int, words: Hashes) -> float:
         scores = np.zeros(len(self._norms))
         found = np.searchsorted(self._vocabulary, words)
-        for place, word in zip(found, words, strict=True):
-            if place < len(self._vocabulary) and self._vocabulary[place] == word:
-                scores[self._postings[place]] += self._weights[place]
+        words, found = words[found < len(self._vocabulary)], found[found < len(self._vocabulary)]
+        found = found[self._vocabulary[found] == words]
+        for place in found[self._weights[found] > 0]:  # common words weigh nothing
+            scores[self._postings[place]] += self._weights[place]
         scores /= self._norms
         best = scores.max()
         ties = int(np.count_nonzero(scores >= best - 1e-12))

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sealtune.deid.entities import EntityType
 from sealtune.deid.risk.digits import Token, codes
 from sealtune.deid.risk.surnames import name_likeness
-from sealtune.deid.risk.words import Word, words
+from sealtune.deid.risk.words import Word, spelled
 
 KINDS: Final = ("names", "words", "numbers", "codes")
 _NAME_WORDS_MAX: Final = 4
@@ -40,7 +40,7 @@ def marks(original: str, entity: EntityType) -> Iterator[Mark]:
         yield code
     if entity not in _NAMED:
         return
-    parts = [word.text.casefold() for word in words(original) if len(word.text) > 1]
+    parts = [word.casefold() for word in spelled(original) if len(word) > 1]
     name = _name(parts)
     if name is not None:
         yield name

@@ -84,6 +84,11 @@ def masked(text: str, changes: Sequence[Replacement]) -> str:
     return "".join([*pieces, text[at:]]) if pieces else text
 
 
+def spelled(text: str) -> list[str]:
+    """Return the words of `text` as they are written."""
+    return _WORD.findall(text)
+
+
 def words(text: str) -> list[Word]:
     """Return the words of `text`."""
     found, at = [], 0

@@ -12,6 +12,7 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
+from sealtune.deid.patterns import LedPatterns, words_of
 
 _LINES_MAX: Final = 6
 _TOKENS_MAX: Final = 16
@@ -55,6 +56,8 @@ _TOWN_CODE: Final = re.compile(
     r"|place|pl|blvd|boulevard|box)\b\.?)(?: ?#?\d{1,5}[A-Za-z]?)?,?\s{1,8}"
     r"(?:[A-Z\u00c0-\u00de][\w'.\-]{1,24},?\s{1,8}){1,5}(?P<v>\d{4,6})(?!\w|[.,-]\d|%| ?(?:mg|ml)\b)"
 )
+_DIGIT: Final = re.compile(r"[0-9]")
+_LED: Final = LedPatterns({"lead": _LEAD, "corner": _CORNER, "town": _TOWN_CODE})
 
 
 class BlockDetector:
@@ -64,18 +67,19 @@ class BlockDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what is found in `text`."""
-        if not any(letter.isdigit() for letter in text):
+        if not _DIGIT.search(text) and not any(map(str.isdigit, text)):
             return
-        for lead in _LEAD.finditer(text):
+        led = _LED.matches(text, words_of(text))
+        for lead in led.get("lead", ()):
             sure = lead.group()[0] in "aAdDiIeE"
             end = _address_end(text, lead.end(), sure=sure)
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
         if "\n" in text:
             yield from self._blocks(text)
-        for corner in _CORNER.finditer(text):
+        for corner in led.get("corner", ()):
             yield self._found(*corner.span(), 0.8, "corner")
-        for town in _TOWN_CODE.finditer(text):
+        for town in led.get("town", ()):
             start, end = town.span("v")
             yield Finding(start, end, EntityType.POSTAL_CODE, 0.75, self.name, "code-after-town")
 

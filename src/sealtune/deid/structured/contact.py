@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from sealtune.deid.entities import EntityType
+from sealtune.deid.patterns import any_of
 from sealtune.deid.structured.rules import PREFIXED, Rule, digits, words
 
 _EXT: Final = (
@@ -18,6 +19,7 @@ _TLDS: Final = (
     "|jp|kr|sg|hk|tw|my|th|vn|ph|id|za|ng|ke|eg|ma|br|ar|cl|mx|pe|eu|health|care|clinic|hospital"
     "|online|site|tech|cloud|xyz|club|shop|blog|live|news|local|internal|example|test"
 )
+_TLD: Final = any_of(_TLDS)
 _PHONE_LABEL: Final = (
     r"(?<![A-Za-z])(?i:tele(?:phone|fon|phono|fono)|t[eé]l[eé]fono|t[eé]l[eé]phone|phone|phones|tel|t[eé]l|ph|cell"
     r"|cellular|mobile|mobil|handy|pager|beeper|voicemail|hotline|call(?:ed|ing)?|dial|contact"
@@ -30,15 +32,19 @@ _AFTER_LABEL: Final = (
 _NUMBER: Final = r"(?P<v>[+(]{0,2}\d(?:[ .\-/()\n]{0,3}\d){5,15}" + _EXT + ")"
 
 
+# 12.05.1998, 1998-06-28 and the like are dates, 10 000 000 a quantity.
+_NO_TELEPHONE: Final = re.compile(
+    r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}|(?:19|20)\d\d[-/. ]\d\d?[-/. ]\d\d?"
+    r"|[1-9]\d{0,2}(?:[ .]\d{3}){2,4}"
+)
+
+
 def _not_date(text: str) -> bool:
-    # 12.05.1998, 1998-06-28 and the like are dates, 10 000 000 a quantity.
-    if re.fullmatch(r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}|(?:19|20)\d\d[-/. ]\d\d?[-/. ]\d\d?", text):
-        return False
-    return not re.fullmatch(r"[1-9]\d{0,2}(?:[ .]\d{3}){2,4}", text)
+    return _NO_TELEPHONE.fullmatch(text) is None
 
 
 def _local(text: str) -> bool:
-    count = sum(letter.isdigit() for letter in text)
+    count = sum(map(str.isdigit, text))
     least = 7 if text[0] in "0(" else 8 if re.fullmatch(r"\d\d(?: \d\d){3}", text) else 9
     return least <= count <= 14 and _not_date(text)
 
@@ -64,8 +70,8 @@ RULES: Final = (
         confidence=0.99,
         marks=("@",),
         pattern=re.compile(
-            r"(?<![\w.+%-])[\w.+%'&!=~-]{1,64}\s{0,2}@\s{0,2}"
-            r"(?:[\w-]{1,63}\.\n?){1,6}[A-Za-z][\w-]{1,23}|(?<![\w.+%-])[\w.+%'-]{1,64}@\[?[\w-]{1,63}(?:\.\d{1,3}){0,3}"
+            r"(?<![\w.+%-])[\w.+%'&!=~-]{1,64}+\s{0,2}@\s{0,2}"
+            r"(?:[\w-]{1,63}\.\n?){1,6}[A-Za-z][\w-]{1,23}|(?<![\w.+%-])[\w.+%'-]{1,64}+@\[?[\w-]{1,63}(?:\.\d{1,3}){0,3}"
         ),
     ),
     Rule(
@@ -76,7 +82,7 @@ RULES: Final = (
         gate=re.compile(r"(?:\bat ?[\])}]|\bat\b[^@\n]{1,80}\bdot\b)"),
         pattern=re.compile(
             r"(?<![\w.])[\w.+-]{1,64} ?(?i:\bat\b|[\[({] ?at ?[\])}]) ?"
-            r"(?:[\w-]{1,63} ?(?i:\bdot\b|[\[({] ?dot ?[\])}]) ?){1,4}(?i:" + _TLDS + r")\b"
+            r"(?:[\w-]{1,63} ?(?i:\bdot\b|[\[({] ?dot ?[\])}]) ?){1,4}(?i:" + _TLD + r")\b"
             r"|(?<![\w.])[\w.+-]{1,64} ?[\[({] ?(?i:at) ?[\])}] ?(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,24}"
         ),
     ),
@@ -190,8 +196,9 @@ RULES: Final = (
         entity=EntityType.URL,
         confidence=0.75,
         marks=(".",),
+        gate=re.compile(rf"\.{_TLD}(?![a-z0-9])"),
         pattern=re.compile(
-            r"(?<![\w@.\-/])(?=[\w-]{2,63}\.\w)[A-Za-z0-9](?:[\w-]{0,62}\.){1,5}(?i:" + _TLDS + r")"
+            r"(?<![\w@.\-/])(?=[\w-]{2,63}\.\w)[A-Za-z0-9](?:[\w-]{0,62}\.){1,5}(?i:" + _TLD + r")"
             r"(?![\w@-]|\.\w)(?::\d{2,5})?(?:/[^\s<>\"']{0,500}(?<![.,;:!?)\]]))?"
         ),
     ),
@@ -208,6 +215,7 @@ RULES: Final = (
         entity=EntityType.IP_ADDRESS,
         confidence=0.95,
         marks=("::", ":"),
+        gate=re.compile(r":[0-9a-f]{0,4}:"),
         check=_ipv6,
         pattern=re.compile(
             r"(?<![\w:])(?=[0-9A-Fa-f:]{0,8}:)(?:[0-9A-Fa-f]{0,4}:){2,7}"
@@ -219,6 +227,7 @@ RULES: Final = (
         entity=EntityType.DEVICE,
         confidence=0.97,
         marks=(":", "-", "."),
+        gate=re.compile(r"[:.\-](?:[0-9a-f]{2}[:\-][0-9a-f]{2}[:\-]|[0-9a-f]{4}\.)"),
         pattern=re.compile(
             r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}"
             r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![\w:-])"

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.structured.rules import Rule, words
+from sealtune.deid.patterns import any_of
+from sealtune.deid.structured.rules import BESIDE, Rule, words
 
 _MONTHS: Final = (
     "january february march april may june july august september october november december"
@@ -28,8 +29,8 @@ _WEEKDAYS: Final = (
     "|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|lundi|mardi|mercredi|jeudi"
     "|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
 )
-_LIST: Final = sorted(set(_MONTHS.split()), key=lambda word: (-len(word), word))
-_MONTH: Final = rf"(?i:{'|'.join(_LIST)})"
+_MONTH: Final = rf"(?i:{any_of('|'.join(_MONTHS.split()))})"
+_WEEKDAY: Final = rf"(?i:{any_of(_WEEKDAYS)})"
 _YEAR: Final = r"(?:(?:1[89]|20)\d{2}|['\u2019]\d{2})(?!\d)"
 _TIME: Final = (
     r"(?:(?:T|,? at |,? |[ ]?@[ ]?|,? um )\d{1,2}(?:(?::\d{2}){1,2}|(?= ?[aApP]\.?[mM]\b))(?:[.,]\d{1,9})?"
@@ -40,8 +41,11 @@ _SUFFIX: Final = r"(?i:st|nd|rd|th|er|º|ª|°|\.)?"
 _END: Final = r"(?![\w])"
 
 
+_BETWEEN: Final = re.compile(r"[-/. ]+")
+
+
 def _day_and_month(text: str) -> bool:
-    parts = [int(part) for part in re.split(r"[-/. ]+", text.split(":")[0])[:3] if part.isdigit()]
+    parts = [int(part) for part in _BETWEEN.split(text.split(":")[0])[:3] if part.isdigit()]
     return len(parts) < 2 or min(parts[0], parts[1]) <= 12
 
 
@@ -50,17 +54,32 @@ def _month_word(text: str) -> bool:
     return not re.match(r"(?:may|mar|set|out|sun|march|mars|dec|gen|mag) \d{1,2}$", text)
 
 
+_DATED_WORDS: Final = any_of(
+    "on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
+    "|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
+    "|to|follow up|followed up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc"
+    "|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
+    "|comparison|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today"
+)
 _DATED: Final = re.compile(
-    r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?|\b(?:on|since|until|till|from|dated?|by|seen|visit|admitted|admit|admission|discharged?"
-    r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
-    r"|to|follow(?:ed)? up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc|discharge"
-    r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
-    r"|comparison|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6}))"
+    r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?"
+    rf"|\b(?:{_DATED_WORDS}|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{{0,6}}))"
     r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
-_ANY_MONTH: Final = frozenset(_LIST)
+_ANY_MONTH: Final = frozenset(_MONTHS.split())
 _DAYS: Final = frozenset(_WEEKDAYS.replace("?", "").split("|")) | {"tue", "thu", "thur"}
+_DAY_MONTH: Final = (
+    r"(?<![\w/.])"
+    + _DAY
+    + r"(?!\d)"
+    + _SUFFIX
+    + r"(?i: of| de| day of)?[ \-/.]{0,2}"
+    + rf"(?=[^\W\d_]){_MONTH}(?![^\W\d_])"
+    + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
+    + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?[a-z])))?"
+    + _TIME
+)
 RULES: Final = (
     Rule(
         kind="date-iso",
@@ -68,7 +87,7 @@ RULES: Final = (
         confidence=0.97,
         starts=(4,),
         pattern=re.compile(
-            r"(?:1[89]|20)\d{2}([-/.])(?:0?[1-9]|1[0-2])\1" + _DAY + r"(?!\d)" + _TIME
+            r"(?:1[89]|20)\d{2}(?P<sep>[-/.])(?:0?[1-9]|1[0-2])(?P=sep)" + _DAY + r"(?!\d)" + _TIME
         ),
     ),
     Rule(
@@ -79,9 +98,9 @@ RULES: Final = (
         check=_day_and_month,
         pattern=re.compile(
             _DAY
-            + r"( ?[-/.] ?)"
+            + r"(?P<sep> ?[-/.] ?)"
             + _DAY
-            + r"\1(?:(?:1[89]|20)\d{2}|['\u2019]?\d{2})(?![\d]|[.,/-]\d)"
+            + r"(?P=sep)(?:(?:1[89]|20)\d{2}|['\u2019]?\d{2})(?![\d]|[.,/-]\d)"
             + _TIME
         ),
     ),
@@ -115,6 +134,7 @@ RULES: Final = (
         confidence=0.6,
         starts=(1, 2),
         context=_DATED,
+        window=BESIDE,
         check=_day_and_month,
         pattern=re.compile(
             _DAY
@@ -128,18 +148,15 @@ RULES: Final = (
         entity=EntityType.DATE,
         confidence=0.95,
         starts=(1, 2),
+        pattern=re.compile(_DAY_MONTH),
+    ),
+    Rule(
+        kind="date-day-month-word",
+        entity=EntityType.DATE,
+        confidence=0.95,
         words=_DAYS | {"the", "den", "le", "el"},
         leads=True,
-        pattern=re.compile(
-            rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?:\b(?i:the|den|le|el) )?(?<![\w/.])"
-            + _DAY
-            + _SUFFIX
-            + r"(?i: of| de| day of)?[ \-/.]{0,2}"
-            + rf"{_MONTH}(?![^\W\d_])"
-            + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
-            + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?[a-z])))?"
-            + _TIME
-        ),
+        pattern=re.compile(rf"(?:\b{_WEEKDAY}\.?,? )?(?:\b(?i:the|den|le|el) )?" + _DAY_MONTH),
     ),
     Rule(
         kind="date-year-month-word",
@@ -157,6 +174,7 @@ RULES: Final = (
         words=words("first second third fourth fifth sixth seventh eighth ninth tenth")
         | words("eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth")
         | words("eighteenth nineteenth twentieth twenty thirtieth thirty"),
+        gate=re.compile(rf"(?:st|nd|rd|th) (?:day )?of {_MONTH}"),
         pattern=re.compile(
             r"(?<!\w)(?i:(?:twenty|thirty)-)?(?i:[a-z]{2,9}(?:st|nd|rd|th)) (?i:of|day of) "
             rf"{_MONTH}(?![^\W\d_])(?:,? {_YEAR})?"
@@ -170,7 +188,7 @@ RULES: Final = (
         leads=True,
         check=_month_word,
         pattern=re.compile(
-            rf"(?:\b(?i:{_WEEKDAYS})\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
+            rf"(?:\b{_WEEKDAY}\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
             + _DAY
             + r"(?i:st|nd|rd|th)?(?![\d]|[.:/]\d|%| ?(?i:mg|ml|mcg)\b)(?:(?:,? ?|-)"
             + _YEAR

@@ -11,7 +11,7 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType
 from sealtune.deid.structured.checks import vin
-from sealtune.deid.structured.rules import LETTERS, Rule, checked, digits, words
+from sealtune.deid.structured.rules import DIGITS_MAX, LETTERS, Rule, checked, digits, words
 
 _JOIN: Final = (
     r"(?:[ \-]{0,2}(?i:numbers?|num\.?|no\.?|nos\.?|nr\.?|nbr\.?|id|ids|identifiers?|identification"
@@ -40,14 +40,18 @@ def _labelled(
     )
 
 
+# A year, a date and a dose are no number of anything.
+_NO_NUMBER: Final = re.compile(
+    r"(?:19|20)\d\d|(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|[12]\d|3[01])[-/.]\d{2,4}"
+    r"|\d{1,4}(?:mg|ml|mcg|kg|cm|mm)"
+)
+
+
 def _is_number(text: str) -> bool:
-    # A year, a date and a dose are no number of anything.
-    if re.fullmatch(
-        r"(?:19|20)\d\d|(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|[12]\d|3[01])[-/.]\d{2,4}|\d{1,4}(?:mg|ml|mcg|kg|cm|mm)",
-        text,
-    ):
+    if _NO_NUMBER.fullmatch(text):
         return False
-    return digits(3)(text) or (digits(2)(text) and len(text) >= 5)
+    count = sum(map(str.isdigit, text))
+    return 3 <= count <= DIGITS_MAX or (count == 2 and len(text) >= 5)
 
 
 _E: Final = EntityType
@@ -257,6 +261,7 @@ RULES: Final = (
         entity=_E.OTHER_ID,
         confidence=0.95,
         marks=("-",),
+        gate=re.compile(r"-[0-9a-f]{4}-[0-9a-f]{4}-"),
         pattern=re.compile(
             r"(?<![\w-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![\w-])"
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sealtune.deid.entities import EntityType
+from sealtune.deid.patterns import any_of
 from sealtune.deid.structured import checks
 from sealtune.deid.structured.rules import LETTERS, Rule, checked
 
@@ -69,11 +70,22 @@ _VAT_FORM: Final = (
     r"|LU ?\d{8}|LV ?\d{11}|MT ?\d{8}|NL ?\d{9}B\d{2}|PL ?\d{3}-?\d{3}-?\d{2}-?\d{2}|PT ?\d{9}|RO ?\d{6,10}|SE ?\d{12}|SI ?\d{8}"
     r"|SK ?\d{10}|CHE-?\d{3}\.?\d{3}\.?\d{3})"
 )
+_IBAN_FORMS: Final = tuple(
+    rf"(?i:{any_of('|'.join(c for c, n in checks.IBAN_LENGTHS.items() if n == length))})"
+    rf"\d{{2}}(?:[ \-]{{0,2}}[A-Za-z0-9]){{{length - 4}}}"
+    for length in sorted(set(checks.IBAN_LENGTHS.values()))
+)
 _N: Final = _E.NATIONAL_ID
 _NINE: Final = r"\d{3}[ .\-]?\d{3}[ .\-]?\d{3}"
 RULES: Final = (
     _strict(
-        "ssn", _E.SSN, r"\d{3}([- ])\d{2}\1\d{4}", (3,), _itin_or_ssn, confidence=0.93, weak=0.6
+        "ssn",
+        _E.SSN,
+        r"\d{3}(?P<sep>[- ])\d{2}(?P=sep)\d{4}",
+        (3,),
+        _itin_or_ssn,
+        confidence=0.93,
+        weak=0.6,
     ),
     _strict(
         "ssn-split",
@@ -128,20 +140,14 @@ RULES: Final = (
         checks.iban,
         confidence=0.98,
     ),
-    *(
-        Rule(
-            kind="iban",
-            entity=_E.IBAN,
-            confidence=0.98,
-            weak=0.6,
-            starts=(LETTERS,),
-            check=checked(checks.iban),
-            pattern=re.compile(
-                rf"(?i:{'|'.join(country for country, n in checks.IBAN_LENGTHS.items() if n == length)})"
-                rf"\d{{2}}(?:[ \-]{{0,2}}[A-Za-z0-9]){{{length - 4}}}(?![A-Za-z0-9])"
-            ),
-        )
-        for length in sorted(set(checks.IBAN_LENGTHS.values()))
+    Rule(
+        kind="iban",
+        entity=_E.IBAN,
+        confidence=0.98,
+        weak=0.6,
+        starts=(LETTERS,),
+        check=checked(checks.iban),
+        pattern=re.compile(rf"(?=[A-Za-z]{{2}}\d{{2}})(?:{'|'.join(_IBAN_FORMS)})(?![A-Za-z0-9])"),
     ),
     _strict(
         "iban-form",

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.structured.rules import LETTERS, Rule, words
+from sealtune.deid.patterns import any_of
+from sealtune.deid.structured.rules import BESIDE, LETTERS, Rule, words
 
 _E: Final = EntityType
 _STATES: Final = (
@@ -34,6 +35,8 @@ _SUFFIXES: Final = (
     "|shoal|shore|shores|spring|springs|spur|station|stravenue|stream|summit|throughway|trace|track"
     "|trafficway|tunnel|underpass|union|valley|via|viaduct|village|ville|vista|wall|well|wells"
 )
+_SUFFIX: Final = any_of(_SUFFIXES)
+_STATE: Final = any_of(f"{_STATES}|{_STATE_NAMES}")
 _UNIT: Final = (
     r"(?:,? {0,2}\n?(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|#|no)\.? ?#?"
     r" ?[A-Za-z]?-?\d{0,5}[A-Za-z]?(?![A-Za-z0-9]))?"
@@ -57,6 +60,10 @@ def _street(text: str) -> bool:
 _STRONG: Final = re.compile(
     r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
     r"|circle|parkway|pkwy|highway|hwy|way|trail|alley|plaza|crescent|close|grove|gardens|mews|hill)\b"
+)
+_GERMANIC: Final = any_of(
+    "strass?e|straßs?e|str.|str|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gata"
+    "|gatan|vägen|veien|katu|utca|kade|kuja|tie|polku|gracht|dreef|singel|chaussee|steig"
 )
 
 
@@ -111,7 +118,7 @@ RULES: Final = (
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:[A-Za-z]|-\d{{1,4}}| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIXES})s?\b\.?"
+            rf"\d{{1,6}}(?:[A-Za-z]|-\d{{1,4}}| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
     ),
@@ -161,8 +168,7 @@ RULES: Final = (
         ),
         pattern=re.compile(
             r"(?<![^\W_])(?:[A-Z\u00c0-\u024f][\w\u00c0-\u024f\-]{0,24}[ \-]){0,3}[\w\u00c0-\u024f\-]{0,30}"
-            r"(?i:stra[sß]s?e|str\.|str|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej"
-            r"|gata|gatan|vägen|veien|katu|utca|kade|kuja|tie|polku|gracht|dreef|singel|chaussee|steig)"
+            rf"(?i:{_GERMANIC})"
             r"(?: [\w\u00c0-\u024f]{1,20}){0,2},? \d{1,4} ?[A-Za-z]?(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
             + _UNIT
         ),
@@ -185,6 +191,7 @@ RULES: Final = (
             "ladeira canale alameda praça contrada borgo rotonda stretto incrocio estrada calle avenida plaza paseo carrera rua travessa via viale piazza corso largo vicolo ul"
             " ulica al os calz av c strada bulevardul ulitsa"
         ),
+        leads=True,
         pattern=re.compile(
             r"(?<![\w])(?i:ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
             r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"
@@ -216,8 +223,9 @@ RULES: Final = (
         entity=_E.POSTAL_CODE,
         confidence=0.95,
         starts=(5,),
+        window=BESIDE,
         context=re.compile(
-            rf"(?:\b(?:{_STATES}|{_STATE_NAMES})\.?,?|(?i:\b(?:{_STATES}),|,\s{{0,2}}(?:{_STATES})|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
+            rf"(?:\b{_STATE}\.?,?|(?i:\b{any_of(_STATES)},|,\s{{0,2}}{any_of(_STATES)}|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
         ),
         pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
     ),
@@ -266,8 +274,9 @@ RULES: Final = (
         entity=_E.LOCATION,
         confidence=0.85,
         marks=(", ",),
+        gate=re.compile(rf", {any_of(f'{_STATES}|{_STATE_NAMES}'.lower())}(?![a-z])"),
         pattern=re.compile(
-            rf"\b[A-Z][a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, (?:{_STATES}|{_STATE_NAMES})(?![A-Za-z]))"
+            rf"[A-Z](?<!\w[A-Z])[a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, {_STATE}(?![A-Za-z]))"
         ),
     ),
     Rule(

@@ -8,20 +8,29 @@ repeat within bounds, so that hostile text costs no more than its length.
 from __future__ import annotations
 
 import re
+import string
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.patterns import begins_with, iter_led, words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
-_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})(\d+)")
-_APART: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,3} $")  # `AB 12 34 56 C`, `DE 123 456 789`
-_WORDS: Final = re.compile(r"[^\W\d_]+")
+BESIDE: Final = 30  # of a context that ends at the value
+_DIGITS: Final = re.compile(r"\d+")
+_LETTERS: Final = string.ascii_letters
+_GLUED: Final = _LETTERS + "+("
+_HEAD: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})\Z")
+_HEAD_MAX: Final = 10
+_APART: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,3} \Z")  # `AB 12 34 56 C`, `DE 123 456 789`
 PREFIXED: Final = -1  # the token begins with + or (
 LETTERS: Final = 0  # with letters; otherwise the number of its first digits
 _LENGTH_MAX: Final = 31
+
+DIGITS_MAX: Final = 99  # of one value
 
 Check = Callable[[str], bool]
 
@@ -45,18 +54,21 @@ class Rule:
     check: Check | None = None
     weak: float = 0.0
     context: re.Pattern[str] | None = None
+    window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
+    group: str | int = field(init=False)  # which holds the value
 
-    def finding(self, match: re.Match[str], detector: str) -> Finding | None:
-        """Return what `match` is, or None where check or context speak against it."""
-        group: str | int = "v" if "v" in self.pattern.groupindex else 0
-        start, end = match.span(group)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "group", "v" if "v" in self.pattern.groupindex else 0)
+
+    def finding(self, text: str, start: int, end: int, detector: str) -> Finding | None:
+        """Return what a value in `text` is, or None where check or context speak against it."""
         confidence = self.confidence
-        if self.check is not None and not self.check(match.group(group)):
+        if self.check is not None and not self.check(text[start:end]):
             confidence = self.weak
         if confidence and self.context is not None:
-            before = match.string[max(0, start - WINDOW) : start]
+            before = text[max(0, start - self.window) : start]
             confidence = confidence if self.context.search(before) else 0.0
         if not confidence or start >= end:
             return None
@@ -69,16 +81,21 @@ class RuleDetector:
     def __init__(self, rules: Iterable[Rule], *, name: str = "rules") -> None:
         """Take the rules; which are tried where is decided once."""
         self._name = name
-        self._anchored: dict[int, list[Rule]] = defaultdict(list)
+        anchored: dict[int, list[Rule]] = defaultdict(list)
         self._worded: dict[str, list[Rule]] = defaultdict(list)
         self._marked: list[Rule] = []
         for rule in rules:
             for start in rule.starts:
-                self._anchored[start].append(rule)
+                anchored[start].append(rule)
             for word in rule.words:
                 self._worded[word].append(rule)
             if rule.marks:
                 self._marked.append(rule)
+        self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
+        self._words = frozenset(self._worded)
+        worded = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
+        searched = {at: rule for at, rule in worded.items() if not rule.leads}
+        self._leading = {at: begins_with(rule.pattern) for at, rule in searched.items()}
 
     @property
     def name(self) -> str:
@@ -87,63 +104,120 @@ class RuleDetector:
 
     def find(self, text: str) -> Iterable[Finding]:
         """Return what the rules find in `text`."""
-        yield from self._at_tokens(text)
+        values = self._at_tokens(text) if self._anchored else []
         led, chosen = self._triggered(text)
         for rule, at in led:
-            found = rule.pattern.match(text, at)
-            finding = rule.finding(found, self._name) if found else None
-            if finding is not None:
-                yield finding
-        for rule in chosen:
-            for match in rule.pattern.finditer(text):
-                finding = rule.finding(match, self._name)
-                if finding is not None:
-                    yield finding
-
-    def _at_tokens(self, text: str) -> Iterator[Finding]:
-        for token in _TOKEN.finditer(text):
-            prefix, letters, digits = token.groups()
-            at = token.start()
-            if prefix:
-                yield from self._tried(text, at, PREFIXED)
-                if len(prefix) > 1:  # a bracket around a number that begins with one
-                    yield from self._tried(text, at + 1, PREFIXED)
-                at += len(prefix)
-            apart = None if letters or prefix else _APART.search(text[max(0, at - 5) : at])
-            if apart:
-                yield from self._tried(text, at - len(apart.group()), LETTERS)
-            length = LETTERS if letters else min(len(digits), _LENGTH_MAX)
-            yield from self._tried(text, at, length)
-
-    def _tried(self, text: str, at: int, start: int) -> Iterator[Finding]:
-        for rule in self._anchored.get(start, ()):
             match = rule.pattern.match(text, at)
-            finding = rule.finding(match, self._name) if match else None
-            if finding is not None:
-                yield finding
+            if match:
+                values.append((rule, *match.span(rule.group)))
+        for rule in chosen:
+            values += [(rule, *match.span(rule.group)) for match in self._searched(rule, text)]
+        found = [rule.finding(text, start, end, self._name) for rule, start, end in values]
+        return [finding for finding in found if finding is not None]
+
+    def _searched(self, rule: Rule, text: str) -> Iterable[re.Match[str]]:
+        """Return what a search for the pattern of `rule` finds."""
+        leading = self._leading.get(id(rule))
+        if leading is None:
+            return rule.pattern.finditer(text)
+        return iter_led(rule.pattern, text, words_of(text).starts(leading))
+
+    def _at_tokens(self, text: str) -> list[_Value]:
+        values: list[_Value] = []
+        for at, start in _tokens(text):
+            anchored = self._anchored.get(start)
+            if anchored:
+                values += anchored.values(text, at)
+        return values
 
     def _triggered(self, text: str) -> tuple[list[tuple[Rule, int]], list[Rule]]:
         """Return which rules are tried where, and which are searched for."""
-        led: list[tuple[Rule, int]] = []
-        # A dict keeps the order: equal text gives equal findings in equal order.
-        chosen: dict[int, Rule] = {}
-        for word in _WORDS.finditer(text):
-            for rule in self._worded.get(word.group().lower(), ()):
-                if rule.leads:
-                    led.append((rule, word.start()))
-                else:
-                    chosen[id(rule)] = rule
+        said = words_of(text)
+        hits = [
+            (place, number, rule)
+            for word in said.known & self._words
+            for number, rule in enumerate(self._worded[word])
+            for place in (said.places[word] if rule.leads else said.places[word][:1])
+        ]
+        # In the order of the text: equal text gives equal findings in equal order.
+        hits.sort(key=itemgetter(0, 1))
+        led = [(rule, place) for place, _, rule in hits if rule.leads]
+        chosen = {id(rule): rule for _, _, rule in hits if not rule.leads}
         lower = text.lower()
         for rule in self._marked:
-            if any(mark in lower for mark in rule.marks):
-                chosen[id(rule)] = rule
+            for mark in rule.marks:  # no any(), which takes longer than looking
+                if mark in lower:
+                    chosen[id(rule)] = rule
+                    break
         rules = chosen.values()
         return led, [rule for rule in rules if rule.gate is None or rule.gate.search(lower)]
 
 
+_Value = tuple[Rule, int, int]  # with start and end
+
+
+class _Anchored:
+    """The rules that are tried at one kind of token, asked all at once which of them match."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._rules = rules
+        self._probe: re.Pattern[str] | None = None
+        self._groups: list[tuple[Rule, int]] = []
+
+    def values(self, text: str, at: int) -> list[_Value]:
+        """Return what the rules that match at the place `at` take for a value."""
+        if self._probe is None:  # compiled at the first token: some kinds hardly ever come
+            self._probe = _probe(self._rules)
+            named = self._probe.groupindex
+            self._groups = [(rule, named[f"value{n}"]) for n, rule in enumerate(self._rules)]
+        said = self._probe.match(text, at)
+        if said is None or said.lastindex is None:
+            return []
+        spans = said.regs
+        return [(rule, *spans[group]) for rule, group in self._groups if spans[group][0] >= 0]
+
+
+def _probe(rules: list[Rule]) -> re.Pattern[str]:
+    """Return a pattern that matches everywhere, with a group for the value of each rule."""
+    parts = []
+    for number, rule in enumerate(rules):
+        pattern = rule.pattern
+        if pattern.flags != re.UNICODE or pattern.groups != len(pattern.groupindex):
+            raise ValueError(f"{rule.kind}: has flags, or a group without a name")
+        # Names must not occur twice, and only those that a pattern refers back to matter.
+        written = pattern.pattern.replace("(?P<v>", f"(?P<value{number}>")
+        written = written if rule.group else f"(?P<value{number}>{written})"
+        written = written.replace("(?P<sep>", f"(?P<sep{number}>")
+        written = written.replace("(?P=sep)", f"(?P=sep{number})")
+        parts.append(f"(?:(?={written})|)")
+    return re.compile("".join(parts))
+
+
+def _tokens(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where tokens with a digit begin, and as which kind of start."""
+    for run in _DIGITS.finditer(text):
+        at, end = run.span()
+        before = text[at - 1 : at]
+        if before in _GLUED and before:
+            head = _HEAD.search(text, max(0, at - _HEAD_MAX), at)
+            if head is None:  # behind more letters than a number has, or behind another token
+                continue
+            prefix, letters = head.groups()
+            for place in range(len(prefix)):  # a bracket may stand around one that begins with one
+                yield head.start() + place, PREFIXED
+            if letters:
+                yield head.start(2), LETTERS
+                continue
+        elif before == " " and at > 1 and text[at - 2] in _LETTERS:
+            apart = _APART.search(text, max(0, at - 5), at)
+            if apart:
+                yield apart.start(), LETTERS
+        yield at, min(end - at, _LENGTH_MAX)
+
+
 def compact(text: str) -> str:
     """Return the letters and digits of `text`, upper case."""
-    return re.sub(r"[\W_]", "", text).upper()
+    return "".join(filter(str.isalnum, text)).upper()
 
 
 def checked(check: Check) -> Check:
@@ -151,9 +225,9 @@ def checked(check: Check) -> Check:
     return lambda text: check(compact(text))
 
 
-def digits(least: int, most: int = 99) -> Check:
+def digits(least: int, most: int = DIGITS_MAX) -> Check:
     """Return a check that a value holds `least` to `most` digits."""
-    return lambda text: least <= sum(letter.isdigit() for letter in text) <= most
+    return lambda text: least <= sum(map(str.isdigit, text)) <= most
 
 
 def words(text: str) -> frozenset[str]:

@@ -65,9 +65,17 @@ RULES: Final = (
     _rule(
         "platform-token",
         _B
-        + r"(?:hf_[A-Za-z0-9]{20,60}|npm_[A-Za-z0-9]{30,50}|pypi-[\w\-]{30,255}|SG\.[\w\-]{16,40}\.[\w\-]{16,80}|dop_v1_[a-f0-9]{40,80}|shp(?:at|ss|ca)_[a-fA-F0-9]{20,60}|EAA[A-Za-z0-9]{40,255}|AC[a-f0-9]{32}|key-[a-f0-9]{32})",
+        + r"(?:hf_[A-Za-z0-9]{20,60}|npm_[A-Za-z0-9]{30,50}|pypi-[\w\-]{30,255}|SG\.[\w\-]{16,40}\.[\w\-]{16,80}|dop_v1_[a-f0-9]{40,80}|shp(?:at|ss|ca)_[a-fA-F0-9]{20,60}|EAA[A-Za-z0-9]{40,255}|key-[a-f0-9]{32})",
         0.95,
-        marks="hf_ npm_ pypi- sg. dop_v1_ shpat_ shpss_ shpca_ eaa ac key-",
+        marks="hf_ npm_ pypi- sg. dop_v1_ shpat_ shpss_ shpca_ eaa key-",
+    ),
+    Rule(
+        kind="platform-token",
+        entity=EntityType.SECRET,
+        pattern=re.compile(_B + r"AC[a-f0-9]{32}"),
+        confidence=0.95,
+        marks=("ac",),
+        gate=re.compile(r"ac[a-f0-9]{32}"),
     ),
     _rule("jwt", _B + r"eyJ[\w\-]{8,4000}\.[\w\-]{4,8000}(?:\.[\w\-]{0,1000})?", 0.98, marks="eyj"),
     _rule(

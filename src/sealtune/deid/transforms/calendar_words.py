@@ -109,6 +109,8 @@ class CalendarWord:
 
 def plain(word: str) -> str:
     """Return `word` in lower case without accents."""
+    if word.isascii():
+        return word.lower()
     parts = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in parts if not unicodedata.combining(letter))
 

@@ -54,6 +54,8 @@ class NameLists:
 
 def script_locale(word: str) -> str | None:
     """Return the locale for names in the script of `word`, or None for Latin and unknown ones."""
+    if word.isascii():
+        return None
     for letter in word:
         for first, last, locale in _SCRIPTS:
             if first <= letter <= last:

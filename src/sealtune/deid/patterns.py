@@ -1,0 +1,189 @@
+"""What keeps many patterns cheap: alternatives as a tree, and patterns tried only at their words.
+
+A text is split into words once; a pattern that begins with a word is tried where that word stands
+and nowhere else. Finds what a search through all of the text would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from re import _constants as codes  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any, Final
+
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_LETTERS_MAX: Final = 8  # of a class that a word may have in a place: `organi[sz]ation`
+
+
+class Words:
+    """The words of a text in lower case, each with the places where it stands."""
+
+    __slots__ = ("known", "places")
+
+    def __init__(self, text: str) -> None:
+        """Split `text`."""
+        self.places: dict[str, list[int]] = defaultdict(list)
+        places = self.places
+        if text.isascii():
+            for match in _WORD.finditer(text.lower()):
+                places[match[0]].append(match.start())
+        else:
+            for match in _WORD.finditer(text):
+                places[lowered(match[0])].append(match.start())
+        self.known = set(places)
+
+    def starts(self, words: frozenset[str]) -> list[int]:
+        """Return where one of `words` stands."""
+        return sorted(start for word in self.known & words for start in self.places[word])
+
+
+def lowered(word: str) -> str:
+    """Return `word` in lower case, or as it is where that has more letters."""
+    lower = word.lower()
+    return lower if len(lower) == len(word) else word
+
+
+@lru_cache(maxsize=1)
+def words_of(text: str) -> Words:
+    """Return the words of `text`; every detector asks for those of the same text in turn."""
+    return Words(text)
+
+
+class LedPatterns:
+    """Patterns that begin with a word, by a name each."""
+
+    def __init__(self, patterns: Mapping[str, re.Pattern[str]]) -> None:
+        """Take the patterns; the words are read from them.
+
+        Raises:
+            ValueError: one can begin with any word, or with none.
+        """
+        self._patterns = dict(patterns)
+        self._names: dict[str, list[str]] = defaultdict(list)
+        for name, pattern in patterns.items():
+            for word in leading_words(pattern):
+                self._names[word].append(name)
+        self._words = frozenset(self._names)
+
+    def matches(self, text: str, words: Words) -> dict[str, list[re.Match[str]]]:
+        """Return by name what a search for each pattern finds in `text`, whose words are given."""
+        starts: dict[str, list[int]] = defaultdict(list)
+        for word in words.known & self._words:
+            for name in self._names[word]:
+                starts[name] += words.places[word]
+        return {
+            name: list(iter_led(self._patterns[name], text, sorted(places)))
+            for name, places in starts.items()
+        }
+
+
+def iter_led(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
+    """Yield what a search for `pattern` finds that can begin only at `starts`, in order."""
+    done = 0
+    for start in starts:
+        match = pattern.match(text, start) if start >= done else None
+        if match:
+            done = match.end()
+            yield match
+
+
+def any_of(words: str) -> str:
+    """Return a pattern for one of `words`, which `|` separates: the longest, a letter at a time.
+
+    `re` would try one word after the other. In a word, `x?` is an `x` that may be absent.
+    """
+    return f"(?:{_tree(word for part in words.split('|') for word in _spelled(part))})"
+
+
+def _spelled(word: str) -> list[str]:
+    head, mark, tail = word.partition("?")
+    if not mark:
+        return [word]
+    return [start + end for start in (head, head[:-1]) for end in _spelled(tail)]
+
+
+def _tree(words: Iterable[str]) -> str:
+    tails: dict[str, list[str]] = defaultdict(list)
+    for word in words:
+        tails[word[:1]].append(word[1:])
+    ends = bool(tails.pop("", None))
+    branches = [re.escape(first) + _tree(rest) for first, rest in sorted(tails.items())]
+    if ends:
+        branches.append("")
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
+def begins_with(pattern: re.Pattern[str]) -> frozenset[str] | None:
+    """Return the words of which one stands where `pattern` begins, None if it may be any."""
+    try:
+        return leading_words(pattern)
+    except ValueError:
+        return None
+
+
+def leading_words(pattern: re.Pattern[str]) -> frozenset[str]:
+    """Return the words in lower case of which one stands where `pattern` begins.
+
+    Raises:
+        ValueError: it can begin with any word, or with none.
+    """
+    whole, begun = _grow(parser.parse(pattern.pattern, pattern.flags), {""})
+    if "" in whole | begun:
+        raise ValueError(f"begins with no word: {pattern.pattern}")
+    return frozenset(whole | begun)
+
+
+def _grow(items: Any, begun: set[str]) -> tuple[set[str], set[str]]:
+    """Return which words end within `items`, and which may go on, of those `begun` before."""
+    whole: set[str] = set()
+    for code, value in items:
+        if not begun:
+            break
+        ended, begun = _step(code, value, begun)
+        whole |= ended
+    return whole, begun
+
+
+def _step(code: Any, value: Any, begun: set[str]) -> tuple[set[str], set[str]]:
+    if code is codes.AT and value is codes.AT_BOUNDARY:  # ends the words that have letters
+        return begun - {""}, begun & {""}
+    if code in (codes.AT, codes.ASSERT, codes.ASSERT_NOT):
+        return set(), begun
+    if code is codes.LITERAL:
+        return _added(begun, {chr(value)})
+    if code is codes.IN:
+        return _added(begun, set(_letters(value)))
+    if code is codes.SUBPATTERN:
+        return _grow(value[-1], begun)
+    if code is codes.BRANCH:
+        branches = [_grow(branch, begun) for branch in value[1]]
+        return {w for b in branches for w in b[0]}, {w for b in branches for w in b[1]}
+    if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
+        least, most, inner = value
+        whole, grown = _grow(inner, begun)
+        if most > 1 and grown:
+            raise ValueError("repeats a word's letters")
+        return whole, grown | begun if least == 0 else grown
+    raise ValueError(f"may be any letter: {code}")
+
+
+def _added(begun: set[str], letters: set[str]) -> tuple[set[str], set[str]]:
+    others = {letter for letter in letters if not _WORD.fullmatch(letter)}
+    ended = begun if others else set()
+    grown = {word + letter.lower() for word in begun for letter in letters - others}
+    return ended, grown
+
+
+def _letters(items: Any) -> Iterator[str]:
+    for code, value in items:
+        if code is codes.LITERAL:
+            yield chr(value)
+        elif code is codes.RANGE and value[1] - value[0] < _LETTERS_MAX:
+            yield from map(chr, range(value[0], value[1] + 1))
+        elif code is codes.CATEGORY and value is codes.CATEGORY_SPACE:
+            yield " "
+        else:
+            raise ValueError("may be any letter")
