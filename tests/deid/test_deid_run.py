@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import pytest
 from sealtune.bundle.seal import seal_data
 from sealtune.core.digest import sha256_file
 from sealtune.crypto.identity import create_identity, load_identity
-from sealtune.deid import pool
+from sealtune.deid import pool, work_folder
 from sealtune.deid.binding import bind_report_file, read_report_file
 from sealtune.deid.config import PROFILES, Configuration, FieldRule, Role, TableTerms
 from sealtune.deid.entities import EntityType
@@ -28,7 +30,7 @@ from sealtune.deid.records import csv_table, decoding, json_lines, plain_text
 from sealtune.deid.reidentify import reidentify
 from sealtune.deid.run import deidentify
 from sealtune.deid.summary import DeidSummary
-from sealtune.deid.work_folder import work_folder_of
+from sealtune.deid.work_folder import open_work_folder, work_folder_of
 from sealtune.errors import Code, ConfigError, FormatError, StorageError
 
 KEY = DeidKey(bytes(range(32)))
@@ -165,6 +167,21 @@ def test_a_killed_run_goes_on(notes: Path, moment: str, jobs: int) -> None:
     assert not folder.exists()
 
 
+def test_no_run_goes_on_while_processes_of_a_killed_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_folder, "_WAIT_SECONDS", 0.1)
+    again = partial(open_work_folder, tmp_path / "work", binding={"of": "this"}, restart=False)
+    with ExitStack() as processes:
+        with again() as work:
+            setup = Setup({}, bytes(32), work.path)
+            processes.enter_context(pool._process(setup, held=work.lock))
+        with pytest.raises(StorageError, match="another run"), again():
+            pass
+    with again():
+        pass
+
+
 @pytest.mark.usefixtures("small_shards")
 def test_a_run_that_was_killed_when_all_was_named_is_done(notes: Path) -> None:
     output = notes.with_name("out.jsonl")
@@ -273,10 +290,13 @@ def _children() -> list[Path]:
     return [Path("/proc", child, "cmdline") for each in found for child in each.read_text().split()]
 
 
-def test_the_key_is_in_no_argument_and_no_environment() -> None:
+def test_the_key_is_in_no_argument_and_no_environment(tmp_path: Path) -> None:
     setup = Setup(HIPAA.to_dict(), KEY.reveal(), Path())
     spellings = (KEY.reveal(), KEY.reveal().hex().encode(), base64.b64encode(KEY.reveal()))
-    with pool._process(setup):
+    with (
+        open_work_folder(tmp_path / "work", binding={}, restart=False) as work,
+        pool._process(setup, held=work.lock),
+    ):
         ours: list[bytes] = []
         # A child is a copy of this process until it has begun with its own program.
         for _ in range(1_000):

@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sealtune import errors
@@ -22,7 +22,7 @@ from sealtune.deid.config import Configuration
 from sealtune.deid.engine import Engine
 from sealtune.deid.process_messages import Defect, Failure, Setup
 from sealtune.deid.records.shard import Shard
-from sealtune.deid.work_folder import Finished
+from sealtune.deid.work_folder import Finished, WorkFolder
 from sealtune.errors import Code, SealtuneError
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ _AGAIN: Final = "run the same command again, with fewer --jobs if memory was sho
 
 
 def finish_shards(
-    shards: Iterator[Shard], *, configuration: Configuration, key: DeidKey, jobs: int, folder: Path
+    shards: Iterator[Shard],
+    *,
+    configuration: Configuration,
+    key: DeidKey,
+    jobs: int,
+    work: WorkFolder,
 ) -> Iterator[Finished]:
     """Yield what became of each shard, in the order in which they are finished.
 
@@ -44,11 +49,12 @@ def finish_shards(
         engine: Engine | None = None
         for shard in shards:
             engine = engine or Engine.of(configuration, key)
-            yield engine.finish(shard, folder)
+            yield engine.finish(shard, work.path)
         return
-    setup = Setup(configuration.to_dict(), key.reveal(), folder)
+    setup = Setup(configuration.to_dict(), key.reveal(), work.path)
     with contextlib.ExitStack() as stack:
-        yield from _distribute(shards, jobs, lambda: stack.enter_context(_process(setup)))
+        start = partial(_process, setup, held=work.lock)
+        yield from _distribute(shards, jobs, lambda: stack.enter_context(start()))
 
 
 def _distribute(shards: Iterator[Shard], jobs: int, start: Any) -> Iterator[Finished]:
@@ -77,14 +83,16 @@ def _ready(busy: list[Connection]) -> list[Connection]:
 
 
 @contextlib.contextmanager
-def _process(setup: Setup) -> Iterator[Connection]:
+def _process(setup: Setup, *, held: int) -> Iterator[Connection]:
+    # With the folder's lock: should this process be killed, no run goes on there before its own
+    # processes have ended, which write until they notice.
     ours, theirs = socket.socketpair()
     # -P: nothing is imported from the folder in which the command happens to run.
     command = [sys.executable, "-P", "-m", "sealtune.deid.process", str(theirs.fileno())]
     settings = {**os.environ, **LIBRARY_SETTINGS, "OMP_NUM_THREADS": "1"}
     with theirs:
         child = subprocess.Popen(
-            command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=settings
+            command, pass_fds=(theirs.fileno(), held), stdin=subprocess.DEVNULL, env=settings
         )
     with Connection(ours.detach()) as connection:
         try:

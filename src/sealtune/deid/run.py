@@ -81,7 +81,7 @@ def deidentify(
                 configuration=configuration,
                 key=key,
                 jobs=jobs,
-                folder=work.path,
+                work=work,
             ):
                 run.finish(finished)
         # Only now is it known that nobody changed the input meanwhile.

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ _FOLDER_MODE: Final = 0o700
 _LINE_BYTES_MAX: Final = 4 * MIB  # a tally of a thousand fields with long names
 _VERSION: Final = 1
 _NAMED: Final = "naming"
+# Processes of a run that was killed end with the shard that they are at.
+_WAIT_SECONDS: Final = 20.0
+_POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,11 @@ class WorkFolder:
         self._finished = finished
         self._noted = False
         self.discarded = False
+
+    @property
+    def lock(self) -> int:
+        """The descriptor that holds the folder's lock, here and in processes that inherit it."""
+        return self._journal.fileno()
 
     @property
     def empty(self) -> bool:
@@ -175,12 +184,24 @@ def open_work_folder(
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
+    until = time.monotonic() + _WAIT_SECONDS
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not _locked(file, last=time.monotonic() > until):
+            time.sleep(_POLL_SECONDS)
     except BlockingIOError:
         message = f"{path}: another run is working on the same output"
         remedy = "wait until it has ended, or give another output"
         raise StorageError(Code.FILE_EXISTS, message, remedy=remedy) from None
+
+
+def _locked(file: BinaryIO, *, last: bool) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if last:
+            raise
+        return False
+    return True
 
 
 def _begin(file: BinaryIO, path: Path, head: Mapping[str, str]) -> None:
