@@ -38,6 +38,11 @@ _TIME: Final = (
 _DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
 _SUFFIX: Final = r"(?i:st|nd|rd|th|er|º|ª|°|\.)?"
 _END: Final = r"(?![\w])"
+# What two digits behind a month count, rather than being its year.
+_COUNTED: Final = (
+    r"(?i:mg|ml|mcg|kg|g|mm|cm|am|pm|h|hrs?|hours?|days?|weeks?|months?|years?|min|minutes?|units?|x"
+    r"|patients?|cases?|men|women|children|subjects?|people|persons?|others?|more|were|of|to)\b"
+)
 
 
 def _day_and_month(text: str) -> bool:
@@ -55,8 +60,8 @@ _DATED: Final = re.compile(
     r"|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
     r"|to|follow(?:ed)? up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc|discharge"
     r"|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
-    r"|comparison|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6}))"
-    r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
+    r"|comparison|(?:compar(?:ed|ison)|made|seen) (?:with|to)|visit of|adm|disch|of birth|d\.o\.b\.?|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today|date|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{0,6}))"
+    r"[\"']?\s{0,2}[:(,]?\s{0,3}[\"']?$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
 _ANY_MONTH: Final = frozenset(_LIST)
@@ -137,7 +142,7 @@ RULES: Final = (
             + r"(?i: of| de| day of)?[ \-/.]{0,2}"
             + rf"{_MONTH}(?![^\W\d_])"
             + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
-            + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?[a-z])))?"
+            + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?{_COUNTED})))?"
             + _TIME
         ),
     ),
@@ -177,6 +182,15 @@ RULES: Final = (
             + ")?"
             + _TIME
         ),
+    ),
+    Rule(
+        kind="date-month-word-day-after",
+        entity=EntityType.DATE,
+        confidence=0.7,
+        words=words("may mar march dec"),
+        leads=True,
+        context=_DATED,
+        pattern=re.compile(r"(?i:may|mar|march|dec) " + _DAY + r"(?![\w%]|[.:/,-]\d)"),
     ),
     Rule(
         kind="date-month-word-year",
