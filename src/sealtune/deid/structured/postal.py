@@ -33,9 +33,19 @@ _SUFFIXES: Final = (
     "|overpass|park|passage|pine|pines|plain|plains|port|prairie|radial|ramp|ranch|rapid|rest|river"
     "|shoal|shore|shores|spring|springs|spur|station|stravenue|stream|summit|throughway|trace|track"
     "|trafficway|tunnel|underpass|union|valley|via|viaduct|village|ville|vista|wall|well|wells"
+    "|bluff|bluffs|bottom|burg|camp|cape|chase|circuit|cliff|cliffs|concourse|copse|corners|crossroads?"
+    "|dam|dell|divide|esplanade|fall|glade|grange|isles|islands|lakes|land|lights|link|loaf|marg|motorway"
+    "|mount|mountains|nagar|nook|outlook|parks|promenade|quadrant|quays?|rapids|reserve|retreat|ridgeway"
+    "|shoals|skyway|squares|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
+)
+# The last word of `12 Cedar Hollow Lane`, whose middle one is a suffix elsewhere.
+_LAST: Final = (
+    "street|st|avenue|ave|av|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq"
+    "|terrace|ter|circle|cir|parkway|pkwy|highway|hwy|way|trail|trl|alley|plaza|loop|row|crescent"
+    "|cres|close|grove|gardens|mews|walk|hill|turnpike|expressway|crossing|path|run|pike|circuit"
 )
 _UNIT: Final = (
-    r"(?:,? {0,2}\n?(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|#|no)\.? ?#?"
+    r"(?:,? {0,2}\n?(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|spc|space|trlr|trailer|ofc|office|penthouse|ph|level|suites|#|no)\.? ?#?"
     r" ?[A-Za-z]?-?\d{0,5}[A-Za-z]?(?![A-Za-z0-9]))?"
 )
 _WORD: Final = r"[A-Za-z0-9\u00c0-\u024f'.\-]{1,24}"
@@ -51,7 +61,10 @@ def _street(text: str) -> bool:
     line = text.split("\n")[0]
     # "160 previously well": without a capital only words that mean a street and little else.
     named = any(letter.isupper() for letter in line) or _STRONG.search(line) is not None
-    return named and _COMMON.search(line) is None
+    # "9 Old Quarry Road, Unit 2": what has a capital of its own is part of a name.
+    mixed = not line.isupper() and not line.islower()
+    plain = re.sub(r"\b(?:Old|Unit|Day|Month|Per|In|The|And)\b", "", line) if mixed else line
+    return named and _COMMON.search(plain) is None
 
 
 _STRONG: Final = re.compile(
@@ -68,6 +81,10 @@ def _house_last(text: str) -> bool:
     return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
 
 
+_GERMAN_TIME: Final = re.compile(
+    r"(?i)tag|abend|morgen|mittag|nacht|woche|monat|jahr|alter|januar|februar|märz|april|mai|juni|juli"
+    r"|august|september|oktober|november|dezember|montag|dienstag|mittwoch|sonntag|samstag|freitag"
+)
 _NO_STREETS: Final = words(
     "during spring string ring monitoring measuring occurring referring following bring wearing"
     " considering comparing recurring scoring hearing str bearing remaining offering tie weg"
@@ -111,7 +128,8 @@ RULES: Final = (
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:[A-Za-z]|-\d{{1,4}}| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIXES})s?\b\.?"
+            rf"\d{{1,6}}(?:[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIXES})s?\b\.?"
+            rf"(?: (?:{_WORD} )?(?i:{_LAST})\b\.?)?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
     ),
@@ -174,7 +192,31 @@ RULES: Final = (
         words=words("rue avenue boulevard place chemin allée impasse quai cours route"),
         pattern=re.compile(
             r"(?<![\w])\d{1,4}(?: ?(?i:bis|ter|quater))?,? (?i:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|cours|route)"
-            rf"(?: (?i:de|du|des|la|le|les|d'|l'|of)){{0,3}}(?:[ \-]?{_CAPITAL}){{1,5}}"
+            rf"(?: (?i:de|du|des|la|le|les|d'|l'|of)){{0,3}}(?:(?:[ \-]?{_CAPITAL}){{1,5}}|(?: [^\W\d_]{{2,20}}){{1,4}}(?=,|\n|$))"
+        ),
+    ),
+    Rule(
+        kind="street-preposition",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        words=words("am an im in auf zum zur unter hinter vor beim bei alte alter neue neuer"),
+        leads=True,
+        check=lambda text: _GERMAN_TIME.search(text) is None,
+        pattern=re.compile(
+            r"(?i:am|an der|an den|im|in der|in den|auf dem|auf der|zum|zur|unter den|unter der"
+            r"|hinter der|hinter dem|vor dem|beim|bei der|alter?|neuer?) (?:[A-Z\u00c0-\u00de][^\W\d_]{2,24}"
+            r"(?:[ \-][A-Z\u00c0-\u00de][^\W\d_]{2,24})? \d{1,3} ?[A-Za-z]?(?=[,.\n]|$| in )|[^\W\d_]{4,24} \d{1,3}[a-z]?(?=, \d{5} ))"
+        ),
+    ),
+    Rule(
+        kind="unit-first",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        words=words("flat apartment apt unit studio suite"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:flat|apartment|apt|unit|studio|suite)\.? ?#?\d{1,4}[A-Za-z]?,?[ \n]{1,3}(?:\d{1,4}[A-Za-z]?,? )?"
+            rf"(?:{_CAPITAL},? ){{1,6}}?(?i:{_SUFFIXES})s?\b\.?(?: (?i:{_LAST})\b\.?)?"
         ),
     ),
     Rule(
@@ -189,7 +231,7 @@ RULES: Final = (
             r"(?<![\w])(?i:ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
             r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"
             rf"(?: (?i:de|del|la|las|los|da|do|dos|di|della|dei|el)){{0,3}}(?: {_CAPITAL}){{1,5}},?"
-            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)(?:,? \d{1,2}[ºª°]\.? ?[A-Z]?(?!\w))?"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
         ),
     ),
     Rule(
@@ -222,6 +264,17 @@ RULES: Final = (
         pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
     ),
     Rule(
+        kind="zip-lower",
+        entity=_E.POSTAL_CODE,
+        confidence=0.6,
+        starts=(5,),
+        context=re.compile(
+            r"[^\W\d_]{3,24},? (?:ak|ar|az|ca|ct|dc|de|fl|ga|ia|il|ks|ky|ma|md|mn|mo|ms|mt|nc|nd|ne|nh|nj"
+            r"|nm|nv|ny|ri|sc|sd|tn|tx|ut|va|vt|wa|wi|wv|wy),? $"
+        ),
+        pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
+    ),
+    Rule(
         kind="zip-plus-four",
         entity=_E.POSTAL_CODE,
         confidence=0.8,
@@ -239,6 +292,14 @@ RULES: Final = (
         pattern=re.compile(
             r"(?!(?:19|20)\d\d )\d{4,5}(?= (?:[A-Z\u00c0-\u00de][a-z\u00df-\u024f]{2,}|[A-Z\u00c0-\u00de]{4,}))"
         ),
+    ),
+    Rule(
+        kind="postcode-before-city-lower",
+        entity=_E.POSTAL_CODE,
+        confidence=0.5,
+        starts=(5,),
+        context=re.compile(r"(?:[^\W\d_] \d{1,4}[a-z]?|[^\W\d_]{4}), $"),
+        pattern=re.compile(r"\d{5}(?= [^\W\d_]{3,24}(?:[.,]?\n|,|\.?$| in (?:1|2)))"),
     ),
     Rule(
         kind="uk-postcode",
