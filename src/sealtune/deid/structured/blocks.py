@@ -12,6 +12,7 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
+from sealtune.deid.structured import tails
 
 _LINES_MAX: Final = 6
 _TOKENS_MAX: Final = 16
@@ -23,6 +24,31 @@ _LEAD: Final = re.compile(
     r"|apartment|flat) (?:is )?(?:at|on)|zip (?:code )?(?:for|of)|dirección|adresse|indirizzo"
     r"|endereço|adres)\b[?:]?(?: it is| is| are|,? here they are)?[:,]?\s{1,8}"
 )
+# Weaker ones: what follows begins with a number or a capital, and is no ordinary word.
+_DIRECTED: Final = re.compile(
+    r"(?i)\b(?:address(?:es)?(?: [a-z]{2,12}){1,6}? (?:to|is|was|at|as)|(?:deliver|ship|send|mail|forward|return|post"
+    r"|bring|refund|courier|dispatch|invoice|bill)(?:ed|s|ing)?(?: [\w'\u2019]{1,16}){1,4} to"
+    r"|(?:has|have|had|be|is|was|were|been) (?:moved|relocated|transferred|delivered|sent|shipped) to)"
+    r"[:,]?[ \n](?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:rue|via|calle|plac|ul|al|os|av|rua|chemin|avenue|boulevard|place|strada"
+    r"|ulica|viale|corso|piazza|plaza|avenida|largo)\b))"
+)
+_AT: Final = re.compile(
+    r"(?i)\b(?:left|fire|branch|store|shop|parking|staying|stays?|stayed|party|apartment|property|house|office|accident"
+    r"|delivered|arrived|wedding|pick(?:ed)? (?:me|us|it|him|her) up|parked|standing|waiting|directions|drive|taxi|cab"
+    r"|sold|burglary|collision|building|flat|home|lives?|lived|living|located|resides?|near|nearest|next door|opposite)"
+    r" (?:at|near|to|on|from|is) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
+)
+_CODE_AT: Final = re.compile(
+    rf"(?:(?<=[,\n][ ])|(?<=[,\n])|(?<=[A-Za-z\u00c0-\u024f][ ])|(?<=[A-Za-z\u00c0-\u024f],[ ])){tails.CODE}"
+)
+_HOUSE: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,5}[A-Za-z]?)?\.?"
+_BEFORE_CODE: Final = re.compile(
+    rf"(?<![\w.,/-])(?P<v>(?:{_HOUSE},?[ ]{tails.NAME}(?:,?[ ]{_HOUSE})?|(?:ul\.|al\.|os\.|pl\.|plac|rue|via)?[ ]?{tails.NAME},?"
+    rf"[ ](?:(?i:nr|no|n[°ºo]|č)\.?[ ]?)?{_HOUSE})"
+    rf"(?:[ ,]{{1,3}}{tails.UNIT}[ :#]{{0,2}}\d{{1,5}}[A-Za-z]?){{0,4}})"
+    rf"(?:{tails.SEPARATOR}(?:{tails.NAME}|nan)){{0,3}}[ ]{{0,2}}(?:,[ ]?|\n[ \t]{{0,12}})?$"
+)
+_BEFORE_MAX: Final = 140
 _TOKEN: Final = re.compile(r"[ \t]{0,6}([^\s]{1,40})")
 _BREAK: Final = re.compile(r"[ \t]{0,4}\n[ \t?>,]{0,12}(?:\n[ \t]{0,8})?")
 _NUMBER: Final = re.compile(r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,4}[A-Za-z]?)?[.,]?")
@@ -34,7 +60,7 @@ _STOPS: Final = frozenset(
     for and with please if phone tel telephone mobile cell desk fax email e-mail dob ssn mrn is was
     are were the a an my his her he she it they who because since when where but or by from to
     at about after before until during per as that which this has have had work home hospital
-    clinic hours days weeks months years hz mg ml mmhg mm cm kg percent o'clock am pm patients
+    of clinic hours days weeks months years hz mg ml mmhg mm cm kg percent o'clock am pm patients
     group level stage grade type phase day week month year age aged then in on than degrees
     """.split()
 )
@@ -57,6 +83,16 @@ _TOWN_CODE: Final = re.compile(
 )
 
 
+_STREET_HERE: Final = re.compile(
+    rf"(?P<v>{_HOUSE},?[ ]{tails.NAME}(?:,?[ ]{_HOUSE})?|(?:plac|ul\\.|al\\.|os\\.|rue|via)?[ ]?{tails.NAME},?[ ]{_HOUSE})"
+    rf"(?:[ ,]{{1,3}}{tails.UNIT}[ :#]{{0,2}}\d{{1,5}}[A-Za-z]?){{0,4}}"
+    r"(?=[ ]{0,2}(?:[,.?!;)\n]|$)| (?:in|is|to|by|and|last|for|with|until|was|has|on|at|please)\b)"
+)
+_LETTERS: Final = re.compile(r"[^\W\d_]{2,40}")
+_YEAR: Final = re.compile(r"(?:19|20)\d\d$")
+_DIGIT: Final = re.compile(r"\d")
+
+
 class BlockDetector:
     """Addresses behind a phrase and blocks of lines."""
 
@@ -71,6 +107,15 @@ class BlockDetector:
             end = _address_end(text, lead.end(), sure=sure)
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
+        for lead in _DIRECTED.finditer(text):
+            end = _address_end(text, lead.end(), sure=True)
+            if end:
+                yield self._found(lead.end(), end, 0.7, "address-phrase")
+        for lead in _AT.finditer(text):
+            street = _STREET_HERE.match(text, lead.end())
+            if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
+                yield self._found(*street.span("v"), 0.6, "address-at")
+        yield from self._coded(text)
         if "\n" in text:
             yield from self._blocks(text)
         for corner in _CORNER.finditer(text):
@@ -78,6 +123,18 @@ class BlockDetector:
         for town in _TOWN_CODE.finditer(text):
             start, end = town.span("v")
             yield Finding(start, end, EntityType.POSTAL_CODE, 0.75, self.name, "code-after-town")
+
+    def _coded(self, text: str) -> Iterator[Finding]:
+        """Yield streets without a word that says so, a town and its postal code behind them."""
+        for code in _CODE_AT.finditer(text):
+            if _YEAR.match(code.group()) and not text.startswith(" ", code.end()):
+                continue
+            window = text[max(0, code.start() - _BEFORE_MAX) : code.start()]
+            street = _BEFORE_CODE.search(window) if _DIGIT.search(window) else None
+            if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
+                start, end = street.span("v")
+                first = code.start() - len(window)
+                yield self._found(first + start, first + end, 0.7, "before-code")
 
     def _blocks(self, text: str) -> Iterator[Finding]:
         for code in _CODE_LINE.finditer(text):

@@ -78,6 +78,8 @@ def _house_last(text: str) -> bool:
     word = text.split()[0].lower()
     if word in _NO_STREETS or (word.endswith("ring") and text[0].islower()):
         return False
+    if _COMMON.search(text) or " during " in text:
+        return False
     return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
 
 
@@ -89,6 +91,21 @@ _NO_STREETS: Final = words(
     "during spring string ring monitoring measuring occurring referring following bring wearing"
     " considering comparing recurring scoring hearing str bearing remaining offering tie weg"
     " registering administering steering engineering entering requiring"
+)
+# What a street begins with, a number behind it; and the words that one ends with.
+_FIRSTS: Final = (
+    "ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|avda.|av.|plaza"
+    "|paseo|carrera|rua|travessa|via|viale|piazza|corso|largo|vicolo|ul.|ulica|al.|os.|strada|bulevardul|plac|pl."
+    "|aleja|aleje|osiedle|rambla|ronda|vial|cañada|glorieta|cuesta|calzada|corredor|peatonal|privada|cerrada"
+    "|callejón|camino|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
+    "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
+    "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
+    "|lorong|jalan|jl.|jln."
+)
+_LASTS: Final = (
+    "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
+    "|sokağı|sokak|caddesi|bulvarı|mahallesi|bulevardi|bulevarden|katu|tie|gata|gatan|väg|gate|vei|veg|plads|allé|alle"
+    "|plein|laan|straat|weg|platz|strasse|straße|ring|allee"
 )
 RULES: Final = (
     Rule(
@@ -173,14 +190,17 @@ RULES: Final = (
             "singel",
             "chaussee",
             "steig",
+            *("torget stigen backen gränd stien svingen bakken vegen torv stræde vænget parken bulevard".split()),
+            *("boulevard kaari rinne raitti pad hof steeg baan graben markt zeile gürtel kai stieg".split()),
         ),
         gate=re.compile(
-            r"(?:str|stra(?:ss|s|ß)e|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gatan?|vägen|veien|katu|kuja|tie|polku|utca|kade|gracht|dreef|singel|chaussee|steig)\.?(?: [^\W\d_]{1,20}){0,2},? \d"
+            r"(?:str|stra(?:ss|s|ß)e|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gatan?|vägen|veien|katu|kuja|tie|polku|utca|kade|gracht|dreef|singel|chaussee|steig|torget|stigen|backen|gränd|gränden|stien|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevardi|boulevard|kaari|rinne|raitti|pad|hof|steeg|baan|graben|markt|zeile|gürtel|kai|stieg)\.?(?: [^\W\d_]{1,20}){0,2},? \d"
         ),
         pattern=re.compile(
             r"(?<![^\W_])(?:[A-Z\u00c0-\u024f][\w\u00c0-\u024f\-]{0,24}[ \-]){0,3}[\w\u00c0-\u024f\-]{0,30}"
             r"(?i:stra[sß]s?e|str\.|str|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej"
-            r"|gata|gatan|vägen|veien|katu|utca|kade|kuja|tie|polku|gracht|dreef|singel|chaussee|steig)"
+            r"|gata|gatan|vägen|veien|katu|utca|kade|kuja|tie|polku|gracht|dreef|singel|chaussee|steig"
+            r"|torget|stigen|backen|gränd|gränden|stien|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevardi|boulevard|kaari|rinne|raitti|pad|hof|steeg|baan|graben|markt|zeile|gürtel|kai|stieg)"
             r"(?: [\w\u00c0-\u024f]{1,20}){0,2},? \d{1,4} ?[A-Za-z]?(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
             + _UNIT
         ),
@@ -223,15 +243,24 @@ RULES: Final = (
         kind="street-first",
         entity=_E.ADDRESS,
         confidence=0.88,
-        words=words(
-            "ladeira canale alameda praça contrada borgo rotonda stretto incrocio estrada calle avenida plaza paseo carrera rua travessa via viale piazza corso largo vicolo ul"
-            " ulica al os calz av c strada bulevardul ulitsa"
-        ),
+        words=words(_FIRSTS.replace("|", " ").replace(".", "").replace("c/", "c")),
+        leads=True,
         pattern=re.compile(
-            r"(?<![\w])(?i:ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
-            r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"
-            rf"(?: (?i:de|del|la|las|los|da|do|dos|di|della|dei|el)){{0,3}}(?: {_CAPITAL}){{1,5}},?"
-            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
+            rf"(?<![\w])(?i:{_FIRSTS.replace('.', chr(92) + '.?')})"
+            rf"(?:,? (?i:{_FIRSTS.replace('.', chr(92) + '.?')}))?"
+            r"(?: (?i:de|del|la|las|los|da|do|dos|das|di|della|dei|el|of|na|im)){0,3}"
+            rf"(?:(?: (?:{_CAPITAL}|de|da|do|dos|del|di|i|y|e|d')(?![^\W_])){{1,6}}|(?: [^\W\d_]{{3,20}}){{1,3}}(?=,? \d{{1,4}}(?:,|\n|$| puerta| piso)))[,.]?"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#|s/n))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
+        ),
+    ),
+    Rule(
+        kind="street-word-last",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        words=words(_LASTS.replace("|", " ")),
+        pattern=re.compile(
+            rf"(?<![\w])(?:{_CAPITAL}[ \-]){{1,4}}(?i:{_LASTS})\b\.?,?(?: (?i:no[:.]? ?|[ivxl]{{1,5}} ))? ?"
+            r"\d{1,4}\.? ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?(?![\w%]|[.,]\d)"
         ),
     ),
     Rule(
@@ -342,7 +371,8 @@ RULES: Final = (
         check=lambda text: any(letter.isdigit() for letter in text),
         pattern=re.compile(
             r"(?i:(?:home |street )?address(?: is)?\s{0,2}[: ]|adresse ?:|dirección ?:|indirizzo ?:|(?:lives?|resid(?:es|ing|ed)|living) at)"
-            r"\s{0,3}(?P<v>[^\s.;:][^\n.;:@]{2,79}?)(?=[.;\n]|,? (?:and|with|phone|tel|who)\b|$)"
+            r"\s{0,3}(?P<v>(?!(?i:of|on|for|to|this|these|those|in|that|linked|associated|book|and|or|the|my|your|our|his|her)\b)"
+            r"[^\s.;:][^\n.;:@]{2,79}?)(?=[.;\n]|,? (?:and|with|phone|tel|who)\b|$)"
         ),
     ),
 )

@@ -28,14 +28,14 @@ _CAPITAL: Final = r"[A-Z\u00c0-\u00de\u0100-\u024f\u0391-\u03a9\u0410-\u042f]"
 WORD: Final = rf"(?:{_CAPITAL}[\w'\u2019.\-]{{0,30}}|{PARTICLE})"
 NAME: Final = rf"{_CAPITAL}[\w'\u2019.\-]{{0,30}}(?:[ ]{WORD}){{0,6}}+"
 SEPARATOR: Final = r"[ \t]{0,3}(?:,[ \t]{0,3}(?:\n[ \t>]{0,12})?|\n[ \t>]{0,12}(?:, ?)?)"
-_UNIT: Final = (
+UNIT: Final = (
     r"(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|rd|piso|puerta|esc|escalera|pta"
     r"|edif|depto|int|interior|local|piano|interno|scala|appartamento|bl|sc|et|ap|et\.|ajtó|emelet|kat|daire"
     r"|no|nr|top|stiege|tür|stock|og|eg|bât|étage|appt|oficina|planta|bajo|m\.|lok|box|bus|byt|d)\.?"
 )
 _REST: Final = re.compile(
-    rf"(?:[ ,]{{1,2}}\d{{1,4}}[A-Za-z]?(?:[/-]\d{{1,4}}[A-Za-z]?)?(?=[ ]?(?:[,.;?!)\n]|$)|[ ,]{{1,3}}{_UNIT}))?"
-    rf"(?:[ ,]{{1,3}}{_UNIT}[ :#]{{0,2}}(?:\d{{1,5}}[A-Za-z]?|[A-Z])(?!\w)){{0,4}}"
+    rf"(?:[ ,]{{1,2}}\d{{1,4}}[A-Za-z]?(?:[/-]\d{{1,4}}[A-Za-z]?)?(?=[ ]?(?:[,.;?!)\n]|$)|[ ,]{{1,3}}{UNIT}))?"
+    rf"(?:[ ,]{{1,3}}{UNIT}[ :#]{{0,2}}(?:\d{{1,5}}[A-Za-z]?|[A-Z])(?!\w)){{0,4}}"
 )
 _PART: Final = re.compile(
     rf"(?:{SEPARATOR}(?:nan\n[ \t]{{0,12}})?)(?:(?P<code>{CODE})(?:[ ](?P<town>{NAME}))?"
@@ -72,7 +72,7 @@ def _tail(text: str, finding: Finding) -> Iterator[Finding]:
     for _ in range(_PARTS_MAX):
         if match is None:
             match = _PART.match(text, at)
-        if match is None or not is_place(match.groupdict().get("name") or "Town"):
+        if match is None or not all(map(is_place, filter(None, _names(match)))):
             return
         if "\n" in match.group()[:16] and not _LINE_ENDS.match(text, match.end()):
             return  # the next line is a sentence or has a label
@@ -82,10 +82,14 @@ def _tail(text: str, finding: Finding) -> Iterator[Finding]:
         at, match = match.end(), None
 
 
+def _names(match: re.Match[str]) -> tuple[str | None, ...]:
+    return tuple(match.groupdict().get(group) for group in ("name", "town"))
+
+
 def is_place(name: str) -> bool:
     """Return whether `name` may be one of a place: no words of every day, as in headings."""
     parts = [word.strip(".'") for word in name.lower().split()]
-    if any(part in _NO_PLACES for part in parts):
+    if not parts or any(part in _NO_PLACES for part in parts):
         return False
     first = parts[0] in words.COMMON and parts[0] not in _GEOGRAPHIC
     return not first and not all(p in words.COMMON or p in words.MEDICAL for p in parts)
