@@ -38,9 +38,9 @@ _AT: Final = re.compile(
     r"|sold|burglary|collision|building|flat|home|lives?|lived|living|located|resides?|near|nearest|next door|opposite)"
     r" (?:at|near|to|on|from|is) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
 )
-_CODE_AT: Final = re.compile(
-    rf"(?:(?<=[,\n][ ])|(?<=[,\n])|(?<=[A-Za-z\u00c0-\u024f][ ])|(?<=[A-Za-z\u00c0-\u024f],[ ])){tails.CODE}"
-)
+_CODE: Final = re.compile(tails.CODE)
+_NUMBERS: Final = re.compile(r"\d{1,8}[A-Za-z]?")
+_LEAD_MAX: Final = 90  # characters from a phrase to the number of what it announces
 _HOUSE: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,5}[A-Za-z]?)?\.?"
 _BEFORE_CODE: Final = re.compile(
     rf"(?<![\w.,/-])(?P<v>(?:{_HOUSE},?[ ]{tails.NAME}(?:,?[ ]{_HOUSE})?|(?:ul\.|al\.|os\.|pl\.|plac|rue|via)?[ ]?{tails.NAME},?"
@@ -89,6 +89,7 @@ _STREET_HERE: Final = re.compile(
     r"(?=[ ]{0,2}(?:[,.?!;)\n]|$)| (?:in|is|to|by|and|last|for|with|until|was|has|on|at|please)\b)"
 )
 _LETTERS: Final = re.compile(r"[^\W\d_]{2,40}")
+_HALF: Final = re.compile(r"[ -]\d{2}")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d$")
 _DIGIT: Final = re.compile(r"\d")
 
@@ -107,30 +108,37 @@ class BlockDetector:
             end = _address_end(text, lead.end(), sure=sure)
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
-        for lead in _DIRECTED.finditer(text):
-            end = _address_end(text, lead.end(), sure=True)
-            if end:
-                yield self._found(lead.end(), end, 0.7, "address-phrase")
-        for lead in _AT.finditer(text):
-            street = _STREET_HERE.match(text, lead.end())
-            if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
-                yield self._found(*street.span("v"), 0.6, "address-at")
-        yield from self._coded(text)
+        houses, codes = _numbers(text)
+        for first, last in houses:
+            yield from self._led(text, first, last)
+        yield from self._coded(text, codes)
         if "\n" in text:
             yield from self._blocks(text)
-        for corner in _CORNER.finditer(text):
+        for corner in _CORNER.finditer(text) if " of " in text else ():
             yield self._found(*corner.span(), 0.8, "corner")
         for town in _TOWN_CODE.finditer(text):
             start, end = town.span("v")
             yield Finding(start, end, EntityType.POSTAL_CODE, 0.75, self.name, "code-after-town")
 
-    def _coded(self, text: str) -> Iterator[Finding]:
+    def _led(self, text: str, first: int, last: int) -> Iterator[Finding]:
+        """Yield what phrases between `first` and `last` announce."""
+        for lead in _DIRECTED.finditer(text, first, last):
+            end = _address_end(text, lead.end(), sure=True)
+            if end:
+                yield self._found(lead.end(), end, 0.7, "address-phrase")
+        for lead in _AT.finditer(text, first, last):
+            street = _STREET_HERE.match(text, lead.end())
+            if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
+                yield self._found(*street.span("v"), 0.6, "address-at")
+
+    def _coded(self, text: str, codes: list[int]) -> Iterator[Finding]:
         """Yield streets without a word that says so, a town and its postal code behind them."""
-        for code in _CODE_AT.finditer(text):
+        for code in filter(None, (_CODE.match(text, at) for at in codes)):
             if _YEAR.match(code.group()) and not text.startswith(" ", code.end()):
                 continue
             window = text[max(0, code.start() - _BEFORE_MAX) : code.start()]
-            street = _BEFORE_CODE.search(window) if _DIGIT.search(window) else None
+            apart = "," in window or "\n" in window
+            street = _BEFORE_CODE.search(window) if apart and _DIGIT.search(window) else None
             if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
                 start, end = street.span("v")
                 first = code.start() - len(window)
@@ -144,6 +152,34 @@ class BlockDetector:
 
     def _found(self, start: int, end: int, confidence: float, kind: str) -> Finding:
         return Finding(start, end, EntityType.ADDRESS, confidence, self.name, kind)
+
+
+def _numbers(text: str) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return where phrases before numbers of houses may stand, apart, and where postal codes may."""
+    houses: list[tuple[int, int]] = []
+    codes: list[int] = []
+    for number in _NUMBERS.finditer(text):
+        start, end = number.span()
+        first = start
+        while first > start - 3 and text[first - 1 : first].isupper():
+            first -= 1
+        if first and text[first - 1] not in " \n,":
+            continue
+        # `276 82`, `99-628`: a short number is half of a code.
+        if end - first > 3 or (end - first > 1 and (first < start or _HALF.match(text, end))):
+            codes.append(first)
+        if first == start and (text[end : end + 3].lstrip(" ,")[:1].isupper() or _named(text, start)):
+            begin = max(0, start - _LEAD_MAX)
+            if houses and houses[-1][1] >= begin:
+                begin = houses.pop()[0]
+            houses.append((begin, start + 1))
+    return houses, codes
+
+
+def _named(text: str, at: int) -> bool:
+    """Return whether the word before `at` begins with a capital."""
+    before = text[max(0, at - 30) : at].split()
+    return bool(before) and before[-1][0].isupper()
 
 
 def _block_start(text: str, at: int) -> int | None:

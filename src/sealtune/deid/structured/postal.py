@@ -104,8 +104,13 @@ _FIRSTS: Final = (
 )
 _LASTS: Final = (
     "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
-    "|sokağı|sokak|caddesi|bulvarı|mahallesi|bulevardi|bulevarden|katu|tie|gata|gatan|väg|gate|vei|veg|plads|allé|alle"
-    "|plein|laan|straat|weg|platz|strasse|straße|ring|allee"
+    "|sokağı|sokak|caddesi|bulvarı|mahallesi|bulevardi|bulevarden|katu|gata|gatan|väg|vei|veg|plads|allé"
+    "|plein|laan|straat|weg|platz|strasse|straße|allee"
+)
+# Compounds that English words hardly end with.
+_ENDINGS: Final = (
+    "torget|stigen|backen|gränd|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevard|kaari|steeg|graben"
+    "|zeile|gürtel|stieg|polku|kuja|tinget"
 )
 RULES: Final = (
     Rule(
@@ -190,19 +195,27 @@ RULES: Final = (
             "singel",
             "chaussee",
             "steig",
-            *("torget stigen backen gränd stien svingen bakken vegen torv stræde vænget parken bulevard".split()),
-            *("boulevard kaari rinne raitti pad hof steeg baan graben markt zeile gürtel kai stieg".split()),
         ),
         gate=re.compile(
-            r"(?:str|stra(?:ss|s|ß)e|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gatan?|vägen|veien|katu|kuja|tie|polku|utca|kade|gracht|dreef|singel|chaussee|steig|torget|stigen|backen|gränd|gränden|stien|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevardi|boulevard|kaari|rinne|raitti|pad|hof|steeg|baan|graben|markt|zeile|gürtel|kai|stieg)\.?(?: [^\W\d_]{1,20}){0,2},? \d"
+            r"(?:str|stra(?:ss|s|ß)e|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gatan?|vägen|veien|katu|kuja|tie|polku|utca|kade|gracht|dreef|singel|chaussee|steig)\.?(?: [^\W\d_]{1,20}){0,2},? \d"
         ),
         pattern=re.compile(
             r"(?<![^\W_])(?:[A-Z\u00c0-\u024f][\w\u00c0-\u024f\-]{0,24}[ \-]){0,3}[\w\u00c0-\u024f\-]{0,30}"
             r"(?i:stra[sß]s?e|str\.|str|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej"
-            r"|gata|gatan|vägen|veien|katu|utca|kade|kuja|tie|polku|gracht|dreef|singel|chaussee|steig"
-            r"|torget|stigen|backen|gränd|gränden|stien|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevardi|boulevard|kaari|rinne|raitti|pad|hof|steeg|baan|graben|markt|zeile|gürtel|kai|stieg)"
+            r"|gata|gatan|vägen|veien|katu|utca|kade|kuja|tie|polku|gracht|dreef|singel|chaussee|steig)"
             r"(?: [\w\u00c0-\u024f]{1,20}){0,2},? \d{1,4} ?[A-Za-z]?(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
             + _UNIT
+        ),
+    ),
+    Rule(
+        kind="house-number-last-rare",
+        entity=_E.ADDRESS,
+        check=_house_last,
+        confidence=0.85,
+        marks=tuple(_ENDINGS.split("|")),
+        pattern=re.compile(
+            rf"(?<![^\W_])(?:{_CAPITAL}[ \-]){{0,3}}[\w\-]{{0,30}}(?i:{_ENDINGS})(?:en|et|i)?,? \d{{1,4}} ?[A-Za-z]?"
+            r"(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
         ),
     ),
     Rule(
@@ -219,11 +232,10 @@ RULES: Final = (
         kind="street-preposition",
         entity=_E.ADDRESS,
         confidence=0.8,
-        words=words("am an im in auf zum zur unter hinter vor beim bei alte alter neue neuer"),
-        leads=True,
+        words=words("am im der den dem zum zur beim alte alter neue neuer"),
         check=lambda text: _GERMAN_TIME.search(text) is None,
         pattern=re.compile(
-            r"(?i:am|an der|an den|im|in der|in den|auf dem|auf der|zum|zur|unter den|unter der"
+            r"(?<!\w)(?i:am|an der|an den|im|in der|in den|auf dem|auf der|zum|zur|unter den|unter der"
             r"|hinter der|hinter dem|vor dem|beim|bei der|alter?|neuer?) (?:[A-Z\u00c0-\u00de][^\W\d_]{2,24}"
             r"(?:[ \-][A-Z\u00c0-\u00de][^\W\d_]{2,24})? \d{1,3} ?[A-Za-z]?(?=[,.\n]|$| in )|[^\W\d_]{4,24} \d{1,3}[a-z]?(?=, \d{5} ))"
         ),
