@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.names import words
+from sealtune.deid.names import firms, words
 from sealtune.deid.structured.rules import Rule, RuleDetector
 
 _P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
@@ -124,4 +124,4 @@ _FRAMES: Final = (
 
 def frame_detector() -> RuleDetector:
     """Return the detector of names by their frames; to reports it is one with the lists."""
-    return RuleDetector(_FRAMES, name="names")
+    return RuleDetector((*_FRAMES, *firms.RULES), name="names")
