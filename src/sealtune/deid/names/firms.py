@@ -65,6 +65,11 @@ _LAST_HEADS: Final = (
     " roofing landscaping gardens nurseries florist flowers pharmacy pharmacies drugstore clinic hospital hospice"
     " healthcare medical wellness school schools church synagogue mosque temple society association union institution"
     " united rovers wanderers athletic fc cf afc"
+    " practice pediatrics paediatrics orthopedics orthopaedics dermatology urology cardiology psychiatry oncology"
+    " neurology ophthalmology obstetrics gynecology dentistry laboratory laboratories facility penitentiary jail"
+    " shipyard boatyard boatworks glassworks ironworks steelworks waterworks foundry mill mills works refinery quarry"
+    " ranch orchard orchards growers farmers cannery sawmill printing printers machining welding tooling fabrication"
+    " care living rehabilitation hospice"
     " instruments partners holdings group co-operative cooperative workshop garage dealership"
 ).split()
 _NATIONAL: Final = (
@@ -120,7 +125,8 @@ _OBJECT: Final = (
     r"|(?:[Ss]tudied|[Ss]tudies|[Ss]tudying)(?: [a-z]{2,14}){0,2} at|[Pp]lay(?:s|ed|ing)? for|[Ss]igned (?:for|with)|(?:[Aa]lbums?|[Ss]ongs?|[Hh]its?|[Cc]oncerts?) (?:by|from|of)|[Hh]eld at"
     r"|[Cc]omplain(?:ed|t|ing)? about|[Ww]orking (?:at|for|with)|[Ww]orks? (?:at|for)|[Ww]orked (?:at|for)|[Ww]ork(?: [a-z]{1,10}){1,5} (?:at|for)|[Ii]ntern(?:ed|ship)? (?:at|with)|[Jj]oined|[Jj]oining|[Jj]oins|[Ff]ounded"
     r"|[Bb]oard of|[Aa]gainst(?= [A-Z][a-z])|[Vv]ersus|vs\.?|[Mm]atch (?:with|against)|[Tt]he game|[Cc]ompany,|[Ff]irm,|[Ee]mployer,|[Bb]and,|[Cc]oncert at|[Tt]reated (?:at|in)|[Ii]nvest(?:ed|s|ing)? in"
-    r"|[Cc]alling (?:from|on behalf of)|[Yy]ou(?: guys)? from|[Ss]omeone from|[Pp]eople (?:at|from)|[Mm]oney from|[Ll]etters? from|[Jj]ob (?:at|with|for)|[Pp]osition (?:at|with)|[Oo]ffer from|[Cc]areer (?:at|with)"
+    r"|[Cc]alling (?:from|on behalf of)|(?:[Tt]hank you|[Tt]hanks) for (?:calling|choosing|contacting|visiting|joining)|[Ww]elcome to(?= [A-Z][a-z]+ [A-Z])"
+    r"|(?:[Aa]ppt|[Aa]ppointment|[Ff]ollowed|[Ss]een|[Vv]isit|[Cc]heck-?up) (?:at|with)(?= [A-Z][a-z]+ [A-Z])|(?:[Dd]ischarged|[Tt]ransfer(?:red)?|[Rr]eturned|[Rr]eferred|[Ss]ent) (?:back )?to(?= [A-Z][a-z]+ [A-Z])|[Yy]ou(?: guys)? from|[Ss]omeone from|[Pp]eople (?:at|from)|[Mm]oney from|[Ll]etters? from|[Jj]ob (?:at|with|for)|[Pp]osition (?:at|with)|[Oo]ffer from|[Cc]areer (?:at|with)"
     r"|[Ee]xhibition at|[Cc]ollections? of|[Ll]ists? of suppliers|[Aa]ccording to(?= (?:The |the )?[A-Z][a-z])|[Ss]ays? (?=[A-Z][a-z]{2,20},? (?:spokes|CEO))"
 )
 _OBJECT_WORDS: Final = (
@@ -136,6 +142,7 @@ _OBJECT_WORDS: Final = (
     " degree diploma phd mba retired graduated resigned funds email offer talked professor enrolled studied studies studying"
     " play plays played playing signed album albums song songs hit hits concert concerts held complain complained complaint"
     " complaining working works work worked intern interned internship joined joining joins founded board against versus vs"
+    " thank thanks welcome appt appointment followed seen visit checkup discharged transfer transferred returned referred sent"
     " match company firm employer band treated invest invested invests investing calling you someone people money letter"
     " letters job position career exhibition collection collections according"
 )
@@ -172,8 +179,20 @@ def _everyday(word: str) -> bool:
 
 
 def _telling(text: str) -> bool:
-    """Whether a word before the last one is none of every day."""
-    return not all(map(_everyday, _parts(text)[:-1] or ["the"]))
+    """Whether a word before the last one is none of every day, and that one has a capital."""
+    last = text.split()[-1]
+    return last[0].isupper() and not all(map(_everyday, _parts(text)[:-1] or ["the"]))
+
+
+def _formed(text: str) -> bool:
+    """Whether a word that is not of a legal form is none of every day."""
+    return not all(_everyday(part) or part in _FORM_WORDS for part in _parts(text))
+
+
+def _headed(text: str) -> bool:
+    """Whether a heading may be a name: words that are not all of every day, the first one neither."""
+    parts = _parts(text)
+    return len(parts) > 1 and not all(map(_everyday, parts)) and parts[0] not in _NO_OPENING
 
 
 def _opens(text: str) -> bool:
@@ -186,7 +205,9 @@ def _opens(text: str) -> bool:
     if not parts or parts[0] in _NO_OPENING or parts[0] in words.TITLES:
         return False
     medical = all(p in words.MEDICAL or p in words.EPONYMS for p in parts)
-    return not medical and not (len(parts) == 1 and text.isupper() and len(text) < 3)
+    # A bacterium, a cell marker: one word that ends like a term or holds a digit.
+    term = len(parts) == 1 and (parts[0].endswith(words.MEDICAL_ENDINGS) or not text.isalpha())
+    return not medical and not (term and parts[0] not in words.AMBIGUOUS and text not in KNOWN)
 
 
 def _rule(
@@ -204,23 +225,36 @@ def _rule(
     )
 
 
+_FORM_WORDS: Final = frozenset(
+    """
+    inc co corp ltd llc llp plc gmbh sp com coop sa sl srl spa sarl sas snc scs eurl sci pfa kft zrt bt kkt rt nyrt
+    hb kb as asa ans da ba rfh sf ivs aps ohg mbh ug eg gbr ab ag kg nv bv vof lp pty pvt bhd tbk oy oyj ky tmi uab
+    asociados hijos figli sønner söner söhne sohn syn synowie társa fia fiai fils cie associés associati partnere
+    partner partners zonen zoon filhos pojat sons daughters company associates brothers bros group holding holdings
+    limited incorporated corporation mean total level levels score rate value values
+    """.split()
+)
 _KNOWN: Final = sorted(KNOWN, key=lambda name: (-len(name), name))
 RULES: Final = (
     _rule(
         "form-dotted", 0.8,
-        rf"(?<![\w])(?P<v>{SEQUENCE},? (?:{_DOTTED}))(?!\w)",
+        rf"(?<![\w])(?P<v>{SEQUENCE},? (?:{_DOTTED}))(?![\w])",
         marks="s.r.o sro. a.s. o.s. k.s. v.o.s. o.p.s. .o.o. d.d. s.p. e.v. e.k. e.g. sp.k sp.j sp. s.c. s/a a/s s.com s.coop c.b. s.l. s.a. s.n.c s.r.l. s.p.a. şti. a.ş. bt. kft. zrt. nyrt. kkt. rt. n.v. b.v. cía. hnos.",
-        check=_telling,
+        check=_formed,
     ),
-    _rule("form", 0.75, rf"(?<![\w])(?P<v>{SEQUENCE},? (?:{_SHORT}))(?![\w'\u2019])", on=_SHORT.replace("|", " ").replace("?", ""), check=_telling),
-    _rule("form-family", 0.75, rf"(?<![\w])(?P<v>{SEQUENCE} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?)(?![\w])", on="asociados hijos figli sønner söner söhne sohn syn synowie társa fia fiai fils cie associés associati partnere zonen zoon filhos pojat sons daughters töchter oğulları company associates brothers bros", check=_telling),
-    _rule("head-last", 0.7, rf"(?<![\w])(?P<v>(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?:{'|'.join(h if h == 'fc' else h.capitalize() for h in sorted(_LAST_HEADS, key=len, reverse=True))}|FC|CF|AFC)(?: {_C}){{0,2}})(?![\w])", on=" ".join(_LAST_HEADS), check=_telling),
+    _rule("form", 0.75, rf"(?<![\w])(?P<v>{SEQUENCE},? (?:{_SHORT}))(?![\w'\u2019])", on=_SHORT.replace("|", " ").replace("?", ""), check=_formed),
+    _rule("form-family", 0.75, rf"(?<![\w])(?P<v>{SEQUENCE} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?)(?![\w])", on="asociados hijos figli sønner söner söhne sohn syn synowie társa fia fiai fils cie associés associati partnere zonen zoon filhos pojat sons daughters töchter oğulları company associates brothers bros", check=_formed),
+    _rule("head-last", 0.7, rf"(?<![\w])(?P<v>(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{'|'.join(sorted(_LAST_HEADS, key=len, reverse=True))})(?: (?:(?:of|for|&|and) )?{_C}){{0,2}})(?![\w])", on=" ".join(_LAST_HEADS), check=_telling),
     _rule("head-national", 0.65, rf"(?<![\w])(?P<v>(?:The )?(?:{_C} ){{0,2}}(?:(?:{_NATIONAL}) ){{1,3}}(?:{_NATIONAL_HEADS})(?: (?:of|for) (?:the )?{_C}(?: {_C})?)?)(?![\w])", on=_NATIONAL_HEADS.replace("|", " ")),
     _rule("head-first", 0.7, rf"(?<![\w])(?P<v>(?:{_FIRST_HEADS})(?: {_LINK}){{0,2}}(?:[ \-]{_C}){{1,4}})", on=" ".join(re.findall(r"[^\W\d_]{2,}", re.sub(r"\[(.)[^\]]*\]", r"\1", _FIRST_HEADS).replace("s?", "s").replace("e?", "e"))) + " fundacion corporacion compania cafe musee galeria école restaurant laboratoire", check=lambda text: _telling(text + " x")),
     _rule("head-of", 0.7, rf"(?<![\w])(?P<v>(?:The )?(?:{_C} ){{0,2}}(?:{_OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}|Department of (?:{_GOVERNMENT}))(?![\w])", on=_OF_HEADS.replace("|", " ").lower() + " department authority", check=lambda text: not text.isupper()),
     _rule("after-phrase", 0.55, rf"(?<![\w])(?:{_OBJECT})[ ](?:the )?(?P<v>{SEQUENCE})", leads=_OBJECT_WORDS),
     _rule("before-verb", 0.5, rf"(?<![\w])(?P<v>{SEQUENCE})(?:['\u2019]s?)?,? {_VERBS}", on=_VERB_WORDS),
-    _rule("capital-article", 0.5, rf"The(?<=[a-z,:(] The)(?P<v> {_C}(?:(?: {_LINK})? {_C}){{0,4}})", marks="the"),
+    _rule("capital-article", 0.5, rf"(?P<v>The(?<=[a-z,(] The) {_C}(?:(?: {_LINK})? {_C}){{0,4}})", marks="the"),
+    _rule("above-address", 0.5, rf"(?m)(?:^|>)[ \t?]{{0,4}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{0,5}})(?:,? ?\n[ \t?]{{0,4}}|, )(?=(?:\d{{1,6}}[A-Za-z]? (?:[NSEW]{{1,2}}\.? )?{_UP}|P\.? ?O\.? Box|Post Office Box))", marks="0 1 2 3 4 5 6 7 8 9", check=_headed),
+    _rule("heading", 0.45, rf"\A(?:[^\n]{{0,40}}\n|<h1>|<[a-z]{{1,8}}>){{0,2}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{1,5}})(?=\n| - | \u2013 |</h1>)", marks="\n </h1>", check=_headed),
+    _rule("in-heading", 0.5, rf"(?:[Nn]ote|NOTE|[Ss]ummary|SUMMARY|[Rr]eport|REPORT|[Ll]etter|LETTER|[Aa]ccount|ACCOUNT|[Ss]tatement|[Dd]epartment of \w{{4,14}}|DEPARTMENT OF \w{{4,14}})(?:, [^\n,A-Z]{{0,4}}[\w\-/. ]{{3,18}})?(?:, | - )(?P<v>{SEQUENCE})(?=\n|$)", leads="note summary report letter account statement department", check=_headed),
+    _rule("in-brackets", 0.5, rf"(?:home|hospital|clinic|facility|employer|company|firm|school|hospice|bank|insurer|pharmacy|HOME|HOSPITAL|CLINIC) \((?P<v>(?:[Tt]he )?{SEQUENCE})\)", leads="home hospital clinic facility employer company firm school hospice bank insurer pharmacy", check=_headed),
     _rule("building", 0.5, rf"(?<![\w])(?:the|The) (?P<v>{SEQUENCE}) (?:building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board|board meeting)\b", on="building store branch website app merger album concert exhibition headquarters factory campus"),
     _rule("known", 0.65, rf"(?<![\w])(?:{'|'.join(map(re.escape, _KNOWN))})(?![\w])", leads=" ".join(sorted({re.findall(r'[^\W\d_]+', name)[0].lower() for name in _KNOWN})), check=lambda _: True),
 )  # fmt: skip
