@@ -7,12 +7,13 @@ of many countries, head nouns of several languages, and phrases of letters, news
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from sealtune.deid.entities import EntityType
+from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
 from sealtune.deid.names.known import KNOWN
-from sealtune.deid.structured.rules import Rule
+from sealtune.deid.structured.rules import Check, Rule
 
 _ORG: Final = EntityType.ORGANIZATION
 _UP: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f]"
@@ -189,6 +190,10 @@ def _formed(text: str) -> bool:
     return not all(_everyday(part) or part in _FORM_WORDS for part in _parts(text))
 
 
+def _mixed(text: str) -> bool:
+    return not text.isupper()
+
+
 def _headed(text: str) -> bool:
     """Whether a heading may be a name: words that are not all of every day, the first one neither."""
     parts = _parts(text)
@@ -211,14 +216,14 @@ def _opens(text: str) -> bool:
 
 
 def _rule(
-    kind: str, confidence: float, pattern: str, *, leads: str = "", on: str = "", marks: str = "", check=_opens
+    kind: str, confidence: float, pattern: str, *, leads: str = "", marks: str = "", check: Check = _opens
 ) -> Rule:
     return Rule(
         kind=kind,
         entity=_ORG,
         confidence=confidence,
         pattern=re.compile(pattern),
-        words=frozenset((leads or on).lower().split()),
+        words=frozenset(leads.lower().split()),
         leads=bool(leads),
         marks=tuple(marks.split()),
         check=check,
@@ -236,25 +241,88 @@ _FORM_WORDS: Final = frozenset(
 )
 _KNOWN: Final = sorted(KNOWN, key=lambda name: (-len(name), name))
 RULES: Final = (
-    _rule(
-        "form-dotted", 0.8,
-        rf"(?<![\w])(?P<v>{SEQUENCE},? (?:{_DOTTED}))(?![\w])",
-        marks="s.r.o sro. a.s. o.s. k.s. v.o.s. o.p.s. .o.o. d.d. s.p. e.v. e.k. e.g. sp.k sp.j sp. s.c. s/a a/s s.com s.coop c.b. s.l. s.a. s.n.c s.r.l. s.p.a. şti. a.ş. bt. kft. zrt. nyrt. kkt. rt. n.v. b.v. cía. hnos.",
-        check=_formed,
-    ),
-    _rule("form", 0.75, rf"(?<![\w])(?P<v>{SEQUENCE},? (?:{_SHORT}))(?![\w'\u2019])", on=_SHORT.replace("|", " ").replace("?", ""), check=_formed),
-    _rule("form-family", 0.75, rf"(?<![\w])(?P<v>{SEQUENCE} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?)(?![\w])", on="asociados hijos figli sønner söner söhne sohn syn synowie társa fia fiai fils cie associés associati partnere zonen zoon filhos pojat sons daughters töchter oğulları company associates brothers bros", check=_formed),
-    _rule("head-last", 0.7, rf"(?<![\w])(?P<v>(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{'|'.join(sorted(_LAST_HEADS, key=len, reverse=True))})(?: (?:(?:of|for|&|and) )?{_C}){{0,2}})(?![\w])", on=" ".join(_LAST_HEADS), check=_telling),
-    _rule("head-national", 0.65, rf"(?<![\w])(?P<v>(?:The )?(?:{_C} ){{0,2}}(?:(?:{_NATIONAL}) ){{1,3}}(?:{_NATIONAL_HEADS})(?: (?:of|for) (?:the )?{_C}(?: {_C})?)?)(?![\w])", on=_NATIONAL_HEADS.replace("|", " ")),
-    _rule("head-first", 0.7, rf"(?<![\w])(?P<v>(?:{_FIRST_HEADS})(?: {_LINK}){{0,2}}(?:[ \-]{_C}){{1,4}})", on=" ".join(re.findall(r"[^\W\d_]{2,}", re.sub(r"\[(.)[^\]]*\]", r"\1", _FIRST_HEADS).replace("s?", "s").replace("e?", "e"))) + " fundacion corporacion compania cafe musee galeria école restaurant laboratoire", check=lambda text: _telling(text + " x")),
-    _rule("head-of", 0.7, rf"(?<![\w])(?P<v>(?:The )?(?:{_C} ){{0,2}}(?:{_OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}|Department of (?:{_GOVERNMENT}))(?![\w])", on=_OF_HEADS.replace("|", " ").lower() + " department authority", check=lambda text: not text.isupper()),
+    _rule("head-first", 0.7, rf"(?<![\w])(?P<v>(?:{_FIRST_HEADS})(?: {_LINK}){{0,2}}(?:[ \-]{_C}){{1,4}})", leads=" ".join(re.findall(r"[^\W\d_]{2,}", re.sub(r"\[(.)[^\]]*\]", r"\1", _FIRST_HEADS).replace("s?", "s").replace("e?", "e"))) + " fundacion corporacion compania cafe musee galeria école restaurant laboratoire", check=lambda text: _telling(text + " x")),
     _rule("after-phrase", 0.55, rf"(?<![\w])(?:{_OBJECT})[ ](?:the )?(?P<v>{SEQUENCE})", leads=_OBJECT_WORDS),
-    _rule("before-verb", 0.5, rf"(?<![\w])(?P<v>{SEQUENCE})(?:['\u2019]s?)?,? {_VERBS}", on=_VERB_WORDS),
-    _rule("capital-article", 0.5, rf"(?P<v>The(?<=[a-z,(] The) {_C}(?:(?: {_LINK})? {_C}){{0,4}})", marks="the"),
     _rule("above-address", 0.5, rf"(?m)(?:^|>)[ \t?]{{0,4}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{0,5}})(?:,? ?\n[ \t?]{{0,4}}|, )(?=(?:\d{{1,6}}[A-Za-z]? (?:[NSEW]{{1,2}}\.? )?{_UP}|P\.? ?O\.? Box|Post Office Box))", marks="0 1 2 3 4 5 6 7 8 9", check=_headed),
     _rule("heading", 0.45, rf"\A(?:[^\n]{{0,40}}\n|<h1>|<[a-z]{{1,8}}>){{0,2}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{1,5}})(?=\n| - | \u2013 |</h1>)", marks="\n </h1>", check=_headed),
     _rule("in-heading", 0.5, rf"(?:[Nn]ote|NOTE|[Ss]ummary|SUMMARY|[Rr]eport|REPORT|[Ll]etter|LETTER|[Aa]ccount|ACCOUNT|[Ss]tatement|[Dd]epartment of \w{{4,14}}|DEPARTMENT OF \w{{4,14}})(?:, [^\n,A-Z]{{0,4}}[\w\-/. ]{{3,18}})?(?:, | - )(?P<v>{SEQUENCE})(?=\n|$)", leads="note summary report letter account statement department", check=_headed),
     _rule("in-brackets", 0.5, rf"(?:home|hospital|clinic|facility|employer|company|firm|school|hospice|bank|insurer|pharmacy|HOME|HOSPITAL|CLINIC) \((?P<v>(?:[Tt]he )?{SEQUENCE})\)", leads="home hospital clinic facility employer company firm school hospice bank insurer pharmacy", check=_headed),
-    _rule("building", 0.5, rf"(?<![\w])(?:the|The) (?P<v>{SEQUENCE}) (?:building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board|board meeting)\b", on="building store branch website app merger album concert exhibition headquarters factory campus"),
     _rule("known", 0.65, rf"(?<![\w])(?:{'|'.join(map(re.escape, _KNOWN))})(?![\w])", leads=" ".join(sorted({re.findall(r'[^\W\d_]+', name)[0].lower() for name in _KNOWN})), check=lambda _: True),
 )  # fmt: skip
+
+_LAST: Final = "|".join(sorted(_LAST_HEADS, key=len, reverse=True))
+_RUN: Final = re.compile(SEQUENCE)
+# Within a run of capitals: pattern, its confidence, kind and check.
+_WITHIN: Final = (
+    (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?:,|(?: {_LINK}){{1,2}})? {_C}){{0,6}},? (?:{_SHORT})(?![\w'\u2019])"), 0.75, "form", _formed),
+    (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{_LAST})(?: (?:(?:of|for|&|and) )?{_C}){{0,2}}(?![\w])"), 0.7, "head-last", _telling),
+    (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:(?:{_NATIONAL}) ){{1,3}}(?:{_NATIONAL_HEADS})(?: (?:of|for) (?:the )?{_C}(?: {_C})?)?(?![\w])"), 0.65, "head-national", _opens),
+    (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:{_OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}(?![\w])|Department of (?:{_GOVERNMENT})(?![\w])"), 0.7, "head-of", _mixed),
+)  # fmt: skip
+_TRIGGERS: Final = frozenset(
+    " ".join([*_LAST_HEADS, _NATIONAL_HEADS, _OF_HEADS, _SHORT, "department authority holding"]).lower().replace("|", " ").replace("?", "").split()
+)  # fmt: skip
+_FORM_AFTER: Final = re.compile(rf",? (?:{_DOTTED})(?!\w)")
+_FAMILY_WITHIN: Final = re.compile(rf"{_C}(?:,? (?:{_LINK} )?{_C}){{0,5}} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
+_FAMILY_LINKS: Final = frozenset(["y", "e", "&", "et", "und", "og", "och", "i", "és", "en", "ja", "and", "ve"])
+_FAMILY_AFTER: Final = re.compile(rf" {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
+_FAMILY_OPENINGS: Final = frozenset(["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve"])
+_VERB_AFTER: Final = re.compile(rf"(?:['\u2019]s?)?,? {_VERBS}")
+_VERB_MARKS: Final = tuple(_VERB_WORDS.split())
+_NOUN_AFTER: Final = re.compile(
+    r" (?:building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board)\b"
+)
+
+
+class FirmDetector:
+    """Organizations among runs of words with capitals, by a word in the run or right behind it."""
+
+    name = "names"
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Yield what the rules find in `text`."""
+        verbs = any(verb in text for verb in _VERB_MARKS)
+        for run in _RUN.finditer(text):
+            start, end = run.span()
+            written = run.group()
+            parts = written.lower().replace(",", "").split()
+            if len(parts) > 1:
+                yield from self._within(text, start, end, parts)
+            behind = text[end : end + 9]
+            if behind[:1] in (" ", ",") and ("." in behind[2:] or "/" in behind):
+                yield from self._formed(text, start, end, _FORM_AFTER)
+            if behind[1:3] in _FAMILY_OPENINGS:
+                yield from self._formed(text, start, end, _FAMILY_AFTER)
+            if verbs and _VERB_AFTER.match(text, end) and _opens(written):
+                yield self._found(start, end, 0.5, "before-verb")
+            before = text[max(0, start - 4) : start]
+            if before[-4:].lower() == "the " and _NOUN_AFTER.match(text, end) and _opens(written):
+                yield self._found(start, end, 0.5, "before-noun")
+            if parts[0] == "the" and len(parts) > 1 and before[-1:] == " " and _inside(before[-2:-1]):
+                if _opens(written):
+                    yield self._found(start, end, 0.5, "capital-article")
+
+    def _within(self, text: str, start: int, end: int, parts: list[str]) -> Iterator[Finding]:
+        if not _TRIGGERS.isdisjoint(parts):
+            for pattern, confidence, kind, check in _WITHIN:
+                for match in pattern.finditer(text, start, end):
+                    if check(match.group()):
+                        yield self._found(*match.span(), confidence, kind)
+        if not _FAMILY_LINKS.isdisjoint(parts):
+            for match in _FAMILY_WITHIN.finditer(text, start, min(len(text), end + 24)):
+                if _formed(match.group()):
+                    yield self._found(*match.span(), 0.75, "form-family")
+
+    def _formed(
+        self, text: str, start: int, end: int, pattern: re.Pattern[str]
+    ) -> Iterator[Finding]:
+        form = pattern.match(text, end)
+        if form and _formed(text[start:end]):
+            yield self._found(start, form.end(), 0.8, "form-dotted")
+
+    def _found(self, start: int, end: int, confidence: float, kind: str) -> Finding:
+        return Finding(start, end, _ORG, confidence, self.name, kind)
+
+
+def _inside(character: str) -> bool:
+    return character.islower() or character in (",", "(")

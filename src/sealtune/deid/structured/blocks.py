@@ -40,7 +40,7 @@ _AT: Final = re.compile(
 )
 _CODE: Final = re.compile(tails.CODE)
 _NUMBERS: Final = re.compile(r"\d{1,8}[A-Za-z]?")
-_LEAD_MAX: Final = 90  # characters from a phrase to the number of what it announces
+_LEAD_MAX: Final = 60  # characters from a phrase to the number of what it announces
 _HOUSE: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,5}[A-Za-z]?)?\.?"
 _BEFORE_CODE: Final = re.compile(
     rf"(?<![\w.,/-])(?P<v>(?:{_HOUSE},?[ ]{tails.NAME}(?:,?[ ]{_HOUSE})?|(?:ul\.|al\.|os\.|pl\.|plac|rue|via)?[ ]?{tails.NAME},?"
@@ -75,11 +75,6 @@ _HOUSE_LINE: Final = re.compile(
 _CORNER: Final = re.compile(
     r"\b(?:the )?(?i:corner of|intersection of) [A-Z][\w'.\-]{1,24}(?: [A-Z0-9][\w'.\-]{0,24}){0,3}"
     r" (?:and|&) [A-Z0-9][\w'.\-]{1,24}(?: [A-Z][\w'.\-]{1,24}){0,3}"
-)
-_TOWN_CODE: Final = re.compile(
-    r"(?i:\b(?:apt|suite|unit|street|st|road|rd|avenue|ave|lane|ln|drive|dr|hill|court|ct|way"
-    r"|place|pl|blvd|boulevard|box)\b\.?)(?: ?#?\d{1,5}[A-Za-z]?)?,?\s{1,8}"
-    r"(?:[A-Z\u00c0-\u00de][\w'.\-]{1,24},?\s{1,8}){1,5}(?P<v>\d{4,6})(?!\w|[.,-]\d|%| ?(?:mg|ml)\b)"
 )
 
 
@@ -116,9 +111,6 @@ class BlockDetector:
             yield from self._blocks(text)
         for corner in _CORNER.finditer(text) if " of " in text else ():
             yield self._found(*corner.span(), 0.8, "corner")
-        for town in _TOWN_CODE.finditer(text):
-            start, end = town.span("v")
-            yield Finding(start, end, EntityType.POSTAL_CODE, 0.75, self.name, "code-after-town")
 
     def _led(self, text: str, first: int, last: int) -> Iterator[Finding]:
         """Yield what phrases between `first` and `last` announce."""
