@@ -43,6 +43,15 @@ _FAMILY: Final = (
 )
 
 # ------------------------------------------------------------------ head nouns
+KINDS: Final = (
+    "hospital|clinic|clinics|sanatorium|infirmary|hospice|polyclinic|medical center|medical centre|health center"
+    "|healthcare|health system|behavioral health|home care|home health|nursing home|care home|care center|skilled nursing"
+    "|assisted living|senior living|rehabilitation|rehab|physical therapy|dialysis|physicians|surgery center|pharmacy"
+    "|credit union|savings bank|fire department|police department|school district|elementary school|middle school"
+    "|high school|community college|university|college|academy|church|seafood|lumber|plumbing|roofing|freight lines"
+    "|airlines|lines|foods|farms|dairy|brewery|bakery|logistics|trucking|outfitters|cooperative|co-op|guild|mills"
+    "|insurance company|insurance|mutual|laboratories|labs|imaging|publishing|hardware|electric|supply|rentals|salon"
+)
 _LAST_HEADS: Final = (
     "construction builders contractors engineering architects properties realty estates homes energy petroleum oil"
     " gas power electric electronics telecom telecommunications wireless communications broadcasting television"
@@ -190,6 +199,11 @@ def _formed(text: str) -> bool:
     return not all(_everyday(part) or part in _FORM_WORDS for part in _parts(text))
 
 
+def _kinded(text: str) -> bool:
+    parts = _parts(text)
+    return bool(parts) and parts[0] not in _DETERMINERS and text.split()[-1][0].isupper()
+
+
 def _mixed(text: str) -> bool:
     return not text.isupper()
 
@@ -230,6 +244,9 @@ def _rule(
     )
 
 
+_DETERMINERS: Final = frozenset(
+    "the a an this that our your his her their my no any each every dear".split()
+)
 _FORM_WORDS: Final = frozenset(
     """
     inc co corp ltd llc llp plc gmbh sp com coop sa sl srl spa sarl sas snc scs eurl sci pfa kft zrt bt kkt rt nyrt
@@ -254,13 +271,14 @@ _LAST: Final = "|".join(sorted(_LAST_HEADS, key=len, reverse=True))
 _RUN: Final = re.compile(SEQUENCE)
 # Within a run of capitals: pattern, its confidence, kind and check.
 _WITHIN: Final = (
+    (re.compile(rf"(?<![\w])(?:{_C}|&)(?:[ \-](?:{_C}|{_LINK})){{0,4}} (?i:{KINDS})(?![\w])"), 0.8, "kind-last", _kinded),
     (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?:,|(?: {_LINK}){{1,2}})? {_C}){{0,6}},? (?:{_SHORT})(?![\w'\u2019])"), 0.75, "form", _formed),
     (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{_LAST})(?: (?:(?:of|for|&|and) )?{_C}){{0,2}}(?![\w])"), 0.7, "head-last", _telling),
     (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:(?:{_NATIONAL}) ){{1,3}}(?:{_NATIONAL_HEADS})(?: (?:of|for) (?:the )?{_C}(?: {_C})?)?(?![\w])"), 0.65, "head-national", _opens),
     (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:{_OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}(?![\w])|Department of (?:{_GOVERNMENT})(?![\w])"), 0.7, "head-of", _mixed),
 )  # fmt: skip
 _TRIGGERS: Final = frozenset(
-    " ".join([*_LAST_HEADS, _NATIONAL_HEADS, _OF_HEADS, _SHORT, "department authority holding"]).lower().replace("|", " ").replace("?", "").split()
+    " ".join([*_LAST_HEADS, KINDS, _NATIONAL_HEADS, _OF_HEADS, _SHORT, "department authority holding"]).lower().replace("|", " ").replace("?", "").split()
 )  # fmt: skip
 _FORM_AFTER: Final = re.compile(rf",? (?:{_DOTTED})(?!\w)")
 _FAMILY_WITHIN: Final = re.compile(rf"{_C}(?:,? (?:{_LINK} )?{_C}){{0,5}} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
