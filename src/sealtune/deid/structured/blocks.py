@@ -24,6 +24,12 @@ _LEAD: Final = re.compile(
     r"|apartment|flat) (?:is )?(?:at|on)|zip (?:code )?(?:for|of)|dirección|adresse|indirizzo"
     r"|endereço|adres)\b[?:]?(?: it is| is| are|,? here they are)?[:,]?\s{1,8}"
 )
+_LEADING: Final = (  # one of these is in each of them
+    *("address", "live ", "lives ", "lived ", "living ", "reside", "residing", "moved to", "located "),
+    *("return to", "return it", "ship", "send", "mail", "deliver", "sent ", "forward", "house ", "home "),
+    *("office ", "shop ", "store ", "apartment ", "flat ", "zip", "dirección", "adres", "indirizzo"),
+    "endereço",
+)
 # Weaker ones: what follows begins with a number or a capital, and is no ordinary word.
 _DIRECTED: Final = re.compile(
     r"(?i)\b(?:address(?:es)?(?: [a-z]{2,12}){1,6}? (?:to|is|was|at|as)|(?:deliver|ship|send|mail|forward|return|post"
@@ -98,7 +104,8 @@ class BlockDetector:
         """Yield what is found in `text`."""
         if not any(letter.isdigit() for letter in text):
             return
-        for lead in _LEAD.finditer(text):
+        lower = text.lower()
+        for lead in _LEAD.finditer(text) if any(map(lower.__contains__, _LEADING)) else ():
             sure = lead.group()[0] in "aAdDiIeE"
             end = _address_end(text, lead.end(), sure=sure)
             if end:
