@@ -30,6 +30,11 @@ _LEADING: Final = (  # one of these is in each of them
     *("office ", "shop ", "store ", "apartment ", "flat ", "zip", "dirección", "adres", "indirizzo"),
     "endereço",
 )
+_STANDING: Final = (
+    *("left ", "fire ", "branch", "parking", "stay", "party", "property", "accident", "arrived", "wedding"),
+    *("pick", "parked", "standing", "waiting", "directions", "drive ", "taxi", "cab ", "sold ", "burglary"),
+    *("collision", "building", "near", "next door", "opposite", "return", "post", "bring", "dispatch", "bill"),
+)
 # Weaker ones: what follows begins with a number or a capital, and is no ordinary word.
 _DIRECTED: Final = re.compile(
     r"(?i)\b(?:address(?:es)?(?: [a-z]{2,12}){1,6}? (?:to|is|was|at|as)|(?:deliver|ship|send|mail|forward|return|post"
@@ -111,8 +116,9 @@ class BlockDetector:
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
         houses, codes = _numbers(text)
-        for first, last in houses:
-            yield from self._led(text, first, last)
+        if any(map(lower.__contains__, _LEADING)) or any(map(lower.__contains__, _STANDING)):
+            for first, last in houses:
+                yield from self._led(text, first, last)
         yield from self._coded(text, codes)
         if "\n" in text:
             yield from self._blocks(text)
@@ -165,6 +171,9 @@ def _numbers(text: str) -> tuple[list[tuple[int, int]], list[int]]:
         if first and text[first - 1] not in " \n,":
             continue
         # `276 82`, `99-628`: a short number is half of a code.
+        before = text[first - 2 : first - 1]
+        if first > 1 and text[first - 1] == " " and not (before.isalnum() or before in ",\n"):
+            continue  # what a label announces
         if end - first > 3 or (end - first > 1 and (first < start or _HALF.match(text, end))):
             codes.append(first)
         if first == start and (text[end : end + 3].lstrip(" ,")[:1].isupper() or _named(text, start)):
