@@ -32,7 +32,7 @@ _DOTTED: Final = (
     r"|S\.r\.l\.|S\.p\.A\.|A\.\u015e\.|Ltd\. \u015eti\.|\u015eti\.|Bt\.|Kft\.|Zrt\.|Nyrt\.|Kkt\.|Rt\.|N\.V\.|B\.V\.|V\.O\.F\.|EIRL\.|Cía\.|Hnos\."
 )
 _SHORT: Final = (
-    "HB|KB|AS|ASA|ANS|DA|BA|RFH|SF|IVS|ApS|OHG|mbH|UG|eG|GbR|SARL|SAS|SASU|SNC|SCS|EURL|SCI|PFA|SRL|SpA|SL|SLU|SA"
+    "OHG mbH|GmbH & Co KG|GmbH & Co KGaA|AG & Co KG|HB|KB|AS|ASA|ANS|DA|BA|RFH|SF|IVS|ApS|OHG|mbH|UG|eG|GbR|SARL|SAS|SASU|SNC|SCS|EURL|SCI|PFA|SRL|SpA|SL|SLU|SA"
     "|UAB|OÜ|SIA|Oyj|Oy|Ky|Tmi|AB|AG|KGaA|KG|NV|BV|VOF|LP|LLP|LLC|PLC|plc|Inc|Incorporated|Corp|Corporation|Ltd"
     "|Limited|Co|Pty|Pvt|Bhd|Tbk|EPE|AE|EOOD|OOO|ZAO|PAO|Kft|Zrt|Bt|GmbH|LDA|Lda|Ltda|EIRELI|ME|Group|Holdings?"
 )
@@ -282,6 +282,7 @@ _TRIGGERS: Final = frozenset(
 )  # fmt: skip
 _FORM_AFTER: Final = re.compile(rf",? (?:{_DOTTED})(?!\w)")
 _FAMILY_WITHIN: Final = re.compile(rf"{_C}(?:,? (?:{_LINK} )?{_C}){{0,5}} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
+_PARTNERS: Final = re.compile(rf"(?:The )?{_C}, {_C},? (?:and|&|y|e|et|und|og|och|i) {_C}(?: (?:{_SHORT}))?")
 _FAMILY_LINKS: Final = frozenset(["y", "e", "&", "et", "und", "og", "och", "i", "és", "en", "ja", "and", "ve"])
 _FAMILY_AFTER: Final = re.compile(rf" {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
 _FAMILY_OPENINGS: Final = frozenset(["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve"])
@@ -309,16 +310,21 @@ class FirmDetector:
             behind = text[end : end + 9]
             if behind[:1] in (" ", ",") and ("." in behind[2:] or "/" in behind):
                 yield from self._formed(text, start, end, _FORM_AFTER)
+            elif behind[:1] in (".", "/"):  # the run took `S` of `S/A`, `Sp` of `Sp. z o.o.`
+                last = start + written.rfind(" ")
+                if start < last > end - 5:
+                    yield from self._formed(text, start, last, _FORM_AFTER)
             if behind[1:3] in _FAMILY_OPENINGS:
                 yield from self._formed(text, start, end, _FAMILY_AFTER)
             if verbs and _VERB_AFTER.match(text, end) and _opens(written):
                 yield self._found(start, end, 0.5, "before-verb")
             before = text[max(0, start - 4) : start]
-            if before[-4:].lower() == "the " and _NOUN_AFTER.match(text, end) and _opens(written):
+            if "the" in (before[:3].lower(), parts[0]) and _NOUN_AFTER.match(text, end) and _opens(written):
                 yield self._found(start, end, 0.5, "before-noun")
-            if parts[0] == "the" and len(parts) > 1 and before[-1:] == " " and _inside(before[-2:-1]):
-                if _opens(written):
-                    yield self._found(start, end, 0.5, "capital-article")
+            if parts[0] == "the" and len(parts) > 1 and _within_sentence(before) and _opens(written):
+                yield self._found(start, end, 0.5, "capital-article")
+            if "," in written and _PARTNERS.fullmatch(written) and _mixed(written) and _all_telling(written):
+                yield self._found(start, end, 0.5, "partners")
 
     def _within(self, text: str, start: int, end: int, parts: list[str]) -> Iterator[Finding]:
         if not _TRIGGERS.isdisjoint(parts):
@@ -342,5 +348,9 @@ class FirmDetector:
         return Finding(start, end, _ORG, confidence, self.name, kind)
 
 
-def _inside(character: str) -> bool:
-    return character.islower() or character in (",", "(")
+def _within_sentence(before: str) -> bool:
+    return before[-1:] == "(" or (before[-1:] == " " and (before[-2:-1].islower() or before[-2:-1] == ","))
+
+
+def _all_telling(text: str) -> bool:
+    return sum(map(_everyday, _parts(text))) < 2

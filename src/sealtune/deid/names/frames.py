@@ -51,6 +51,11 @@ def _named(text: str) -> bool:
     return first is not None and first.group() not in _SHORT
 
 
+def _placed(text: str) -> bool:
+    parts = re.findall(r"[^\W\d_]{2,}", text.lower())
+    return text in ("Minnesota", "Iowa") or (len(parts) > 1 and not all(map(_everyday, parts[1:])))
+
+
 def _spoken(text: str) -> bool:
     """Whether every word may be one of a name: only persons say and ask."""
     parts = re.findall(r"[^\W\d_]{2,}", text.lower())
@@ -104,6 +109,17 @@ _EAST: Final = (
     "|tang|deng|han|feng|cao|peng|jung|kang|cho|yoon|jang|lim|shin|seo|kwon|hwang|song|hong|yang|ahn|ryu|ko|moon|son"
     "|bae|baek|nam|cheung|lau|leung|ho|tam|lam|ng|yip|chow|kwok|tsang|mak|yeung|nguyen|tran|pham|vo|dang|bui|ngo"
 )
+# Names of countries (ISO 3166 and its like) with small words or brackets in them.
+_COUNTRIES: Final = (
+    r"Antigua and Barbuda|Bosnia and Herzegovina|Trinidad and Tobago|Saint Pierre and Miquelon|Saint Kitts and Nevis|St\. Kitts and Nevis"
+    r"|Saint Vincent and the Grenadines|St\. Vincent and the Grenadines|Sao Tome and Principe|São Tomé and Príncipe|Turks and Caicos Islands"
+    r"|Wallis and Futuna|Svalbard and Jan Mayen|Svalbard & Jan Mayen Islands|South Georgia and the South Sandwich Islands"
+    r"|Heard Island and McDonald Islands|British Indian Ocean Territory|Falkland Islands \(Malvinas\)|Isle of Man|Holy See"
+    r"|Lao People's Democratic Republic|Libyan Arab Jamahiriya|Syrian Arab Republic|Republic of Korea|Republic of Ireland"
+    r"|People's Republic of China|Democratic Republic of the Congo|Côte d'Ivoire|Cote d'Ivoire|Virgin Islands|United States of America"
+    r"|United States Minor Outlying Islands|Bouvet Island|Slovak Republic|Palestinian Territory|French Southern Territories"
+    r"|Northern Mariana Islands|Cocos \(Keeling\) Islands|Netherlands Antilles|Kyrgyz Republic|Russian Federation|Christmas Island"
+)
 _LAST_WORDS: Final = " ".join(sorted({kind.split()[-1] for kind in firms.KINDS.split("|")}))
 _LABELS: Final = (
     r"(?:patient(?: name)?|pt|guarantor|insured|subscriber|member|re|regarding|ordering(?: provider)?|attending|referring(?: physician)?"
@@ -133,6 +149,8 @@ _FRAMES: Final = (
     _frame("kind-first-line", _O, 0.7, rf"(?:\n|, |- )(?P<v>(?:hôpital|clinique|polyclinique|centre hospitalier|hospital general|klinikum|st\. {_W}-hospital)(?: {_W}){{1,3}})(?=\n|,|$)", on="hôpital clinique polyclinique hospitalier klinikum"),
     _frame("employer", _O, 0.7, rf"(?i:\b(?:employer|employed (?:by|at)|works? (?:at|for)|worked (?:at|for)|worker at|working (?:at|for)|company)[,:]? )(?P<v>{_C}(?: (?:{_C}|&|{_LINKS})){{0,4}})", leads="employer employed work works worked worker working company", uncommon=True),
     _frame("before-state-zip", _L, 0.85, rf"(?:,\s|\n|\. |^)(?P<v>{_W}(?: {_W}){{0,2}}),? (?i:{_STATES}),? \d{{5}}", marks="0|1|2|3|4|5|6|7|8|9", gate=r"\d{5}"),
+    _frame("compass", _L, 0.55, rf"(?:(?<=\bin )|(?<=\bto )|(?<=\bat )|(?<=from )|(?<=near )|(?<=\w, )|(?<=^))(?P<v>(?:New|North|South|East|West|Lake|Port|Saint|Upper|Lower|Great|San|Santa|Minnesota|Iowa)(?: {_C})?)(?=[ ]{{0,2}}(?:[,.?!;)\n]|$)| (?:on|is|for|and|with|last|this|was|by|to|are|will|in|at)\b)", leads="new north south east west lake port saint upper lower great san santa minnesota iowa", check=_placed),
+    _frame("country", _L, 0.85, rf"(?:{_COUNTRIES})(?!\w)", leads=" ".join(sorted({re.findall(r"[^\W\d_]+", name)[0].lower() for name in _COUNTRIES.split("|")}))),
     _frame("county", _L, 0.85, rf"(?<!\w)(?P<v>{_C}(?: {_C})? (?:[Cc]ounty|COUNTY|[Pp]arish|PARISH|[Tt]ownship|TOWNSHIP|[Bb]orough))(?!\w)", on="county parish township borough"),
     _frame("from", _L, 0.6, rf"\b(?i:(?:comes?|came|is|originally|moved|native|widow|widower|teacher|farmer|resident|miner|man|woman|patient|old) (?:from|of|to)|lives? in|born in|living in|raised in) (?P<v>{_C}(?: {_C}){{0,2}})(?=[.,;\n]|$| [a-z])", leads="comes come came is originally moved native widow widower teacher farmer resident miner man woman patient old live lives born living raised", uncommon=True),
 )  # fmt: skip

@@ -36,7 +36,7 @@ _SUFFIXES: Final = (
     "|bluff|bluffs|bottom|burg|camp|cape|chase|circuit|cliff|cliffs|concourse|copse|corners|crossroads?"
     "|dam|dell|divide|esplanade|fall|glade|grange|isles|islands|lakes|land|lights|link|loaf|marg|motorway"
     "|mount|mountains|nagar|nook|outlook|parks|promenade|quadrant|quays?|rapids|reserve|retreat|ridgeway"
-    "|shoals|skyway|squares|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
+    "|shoals|skyway|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
 )
 # The last word of `12 Cedar Hollow Lane`, whose middle one is a suffix elsewhere.
 _LAST: Final = (
@@ -238,6 +238,27 @@ RULES: Final = (
             r"(?<!\w)(?i:am|an der|an den|im|in der|in den|auf dem|auf der|zum|zur|unter den|unter der"
             r"|hinter der|hinter dem|vor dem|beim|bei der|alter?|neuer?) (?:[A-Z\u00c0-\u00de][^\W\d_]{2,24}"
             r"(?:[ \-][A-Z\u00c0-\u00de][^\W\d_]{2,24})? \d{1,3} ?[A-Za-z]?(?=[,.\n]|$| in )|[^\W\d_]{4,24} \d{1,3}[a-z]?(?=, \d{5} ))"
+        ),
+    ),
+    Rule(
+        kind="street-no-number",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        words=words("rue chemin avenue boulevard place impasse allée quai"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:rue|chemin|avenue|boulevard|place|impasse|allée|quai)(?: (?:de|du|des|la|le|les)){0,2}"
+            rf"(?:[ \-](?:d'|l')?{_CAPITAL}){{1,4}}(?=,? ?\n?[ \t]{{0,8}}\d{{5}} [A-Z\u00c0-\u00de])"
+        ),
+    ),
+    Rule(
+        kind="house-number-labelled",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        words=words("h house door plot"),
+        leads=True,
+        pattern=re.compile(
+            rf"(?i:h\.? ?no|house no|door no|plot no)[.:]{{0,2}} ?\d{{1,5}}[A-Za-z]?(?:[/-]\d{{1,4}}[A-Za-z]?)?(?:,? {_CAPITAL}){{0,4}}"
         ),
     ),
     Rule(

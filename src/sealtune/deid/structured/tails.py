@@ -38,13 +38,13 @@ _REST: Final = re.compile(
     rf"(?:[ ,]{{1,3}}{UNIT}[ :#]{{0,2}}(?:\d{{1,5}}[A-Za-z]?|[A-Z])(?!\w)){{0,4}}"
 )
 _PART: Final = re.compile(
-    rf"(?:{SEPARATOR}(?:nan\n[ \t]{{0,12}})?)(?:(?P<code>{CODE})(?:[ ](?P<town>{NAME}))?"
-    rf"|(?P<name>{NAME})(?:[ ,]{{1,3}}(?P<behind>{CODE}))?(?: / [A-Z]{{2}}\b)?)(?!\w)"
+    rf"(?:{SEPARATOR}(?:nan\n[ \t]{{0,12}})?)(?:(?P<code>{CODE})(?:[ ](?P<town>{NAME})(?P<area> / [A-Z]{{2}}\b)?)?"
+    rf"|(?P<state>[A-Z]{{2,3}})[ ](?P<coded>{CODE})|(?P<name>{NAME})(?:[ ,]{{1,3}}(?P<behind>{CODE}))?(?P<region> / [A-Z]{{2}}\b)?)(?!\w)"
 )
 _BEHIND: Final = re.compile(rf"[ ](?P<name>{NAME}),? (?P<behind>{CODE})")
-_TOWN: Final = re.compile(rf"[ ](?P<name>{NAME})(?=[ ]{{0,2}}(?:[,.;?!)\n]|$)| [a-z])")
+_TOWN: Final = re.compile(rf"[ ](?P<name>{NAME})(?P<area> / [A-Z]{{2}}\b)?(?=[ ]{{0,2}}(?:[,.;?!)\n]|$)| [a-z])")
 _LINE_ENDS: Final = re.compile(r"[ \t]{0,4}(?:\n|$|[,.;?!)]|[a-z])")
-_ENDS_CODED: Final = re.compile(r"(?:^|\D)(?:\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}|\d{4}-\d{3})$")
+_ENDS_CODED: Final = re.compile(r"(?:^|\D)(?:\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}|\d{4,5}-\d{3})$")
 _GEOGRAPHIC: Final = frozenset(
     """
     new north south east west lake port saint st st. fort mount san united great upper lower old big
@@ -77,7 +77,7 @@ def _tail(text: str, finding: Finding) -> Iterator[Finding]:
         if "\n" in match.group()[:16] and not _LINE_ENDS.match(text, match.end()):
             return  # the next line is a sentence or has a label
         for group, span in ((g, match.span(g)) for g, v in match.groupdict().items() if v):
-            place = group in ("name", "town")
+            place = group not in ("code", "behind", "coded")
             yield _found(*span, EntityType.LOCATION if place else EntityType.POSTAL_CODE)
         at, match = match.end(), None
 
