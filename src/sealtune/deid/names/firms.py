@@ -23,21 +23,22 @@ _LINK: Final = (
     r"|és|für|sur|am|&|\+)"
 )
 SEQUENCE: Final = rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C},? (?:and|&|y|e|et|und|og|och|i) )){_C}){{0,6}}"
+_CODED: Final = re.compile(r"\d|-[a-z]")
 _WORDS: Final = re.compile(r"[^\W\d_][\w'\u2019]{1,40}")
 
 # ------------------------------------------------------------------ legal forms
 _DOTTED: Final = (
     r"s\.?r\.?o\.|a\.s\.|o\.s\.|k\.s\.|v\.o\.s\.|o\.p\.s\.|d\.o\.o\.|d\.d\.|j\.d\.o\.o\.|s\.p\.|e\.V\.|e\.K\.|e\.G\.|Sp\. z o\.o\.(?: Sp\.k\.)?"
     r"|Sp\. ?[jk]\.|sp\.k\.|s\.c\.|S\.C\.|S/A|A/S|S\.Com\.|S\.Coop\.|C\.B\.|S\.L\.(?:U\.|L\.|N\.E)?|S\.A\.(?: de C\.V\.)?|S\.n\.c\.|S\.a\.s\."
-    r"|S\.r\.l\.|S\.p\.A\.|A\.\u015e\.|Ltd\. \u015eti\.|\u015eti\.|Bt\.|Kft\.|Zrt\.|Nyrt\.|Kkt\.|Rt\.|N\.V\.|B\.V\.|V\.O\.F\.|EIRL\.|Cía\.|Hnos\."
+    r"|[Ss]\.r\.l\.|[Ss]\.p\.[Aa]\.|s\.n\.c\.|s\.a\.s\.|& co\.|A\.\u015e\.|Ltd\. \u015eti\.|\u015eti\.|Bt\.|Kft\.|Zrt\.|Nyrt\.|Kkt\.|Rt\.|N\.V\.|B\.V\.|V\.O\.F\.|EIRL\.|Cía\.|Hnos\."
 )
 _SHORT: Final = (
     "OHG mbH|GmbH & Co KG|GmbH & Co KGaA|AG & Co KG|HB|KB|AS|ASA|ANS|DA|BA|RFH|SF|IVS|ApS|OHG|mbH|UG|eG|GbR|SARL|SAS|SASU|SNC|SCS|EURL|SCI|PFA|SRL|SpA|SL|SLU|SA"
     "|UAB|OÜ|SIA|Oyj|Oy|Ky|Tmi|AB|AG|KGaA|KG|NV|BV|VOF|LP|LLP|LLC|PLC|plc|Inc|Incorporated|Corp|Corporation|Ltd"
-    "|Limited|Co|Pty|Pvt|Bhd|Tbk|EPE|AE|EOOD|OOO|ZAO|PAO|Kft|Zrt|Bt|GmbH|LDA|Lda|Ltda|EIRELI|ME|Group|Holdings?"
+    "|Limited|Co|Pty|Pvt|Bhd|Tbk|EPE|AE|EOOD|OOO|ZAO|PAO|Kft|Zrt|Bt|GmbH|LDA|Lda|Ltda|EIRELI|ME|Group|Groep|Gruppe|Konsern|Holdings?"
 )
 _FAMILY: Final = (
-    r"(?:y|e|&|et|und|og|och|i|és|en|ja|and|ve) (?:Asociados|Hijos|hijos|figli|Figli|Sønner|Söner|Söhne|Sohn|syn|synowie|Syn|társa"
+    r"(?:y|e|&|et|und|og|och|i|és|en|ja|and|ve) (?i:Asociados|Hijos|hijos|figli|Figli|Sønner|Söner|Söhne|Sohn|syn|synowie|Syn|társa"
     r"|Társa|fia|Fia|fiai|Fils|fils|Cie|Associés|Associati|Partnere|Partner|Partners|Zonen|Zoon|Filhos|filhos|pojat|Sons"
     r"|Daughters|Co|Company|Associates|Brothers|Bros|Töchter|Oğulları)"
 )
@@ -80,7 +81,7 @@ _LAST_HEADS: Final = (
     " shipyard boatyard boatworks glassworks ironworks steelworks waterworks foundry mill mills works refinery quarry"
     " ranch orchard orchards growers farmers cannery sawmill printing printers machining welding tooling fabrication"
     " care living rehabilitation hospice"
-    " instruments partners holdings group co-operative cooperative workshop garage dealership"
+    " organization organisation instruments partners holdings group co-operative cooperative workshop garage dealership"
 ).split()
 _NATIONAL: Final = (
     "National|Royal|British|American|European|International|Federal|Central|United|World|Imperial|Metropolitan|German"
@@ -94,7 +95,7 @@ _NATIONAL_HEADS: Final = (
     "Museum|University|Bank|Orchestra|Philharmonic|Symphony|Opera|Ballet|Airlines|Airways|Railways|Parliament|Ministry|Party"
     "|Times|Post|Herald|Tribune|Gazette|Chronicle|News|Reserve|Court|Embassy|Nations|Army|Navy|Cross|Church|Council|Commission"
     "|Assembly|Congress|Union|Theatre|Theater|Gallery|Library|Archives|Academy|Geographic|Club|Express|Depot|Motors|Electric"
-    "|Oil|Telecom|Mail|Union|Guard|Police|Press|Insurance|Trust|Foundation|House|League"
+    "|Oil|Telecom|Mail|Union|Guard|Police|Press|Insurance|Trust|Foundation|House|League|Organi[sz]ation"
 )
 _FIRST_HEADS: Final = (
     r"Stichting|Fundaci[óo]n|Fondazione|Fundacja|Fondation|Stiftung|Stowarzyszenie|Grupo|Gruppo|Groupe|Grupa|Laboratorios|Laboratoires?"
@@ -135,6 +136,10 @@ _OBJECT: Final = (
     r"|(?:[Ss]tudied|[Ss]tudies|[Ss]tudying)(?: [a-z]{2,14}){0,2} at|[Pp]lay(?:s|ed|ing)? for|[Ss]igned (?:for|with)|(?:[Aa]lbums?|[Ss]ongs?|[Hh]its?|[Cc]oncerts?) (?:by|from|of)|[Hh]eld at"
     r"|[Cc]omplain(?:ed|t|ing)? about|[Ww]orking (?:at|for|with)|[Ww]orks? (?:at|for)|[Ww]orked (?:at|for)|[Ww]ork(?: [a-z]{1,10}){1,5} (?:at|for)|[Ii]ntern(?:ed|ship)? (?:at|with)|[Jj]oined|[Jj]oining|[Jj]oins|[Ff]ounded"
     r"|[Bb]oard of|[Aa]gainst(?= [A-Z][a-z])|[Vv]ersus|vs\.?|[Mm]atch (?:with|against)|[Tt]he game|[Cc]ompany,|[Ff]irm,|[Ee]mployer,|[Bb]and,|[Cc]oncert at|[Tt]reated (?:at|in)|[Ii]nvest(?:ed|s|ing)? in"
+    r"|(?:accountant|analyst|engineer|manager|nurse|doctor|lawyer|attorney|teacher|cook|chef|driver|designer|developer|programmer|consultant"
+    r"|receptionist|cashier|clerk|assistant|officer|guard|janitor|plumber|technician|supervisor|secretary|waiter|waitress|bartender|barista"
+    r"|scientist|researcher|lecturer|professor|intern|trainee|specialist|executive|director|editor|reporter|journalist|salesman|agent|pilot"
+    r"|mechanic|pharmacist|therapist|administrator|coordinator|architect|banker|broker|trader|partner|associate|electrician|welder) (?:at|with|for)"
     r"|[Cc]alling (?:from|on behalf of)|(?:[Tt]hank you|[Tt]hanks) for (?:calling|choosing|contacting|visiting|joining)|[Ww]elcome to(?= [A-Z][a-z]+ [A-Z])"
     r"|(?:[Aa]ppt|[Aa]ppointment|[Ff]ollowed|[Ss]een|[Vv]isit|[Cc]heck-?up) (?:at|with)(?= [A-Z][a-z]+ [A-Z])|(?:[Dd]ischarged|[Tt]ransfer(?:red)?|[Rr]eturned|[Rr]eferred|[Ss]ent) (?:back )?to(?= [A-Z][a-z]+ [A-Z])|[Yy]ou(?: guys)? from|[Ss]omeone from|[Pp]eople (?:at|from)|[Mm]oney from|[Ll]etters? from|[Jj]ob (?:at|with|for)|[Pp]osition (?:at|with)|[Oo]ffer from|[Cc]areer (?:at|with)"
     r"|[Ee]xhibition at|[Cc]ollections? of|[Ll]ists? of suppliers|[Aa]ccording to(?= (?:The |the )?[A-Z][a-z])|[Ss]ays? (?=[A-Z][a-z]{2,20},? (?:spokes|CEO))"
@@ -153,19 +158,24 @@ _OBJECT_WORDS: Final = (
     " play plays played playing signed album albums song songs hit hits concert concerts held complain complained complaint"
     " complaining working works work worked intern interned internship joined joining joins founded board against versus vs"
     " thank thanks welcome appt appointment followed seen visit checkup discharged transfer transferred returned referred sent"
+    " accountant analyst engineer nurse doctor lawyer attorney teacher cook chef driver designer developer programmer consultant"
+    " receptionist cashier clerk assistant officer guard janitor plumber technician supervisor secretary waiter waitress bartender barista"
+    " scientist researcher lecturer trainee specialist executive reporter journalist salesman agent pilot mechanic pharmacist therapist"
+    " administrator coordinator architect banker broker trader partner associate electrician welder"
     " match company firm employer band treated invest invested invests investing calling you someone people money letter"
     " letters job position career exhibition collection collections according"
 )
 _VERBS: Final = (
     r"(?:has |have |had |will |would |is |was |are |were |also |recently |today |yesterday ){0,2}(?:announced|announces|announce|unveiled|launched"
     r"|launches|sued|sue|sues|hiring|employs|headquartered|declined to comment|laid off|rebranded|outsourced|acquired|acquires|acquire"
-    r"|won the match|won the game|signed a deal|invested|filed for|posted (?:a|record)|released (?:its|their|a new)|based in|sold out|open a"
+    r"|won the match|won the game|signed a deal|invested|filed for|posted (?:record|profits?|losses|a (?:loss|profit))|released (?:its|their|a new)|based in|sold out|open a"
     r"|spokes(?:man|woman|person)|shares|stock|employees|executives|headquarters|CEO|Chief|branch|customer service|store|website)\b"
 )
 _VERB_WORDS: Final = (
     "announced announces announce unveiled launched launches sued sue sues hiring employs headquartered declined rebranded"
     " outsourced merged invested spokesman spokeswoman spokesperson shares stock executives headquarters ceo laid acquires"
-    " based match deal filed website"
+    " based match deal filed website released posted opens signed"
+    " open"
 )
 _NO_OPENING: Final = frozenset(
     """
@@ -174,6 +184,7 @@ _NO_OPENING: Final = frozenset(
     september october november december group groups table figure phase stage grade type level day week month
     year hospital the christmas easter what when where who why how if in on at to for from and or but so then there
     here section chapter part step english french german spanish italian chinese japanese once all any some both
+    just also recently today yesterday then still even never always often now already finally
     mom dad mum god america europe patient patients internet facebook
     """.split()
 )
@@ -204,6 +215,15 @@ def _kinded(text: str) -> bool:
     return bool(parts) and parts[0] not in _DETERMINERS and text.split()[-1][0].isupper()
 
 
+def _of_something(text: str) -> bool:
+    """Whether `The Board of Directors` names one of many boards, rather than its own."""
+    if text.isupper():
+        return False
+    before, _, after = text.partition(" of ")
+    alone = before.split()[-1] in ("Ministry", "House", "Church", "Bank", "Department", "Museum")
+    return alone or not all(map(_everyday, _parts(after)))
+
+
 def _mixed(text: str) -> bool:
     return not text.isupper()
 
@@ -225,7 +245,7 @@ def _opens(text: str) -> bool:
         return False
     medical = all(p in words.MEDICAL or p in words.EPONYMS for p in parts)
     # A bacterium, a cell marker: one word that ends like a term or holds a digit.
-    term = len(parts) == 1 and (parts[0].endswith(words.MEDICAL_ENDINGS) or not text.isalpha())
+    term = len(parts) == 1 and (parts[0].endswith(words.MEDICAL_ENDINGS) or _CODED.search(text))
     return not medical and not (term and parts[0] not in words.AMBIGUOUS and text not in KNOWN)
 
 
@@ -258,7 +278,7 @@ _FORM_WORDS: Final = frozenset(
 )
 _KNOWN: Final = sorted(KNOWN, key=lambda name: (-len(name), name))
 RULES: Final = (
-    _rule("head-first", 0.7, rf"(?<![\w])(?P<v>(?:{_FIRST_HEADS})(?: {_LINK}){{0,2}}(?:[ \-]{_C}){{1,4}})", leads=" ".join(re.findall(r"[^\W\d_]{2,}", re.sub(r"\[(.)[^\]]*\]", r"\1", _FIRST_HEADS).replace("s?", "s").replace("e?", "e"))) + " fundacion corporacion compania cafe musee galeria école restaurant laboratoire", check=lambda text: _telling(text + " x")),
+    _rule("head-first", 0.7, rf"(?<![\w])(?P<v>(?:{_FIRST_HEADS})(?: {_LINK}){{0,2}}(?:[ \-]{_C}){{1,4}})", leads=" ".join(re.findall(r"[^\W\d_]{2,}", re.sub(r"\[(.)[^\]]*\]", r"\1", _FIRST_HEADS).replace("s?", "s").replace("e?", "e"))) + " fundacion corporacion compania cafe musee galeria école restaurant laboratoire", check=lambda text: _telling(text + " X")),
     _rule("after-phrase", 0.55, rf"(?<![\w])(?:{_OBJECT})[ ](?:the )?(?P<v>{SEQUENCE})", leads=_OBJECT_WORDS),
     _rule("above-address", 0.5, rf"(?m)(?:^|>)[ \t?]{{0,4}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{0,5}})(?:,? ?\n[ \t?]{{0,4}}|, )(?=(?:\d{{1,6}}[A-Za-z]? (?:[NSEW]{{1,2}}\.? )?{_UP}|P\.? ?O\.? Box|Post Office Box))", marks="0 1 2 3 4 5 6 7 8 9", check=_headed),
     _rule("heading", 0.45, rf"\A(?:[^\n]{{0,40}}\n|<h1>|<[a-z]{{1,8}}>){{0,2}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{1,5}})(?=\n| - | \u2013 |</h1>)", marks="\n </h1>", check=_headed),
@@ -273,9 +293,10 @@ _RUN: Final = re.compile(SEQUENCE)
 _WITHIN: Final = (
     (re.compile(rf"(?<![\w])(?:{_C}|&)(?:[ \-](?:{_C}|{_LINK})){{0,4}} (?i:{KINDS})(?![\w])"), 0.8, "kind-last", _kinded),
     (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?:,|(?: {_LINK}){{1,2}})? {_C}){{0,6}},? (?:{_SHORT})(?![\w'\u2019])"), 0.75, "form", _formed),
-    (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{_LAST})(?: (?:(?:of|for|&|and) )?{_C}){{0,2}}(?![\w])"), 0.7, "head-last", _telling),
+    (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{_LAST})(?:'s)?(?: (?:(?:of|for|&|and) )?{_C}){{0,2}}(?![\w])"), 0.7, "head-last", _telling),
     (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:(?:{_NATIONAL}) ){{1,3}}(?:{_NATIONAL_HEADS})(?: (?:of|for) (?:the )?{_C}(?: {_C})?)?(?![\w])"), 0.65, "head-national", _opens),
-    (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:{_OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}(?![\w])|Department of (?:{_GOVERNMENT})(?![\w])"), 0.7, "head-of", _mixed),
+    (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:{_OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}(?![\w])|Department of (?:{_GOVERNMENT})(?![\w])"), 0.7, "head-of", _of_something),
+    (re.compile(rf"{_C}(?: {_C})? (?:universitet|universiteit|universitets(?:sjukhus|sykehus)|högskola|høgskole|sjukhus|sykehus|kommune?|yliopisto|sairaala|ziekenhuis|egyetem|kórház)(?![\w])"), 0.7, "head-lower", _mixed),
 )  # fmt: skip
 _TRIGGERS: Final = frozenset(
     " ".join([*_LAST_HEADS, KINDS, _NATIONAL_HEADS, _OF_HEADS, _SHORT, "department authority holding"]).lower().replace("|", " ").replace("?", "").split()
@@ -283,11 +304,18 @@ _TRIGGERS: Final = frozenset(
 _FORM_AFTER: Final = re.compile(rf",? (?:{_DOTTED})(?!\w)")
 _FAMILY_WITHIN: Final = re.compile(rf"{_C}(?:,? (?:{_LINK} )?{_C}){{0,5}} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
 _PARTNERS: Final = re.compile(rf"(?:The )?{_C}, {_C},? (?:and|&|y|e|et|und|og|och|i) {_C}(?: (?:{_SHORT}))?")
+_LOWER_OPENINGS: Final = frozenset(
+    "unive högsk høgsk sjukh sykeh kommu yliop saira zieke egyet kórhá".split()
+)
 _FAMILY_LINKS: Final = frozenset(["y", "e", "&", "et", "und", "og", "och", "i", "és", "en", "ja", "and", "ve"])
 _FAMILY_AFTER: Final = re.compile(rf" {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
 _FAMILY_OPENINGS: Final = frozenset(["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve"])
 _VERB_AFTER: Final = re.compile(rf"(?:['\u2019]s?)?,? {_VERBS}")
 _VERB_MARKS: Final = tuple(_VERB_WORDS.split())
+_POSSESSED: Final = re.compile(
+    r" (?:profits?|revenues?|earnings|shares|stock|CEO|employees|customers|sales|products|headquarters|chief|board"
+    r"|lawyers|spokes\w+|debut|album|website|store|stores|branches|offices|market share|warehouse|factory|logo|brand)\b"
+)
 _NOUN_AFTER: Final = re.compile(
     r" (?:building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board)\b"
 )
@@ -304,10 +332,13 @@ class FirmDetector:
         for run in _RUN.finditer(text):
             start, end = run.span()
             written = run.group()
-            parts = written.lower().replace(",", "").split()
+            parts = written.lower().replace(",", "").replace("'s", "").split()
             if len(parts) > 1:
                 yield from self._within(text, start, end, parts)
             behind = text[end : end + 9]
+            if behind[:1] == " " and behind[1:6] in _LOWER_OPENINGS:
+                for match in _WITHIN[-1][0].finditer(text, start, min(len(text), end + 24)):
+                    yield self._found(*match.span(), 0.7, "head-lower")
             if behind[:1] in (" ", ",") and ("." in behind[2:] or "/" in behind):
                 yield from self._formed(text, start, end, _FORM_AFTER)
             elif behind[:1] in (".", "/"):  # the run took `S` of `S/A`, `Sp` of `Sp. z o.o.`
@@ -316,6 +347,8 @@ class FirmDetector:
                     yield from self._formed(text, start, last, _FORM_AFTER)
             if behind[1:3] in _FAMILY_OPENINGS:
                 yield from self._formed(text, start, end, _FAMILY_AFTER)
+            if written.endswith(("'s", "s'")) and _POSSESSED.match(text, end) and _opens(written):
+                yield self._found(start, end, 0.5, "before-noun")
             if verbs and _VERB_AFTER.match(text, end) and _opens(written):
                 yield self._found(start, end, 0.5, "before-verb")
             before = text[max(0, start - 4) : start]

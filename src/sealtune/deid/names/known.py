@@ -25,6 +25,6 @@ World Bank;European Union;European Commission;United Nations;White House;Pentago
 UCLA;ETH Zurich;Harvard;Stanford;Princeton;Oxford University;Sorbonne;Karolinska;Louvre;Guggenheim;Tate Modern;Smithsonian
 Beatles;Rolling Stones;Pink Floyd;Led Zeppelin;Radiohead;Metallica;Coldplay;Nirvana;Real Madrid;FC Barcelona;Bayern Munich
 Juventus;Manchester United;Manchester City;Chelsea FC;Yankees;Red Sox;Lakers;Twitter;Instagram;LinkedIn;WhatsApp;Wikipedia;eBay
-GlaxoSmithKline;AstraZeneca
+GlaxoSmithKline;AstraZeneca;Pfizer;Novartis;Associated Press;Blue Cross Blue Shield;Blue Cross
 """
 KNOWN: Final = tuple(n.strip() for line in _TABLE.split("\n") for n in line.split(";") if n.strip())

@@ -49,7 +49,7 @@ _AT: Final = re.compile(
     r"|sold|burglary|collision|building|flat|home|lives?|lived|living|located|resides?|near|nearest|next door|opposite)"
     r" (?:at|near|to|on|from|is) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
 )
-_CODE: Final = re.compile(tails.CODE)
+_POSTAL: Final = re.compile(tails.CODE)
 _NUMBERS: Final = re.compile(r"\d{1,8}[A-Za-z]?")
 _LEAD_MAX: Final = 60  # characters from a phrase to the number of what it announces
 _HOUSE: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,5}[A-Za-z]?)?\.?"
@@ -138,7 +138,7 @@ class BlockDetector:
 
     def _coded(self, text: str, codes: list[int]) -> Iterator[Finding]:
         """Yield streets without a word that says so, a town and its postal code behind them."""
-        for code in filter(None, (_CODE.match(text, at) for at in codes)):
+        for code in filter(None, (_POSTAL.match(text, at) for at in codes)):
             if _YEAR.match(code.group()) and not text.startswith(" ", code.end()):
                 continue
             window = text[max(0, code.start() - _BEFORE_MAX) : code.start()]

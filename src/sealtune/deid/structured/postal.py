@@ -97,7 +97,7 @@ _FIRSTS: Final = (
     "ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|avda.|av.|plaza"
     "|paseo|carrera|rua|travessa|via|viale|piazza|corso|largo|vicolo|ul.|ulica|al.|os.|strada|bulevardul|plac|pl."
     "|aleja|aleje|osiedle|rambla|ronda|vial|cañada|glorieta|cuesta|calzada|corredor|peatonal|privada|cerrada"
-    "|callejón|camino|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
+    "|callejón|camino|praia|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
     "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
     "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
     "|lorong|jalan|jl.|jln."
@@ -282,8 +282,8 @@ RULES: Final = (
             rf"(?<![\w])(?i:{_FIRSTS.replace('.', chr(92) + '.?')})"
             rf"(?:,? (?i:{_FIRSTS.replace('.', chr(92) + '.?')}))?"
             r"(?: (?i:de|del|la|las|los|da|do|dos|das|di|della|dei|el|of|na|im)){0,3}"
-            rf"(?:(?: (?:{_CAPITAL}|de|da|do|dos|del|di|i|y|e|d')(?![^\W_])){{1,6}}|(?: [^\W\d_]{{3,20}}){{1,3}}(?=,? \d{{1,4}}(?:,|\n|$| puerta| piso)))[,.]?"
-            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#|s/n))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
+            rf"(?:(?: (?:{_CAPITAL}|de|da|do|das|dos|del|di|la|las|los|i|y|e|d')(?![^\W_])){{1,6}}|(?: [^\W\d_]{{3,20}}){{1,3}}(?=,? \d{{1,4}}(?:,|\n|$| puerta| piso)))[,.]?"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#))? ?(?:\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?|(?i:s/n))(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
         ),
     ),
     Rule(

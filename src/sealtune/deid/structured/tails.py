@@ -37,9 +37,10 @@ _REST: Final = re.compile(
     rf"(?:[ ,]{{1,2}}\d{{1,4}}[A-Za-z]?(?:[/-]\d{{1,4}}[A-Za-z]?)?(?=[ ]?(?:[,.;?!)\n]|$)|[ ,]{{1,3}}{UNIT}))?"
     rf"(?:[ ,]{{1,3}}{UNIT}[ :#]{{0,2}}(?:\d{{1,5}}[A-Za-z]?|[A-Z])(?!\w)){{0,4}}"
 )
+_HEAD: Final = re.compile(r"(?:^|[\s,:(])(?P<v>\d{1,4}[A-Za-z]?),?[ ]$")
 _PART: Final = re.compile(
-    rf"(?:{SEPARATOR}(?:nan\n[ \t]{{0,12}})?)(?:(?P<code>{CODE})(?:[ ](?P<town>{NAME})(?P<area> / [A-Z]{{2}}\b)?)?"
-    rf"|(?P<state>[A-Z]{{2,3}})[ ](?P<coded>{CODE})|(?P<name>{NAME})(?:[ ,]{{1,3}}(?P<behind>{CODE}))?(?P<region> / [A-Z]{{2}}\b)?)(?!\w)"
+    rf"(?:{SEPARATOR}(?:nan\n[ \t]{{0,12}})?)(?:(?P<code>{CODE})(?:[ ](?P<town>{NAME})(?P<area> / [A-Z]{{2}}\b| \([A-Z]{{2}}\))?)?"
+    rf"|(?P<state>[A-Z]{{2,3}})[ ](?P<coded>{CODE})|(?P<name>{NAME})(?:[ ,]{{1,3}}(?P<behind>{CODE}))?(?P<region> / [A-Z]{{2}}\b| \([A-Z]{{2}}\))?)(?!\w)"
 )
 _BEHIND: Final = re.compile(rf"[ ](?P<name>{NAME}),? (?P<behind>{CODE})")
 _TOWN: Final = re.compile(rf"[ ](?P<name>{NAME})(?P<area> / [A-Z]{{2}}\b)?(?=[ ]{{0,2}}(?:[,.;?!)\n]|$)| [a-z])")
@@ -49,7 +50,7 @@ _GEOGRAPHIC: Final = frozenset(
     """
     new north south east west lake port saint st st. fort mount san united great upper lower old big
     little grand royal cape isle isles sri el la los las le les the republic northern southern eastern
-    western central guinea jersey grenada mobile reading nice cork orange park city beach hill bay
+    western central french british dutch virgin territory guinea jersey grenada mobile reading nice cork orange park city beach hill bay
     """.split()
 )
 
@@ -63,6 +64,9 @@ def iter_tails(text: str, findings: Sequence[Finding]) -> Iterator[Finding]:
 
 def _tail(text: str, finding: Finding) -> Iterator[Finding]:
     at = finding.end
+    head = None if text[finding.start].isdigit() else _HEAD.search(text, max(0, finding.start - 9), finding.start)
+    if head:
+        yield _found(head.start("v"), head.end("v"), EntityType.ADDRESS)
     rest = _REST.match(text, at)
     if rest and rest.end() > at:
         yield _found(at, rest.end(), EntityType.ADDRESS)
