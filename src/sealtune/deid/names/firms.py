@@ -140,6 +140,7 @@ _OBJECT: Final = (
     r"|receptionist|cashier|clerk|assistant|officer|guard|janitor|plumber|technician|supervisor|secretary|waiter|waitress|bartender|barista"
     r"|scientist|researcher|lecturer|professor|intern|trainee|specialist|executive|director|editor|reporter|journalist|salesman|agent|pilot"
     r"|mechanic|pharmacist|therapist|administrator|coordinator|architect|banker|broker|trader|partner|associate|electrician|welder) (?:at|with|for)"
+    r"|[Ss]uing|(?:[Mm]oney|[Ff]unds|[Pp]ayments?|[Dd]ollars|[Ee]uros|[Pp]ounds) to|[Rr]eports? by|(?:[Bb]ill|[Ii]nvoice|[Ss]hip|[Ss]old) to:"
     r"|[Cc]alling (?:from|on behalf of)|(?:[Tt]hank you|[Tt]hanks) for (?:calling|choosing|contacting|visiting|joining)|[Ww]elcome to(?= [A-Z][a-z]+ [A-Z])"
     r"|(?:[Aa]ppt|[Aa]ppointment|[Ff]ollowed|[Ss]een|[Vv]isit|[Cc]heck-?up) (?:at|with)(?= [A-Z][a-z]+ [A-Z])|(?:[Dd]ischarged|[Tt]ransfer(?:red)?|[Rr]eturned|[Rr]eferred|[Ss]ent) (?:back )?to(?= [A-Z][a-z]+ [A-Z])|[Yy]ou(?: guys)? from|[Ss]omeone from|[Pp]eople (?:at|from)|[Mm]oney from|[Ll]etters? from|[Jj]ob (?:at|with|for)|[Pp]osition (?:at|with)|[Oo]ffer from|[Cc]areer (?:at|with)"
     r"|[Ee]xhibition at|[Cc]ollections? of|[Ll]ists? of suppliers|[Aa]ccording to(?= (?:The |the )?[A-Z][a-z])|[Ss]ays? (?=[A-Z][a-z]{2,20},? (?:spokes|CEO))"
@@ -162,6 +163,7 @@ _OBJECT_WORDS: Final = (
     " receptionist cashier clerk assistant officer guard janitor plumber technician supervisor secretary waiter waitress bartender barista"
     " scientist researcher lecturer trainee specialist executive reporter journalist salesman agent pilot mechanic pharmacist therapist"
     " administrator coordinator architect banker broker trader partner associate electrician welder"
+    " suing funds payment payments dollars euros pounds report reports bill invoice ship sold"
     " match company firm employer band treated invest invested invests investing calling you someone people money letter"
     " letters job position career exhibition collection collections according"
 )
@@ -169,13 +171,14 @@ _VERBS: Final = (
     r"(?:has |have |had |will |would |is |was |are |were |also |recently |today |yesterday ){0,2}(?:announced|announces|announce|unveiled|launched"
     r"|launches|sued|sue|sues|hiring|employs|headquartered|declined to comment|laid off|rebranded|outsourced|acquired|acquires|acquire"
     r"|won the match|won the game|signed a deal|invested|filed for|posted (?:record|profits?|losses|a (?:loss|profit))|released (?:its|their|a new)|based in|sold out|open a"
+    r"|is an? (?:[a-z\-]{2,14} ){0,2}(?:company|firm|charity|startup|manufacturer|retailer|newspaper|supermarket|airline|bank|band)"
     r"|spokes(?:man|woman|person)|shares|stock|employees|executives|headquarters|CEO|Chief|branch|customer service|store|website)\b"
 )
 _VERB_WORDS: Final = (
     "announced announces announce unveiled launched launches sued sue sues hiring employs headquartered declined rebranded"
     " outsourced merged invested spokesman spokeswoman spokesperson shares stock executives headquarters ceo laid acquires"
     " based match deal filed website released posted opens signed"
-    " open"
+    " open company firm charity startup manufacturer retailer newspaper supermarket airline"
 )
 _NO_OPENING: Final = frozenset(
     """
@@ -284,6 +287,8 @@ RULES: Final = (
     _rule("heading", 0.45, rf"\A(?:[^\n]{{0,40}}\n|<h1>|<[a-z]{{1,8}}>){{0,2}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{1,5}})(?=\n| - | \u2013 |</h1>)", marks="\n </h1>", check=_headed),
     _rule("in-heading", 0.5, rf"(?:[Nn]ote|NOTE|[Ss]ummary|SUMMARY|[Rr]eport|REPORT|[Ll]etter|LETTER|[Aa]ccount|ACCOUNT|[Ss]tatement|[Dd]epartment of \w{{4,14}}|DEPARTMENT OF \w{{4,14}})(?:, [^\n,A-Z]{{0,4}}[\w\-/. ]{{3,18}})?(?:, | - )(?P<v>{SEQUENCE})(?=\n|$)", leads="note summary report letter account statement department", check=_headed),
     _rule("in-brackets", 0.5, rf"(?:home|hospital|clinic|facility|employer|company|firm|school|hospice|bank|insurer|pharmacy|HOME|HOSPITAL|CLINIC) \((?P<v>(?:[Tt]he )?{SEQUENCE})\)", leads="home hospital clinic facility employer company firm school hospice bank insurer pharmacy", check=_headed),
+    _rule("at", 0.4, rf"at(?<=[a-z] at) (?:the )?(?P<v>{SEQUENCE})", leads="at"),
+    _rule("from", 0.4, rf"from(?<=[a-z] from) (?:the )?(?P<v>{_C}(?:(?: {_LINK})? {_C}){{1,4}})", leads="from"),
     _rule("known", 0.65, rf"(?<![\w])(?:{'|'.join(map(re.escape, _KNOWN))})(?![\w])", leads=" ".join(sorted({re.findall(r'[^\W\d_]+', name)[0].lower() for name in _KNOWN})), check=lambda _: True),
 )  # fmt: skip
 
@@ -296,14 +301,22 @@ _WITHIN: Final = (
     (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{_LAST})(?:'s)?(?: (?:(?:of|for|&|and) )?{_C}){{0,2}}(?![\w])"), 0.7, "head-last", _telling),
     (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:(?:{_NATIONAL}) ){{1,3}}(?:{_NATIONAL_HEADS})(?: (?:of|for) (?:the )?{_C}(?: {_C})?)?(?![\w])"), 0.65, "head-national", _opens),
     (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:{_OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}(?![\w])|Department of (?:{_GOVERNMENT})(?![\w])"), 0.7, "head-of", _of_something),
+    (re.compile(rf"(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}?(?= (?:CEO|CFO|CTO|COO|Chairman|Chairwoman|President|Chief)\b)"), 0.5, "before-office", _opens),
     (re.compile(rf"{_C}(?: {_C})? (?:universitet|universiteit|universitets(?:sjukhus|sykehus)|högskola|høgskole|sjukhus|sykehus|kommune?|yliopisto|sairaala|ziekenhuis|egyetem|kórház)(?![\w])"), 0.7, "head-lower", _mixed),
 )  # fmt: skip
 _TRIGGERS: Final = frozenset(
-    " ".join([*_LAST_HEADS, KINDS, _NATIONAL_HEADS, _OF_HEADS, _SHORT, "department authority holding"]).lower().replace("|", " ").replace("?", "").split()
+    " ".join([*_LAST_HEADS, KINDS, _NATIONAL_HEADS, _OF_HEADS, _SHORT, "department authority ceo cfo cto coo chairman chairwoman president chief"]).lower().replace("|", " ").replace("?", "").split()
 )  # fmt: skip
 _FORM_AFTER: Final = re.compile(rf",? (?:{_DOTTED})(?!\w)")
 _FAMILY_WITHIN: Final = re.compile(rf"{_C}(?:,? (?:{_LINK} )?{_C}){{0,5}} {_FAMILY}(?: (?:{_SHORT}|{_DOTTED}))?(?![\w])")
 _PARTNERS: Final = re.compile(rf"(?:The )?{_C}, {_C},? (?:and|&|y|e|et|und|og|och|i) {_C}(?: (?:{_SHORT}))?")
+_OWNERS: Final = frozenset(["my ", "ur ", "is ", "er ", "ir "])  # my, our, your, his, her, their
+_OWNED: Final = re.compile(
+    r" (?:cards?|account|polic(?:y|ies)|subscription|loan|mortgage|order|membership|points|credit card|debit card"
+    r"|insurance|plan|voucher|receipt|statement|app|login|password|bill|branch|shares|stock|internship|interview)\b"
+)
+_AUXILIARIES: Final = frozenset("will does did has is can should do are was could would".split())
+_LOWER_NEXT: Final = re.compile(r" [a-z]{2}")
 _LOWER_OPENINGS: Final = frozenset(
     "unive högsk høgsk sjukh sykeh kommu yliop saira zieke egyet kórhá".split()
 )
@@ -354,6 +367,10 @@ class FirmDetector:
             before = text[max(0, start - 4) : start]
             if "the" in (before[:3].lower(), parts[0]) and _NOUN_AFTER.match(text, end) and _opens(written):
                 yield self._found(start, end, 0.5, "before-noun")
+            if before[-3:] in _OWNERS and _OWNED.match(text, end) and _opens(written):
+                yield self._found(start, end, 0.5, "before-noun")
+            if parts[0] in _AUXILIARIES and len(parts) > 1 and _LOWER_NEXT.match(text, end):
+                yield from self._asked(start, written)
             if parts[0] == "the" and len(parts) > 1 and _within_sentence(before) and _opens(written):
                 yield self._found(start, end, 0.5, "capital-article")
             if "," in written and _PARTNERS.fullmatch(written) and _mixed(written) and _all_telling(written):
@@ -369,6 +386,13 @@ class FirmDetector:
             for match in _FAMILY_WITHIN.finditer(text, start, min(len(text), end + 24)):
                 if _formed(match.group()):
                     yield self._found(*match.span(), 0.75, "form-family")
+
+    def _asked(self, start: int, written: str) -> Iterator[Finding]:
+        """Yield who a question is about: `Does Acme deliver?`."""
+        first, _, rest = written.partition(" ")
+        if _opens(rest):
+            begin = start + len(first) + 1
+            yield self._found(begin, begin + len(rest), 0.4, "asked")
 
     def _formed(
         self, text: str, start: int, end: int, pattern: re.Pattern[str]

@@ -44,10 +44,10 @@ _DIRECTED: Final = re.compile(
     r"|ulica|viale|corso|piazza|plaza|avenida|largo)\b))"
 )
 _AT: Final = re.compile(
-    r"(?i)\b(?:left|fire|branch|store|shop|parking|staying|stays?|stayed|party|apartment|property|house|office|accident"
+    r"(?i)(?:\b(?:left|fire|branch|store|shop|parking|staying|stays?|stayed|party|apartment|property|house|office|accident"
     r"|delivered|arrived|wedding|pick(?:ed)? (?:me|us|it|him|her) up|parked|standing|waiting|directions|drive|taxi|cab"
     r"|sold|burglary|collision|building|flat|home|lives?|lived|living|located|resides?|near|nearest|next door|opposite)"
-    r" (?:at|near|to|on|from|is) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
+    r" (?:at|near|to|on|from|is)|[a-z] at) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
 )
 _POSTAL: Final = re.compile(tails.CODE)
 _NUMBERS: Final = re.compile(r"\d{1,8}[A-Za-z]?")
@@ -116,7 +116,7 @@ class BlockDetector:
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
         houses, codes = _numbers(text)
-        if any(map(lower.__contains__, _LEADING)) or any(map(lower.__contains__, _STANDING)):
+        if " at " in text or any(map(lower.__contains__, (*_LEADING, *_STANDING))):
             for first, last in houses:
                 yield from self._led(text, first, last)
         yield from self._coded(text, codes)

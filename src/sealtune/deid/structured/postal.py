@@ -97,7 +97,7 @@ _FIRSTS: Final = (
     "ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|avda.|av.|plaza"
     "|paseo|carrera|rua|travessa|via|viale|piazza|corso|largo|vicolo|ul.|ulica|al.|os.|strada|bulevardul|plac|pl."
     "|aleja|aleje|osiedle|rambla|ronda|vial|cañada|glorieta|cuesta|calzada|corredor|peatonal|privada|cerrada"
-    "|callejón|camino|praia|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
+    "|callejón|camino|praia|favela|condomínio|parque|trevo|setor|residencial|fazenda|sítio|continuación|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
     "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
     "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
     "|lorong|jalan|jl.|jln."
@@ -259,6 +259,17 @@ RULES: Final = (
         leads=True,
         pattern=re.compile(
             rf"(?i:h\.? ?no|house no|door no|plot no)[.:]{{0,2}} ?\d{{1,5}}[A-Za-z]?(?:[/-]\d{{1,4}}[A-Za-z]?)?(?:,? {_CAPITAL}){{0,4}}"
+        ),
+    ),
+    Rule(
+        kind="military",
+        entity=_E.ADDRESS,
+        confidence=0.9,
+        words=words("psc cmr unit usns uss uscgc usnv apo fpo dpo"),
+        leads=True,
+        pattern=re.compile(
+            r"(?:(?:PSC|CMR|Unit) \d{1,5},? Box \d{1,5}|(?:USNS|USS|USCGC|USNV) [A-Z][a-z]{1,20}(?=,?\s{1,4}(?:APO|FPO|DPO))"
+            r"|(?:APO|FPO|DPO),? (?:AA|AE|AP)(?= \d{5}))"
         ),
     ),
     Rule(

@@ -42,7 +42,9 @@ _PART: Final = re.compile(
     rf"(?:{SEPARATOR}(?:nan\n[ \t]{{0,12}})?)(?:(?P<code>{CODE})(?:[ ](?P<town>{NAME})(?P<area> / [A-Z]{{2}}\b| \([A-Z]{{2}}\))?)?"
     rf"|(?P<state>[A-Z]{{2,3}})[ ](?P<coded>{CODE})|(?P<name>{NAME})(?:[ ,]{{1,3}}(?P<behind>{CODE}))?(?P<region> / [A-Z]{{2}}\b| \([A-Z]{{2}}\))?)(?!\w)"
 )
-_BEHIND: Final = re.compile(rf"[ ](?P<name>{NAME}),? (?P<behind>{CODE})")
+_BEHIND: Final = re.compile(
+    rf"[ ](?:(?P<name>{NAME}),? (?P<behind>{CODE})|(?P<code>(?=[A-Z]){CODE})(?:[ ](?P<town>{NAME}))?)"
+)
 _TOWN: Final = re.compile(rf"[ ](?P<name>{NAME})(?P<area> / [A-Z]{{2}}\b)?(?=[ ]{{0,2}}(?:[,.;?!)\n]|$)| [a-z])")
 _LINE_ENDS: Final = re.compile(r"[ \t]{0,4}(?:\n|$|[,.;?!)]|[a-z])")
 _ENDS_CODED: Final = re.compile(r"(?:^|\D)(?:\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}|\d{4,5}-\d{3})$")
@@ -96,7 +98,9 @@ def is_place(name: str) -> bool:
     if not parts or any(part in _NO_PLACES for part in parts):
         return False
     first = parts[0] in words.COMMON and parts[0] not in _GEOGRAPHIC
-    return not first and not all(p in words.COMMON or p in words.MEDICAL for p in parts)
+    return not first and not all(
+        p in words.COMMON or p in words.MEDICAL or p in words.EPONYMS for p in parts
+    )
 
 
 _NO_PLACES: Final = frozenset(
