@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.names import firms, words
+from sealtune.deid.names import firm_words, firms, words
 from sealtune.deid.structured.rules import Check, Rule, RuleDetector
 
 _P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
@@ -120,7 +120,7 @@ _COUNTRIES: Final = (
     r"|United States Minor Outlying Islands|Bouvet Island|Slovak Republic|Palestinian Territory|French Southern Territories"
     r"|Northern Mariana Islands|Cocos \(Keeling\) Islands|Netherlands Antilles|Kyrgyz Republic|Russian Federation|Christmas Island"
 )
-_LAST_WORDS: Final = " ".join(sorted({kind.split()[-1] for kind in firms.KINDS.split("|")}))
+_LAST_WORDS: Final = " ".join(sorted({kind.split()[-1] for kind in firm_words.KINDS.split("|")}))
 _LABELS: Final = (
     r"(?:patient(?: name)?|pt|guarantor|insured|subscriber|member|re|regarding|ordering(?: provider)?|attending|referring(?: physician)?"
     r"|emergency contact|next of kin|charted by|dictated by|signed by|seen by|reviewed by|transcribed by|speaking with|caller|bill to|signed|provider|ref md|docteur|dra?"
@@ -144,7 +144,7 @@ _FRAMES: Final = (
     _frame("east-asian", _P, 0.8, rf"(?<![\w])(?P<v>(?i:{_EAST}) [A-Z\u00c0-\u017f][\w]{{1,8}}-[\w]{{1,8}})(?![\w])", leads=_EAST.replace("|", " ")),
     _frame("initial", _P, 0.65, rf"(?<![\w.'\-])(?P<v>[A-Z]\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", marks=". ", uncommon=True),
     _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTIES}))(?=[\n,.<)]|$| - )", on=_SPECIALTIES.replace("|", " ")),
-    _frame("kind-last-line", _O, 0.7, uncommon=True, pattern= rf"(?m)(?:^|, |- |\()(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{firms.KINDS}|{_SPECIALTIES}))(?=\n|<|, \d|$|\)| - )", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " ")),
+    _frame("kind-last-line", _O, 0.7, uncommon=True, pattern= rf"(?m)(?:^|, |- |\()(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{firm_words.KINDS}|{_SPECIALTIES}))(?=\n|<|, \d|$|\)| - )", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " ")),
     _frame("kind-first", _O, 0.8, rf"(?<![\w])(?P<v>(?i:{_HEAD})(?: (?i:{_LINKS})){{0,2}}(?! (?i:no|id|course|record|number|unit|day|stay)\b)(?:[ \-]{_C}){{1,3}})", leads="hôpital clinique polyclinique centre chu hospital clínica policlínico ospedale azienda klinikum krankenhaus klinik praxisklinik praxis university universität université universidad college bank church school st"),
     _frame("kind-first-line", _O, 0.7, rf"(?:\n|, |- )(?P<v>(?:hôpital|clinique|polyclinique|centre hospitalier|hospital general|klinikum|st\. {_W}-hospital)(?: {_W}){{1,3}})(?=\n|,|$)", on="hôpital clinique polyclinique hospitalier klinikum"),
     _frame("employer", _O, 0.7, rf"(?i:\b(?:employer|employed (?:by|at)|works? (?:at|for)|worked (?:at|for)|worker at|working (?:at|for)|company)[,:]? )(?P<v>{_C}(?: (?:{_C}|&|{_LINKS})){{0,4}})", leads="employer employed work works worked worker working company", uncommon=True),

@@ -25,15 +25,79 @@ _LEAD: Final = re.compile(
     r"|endereço|adres)\b[?:]?(?: it is| is| are|,? here they are)?[:,]?\s{1,8}"
 )
 _LEADING: Final = (  # one of these is in each of them
-    *("address", "live ", "lives ", "lived ", "living ", "reside", "residing", "moved to", "located "),
-    *("return to", "return it", "ship", "send", "mail", "deliver", "sent ", "forward", "house ", "home "),
-    *("office ", "shop ", "store ", "apartment ", "flat ", "zip", "dirección", "adres", "indirizzo"),
+    *(
+        "address",
+        "live ",
+        "lives ",
+        "lived ",
+        "living ",
+        "reside",
+        "residing",
+        "moved to",
+        "located ",
+    ),
+    *(
+        "return to",
+        "return it",
+        "ship",
+        "send",
+        "mail",
+        "deliver",
+        "sent ",
+        "forward",
+        "house ",
+        "home ",
+    ),
+    *(
+        "office ",
+        "shop ",
+        "store ",
+        "apartment ",
+        "flat ",
+        "zip",
+        "dirección",
+        "adres",
+        "indirizzo",
+    ),
     "endereço",
 )
 _STANDING: Final = (
-    *("left ", "fire ", "branch", "parking", "stay", "party", "property", "accident", "arrived", "wedding"),
-    *("pick", "parked", "standing", "waiting", "directions", "drive ", "taxi", "cab ", "sold ", "burglary"),
-    *("collision", "building", "near", "next door", "opposite", "return", "post", "bring", "dispatch", "bill"),
+    *(
+        "left ",
+        "fire ",
+        "branch",
+        "parking",
+        "stay",
+        "party",
+        "property",
+        "accident",
+        "arrived",
+        "wedding",
+    ),
+    *(
+        "pick",
+        "parked",
+        "standing",
+        "waiting",
+        "directions",
+        "drive ",
+        "taxi",
+        "cab ",
+        "sold ",
+        "burglary",
+    ),
+    *(
+        "collision",
+        "building",
+        "near",
+        "next door",
+        "opposite",
+        "return",
+        "post",
+        "bring",
+        "dispatch",
+        "bill",
+    ),
 )
 # Weaker ones: what follows begins with a number or a capital, and is no ordinary word.
 _DIRECTED: Final = re.compile(
@@ -176,7 +240,9 @@ def _numbers(text: str) -> tuple[list[tuple[int, int]], list[int]]:
             continue  # what a label announces
         if end - first > 3 or (end - first > 1 and (first < start or _HALF.match(text, end))):
             codes.append(first)
-        if first == start and (text[end : end + 3].lstrip(" ,")[:1].isupper() or _named(text, start)):
+        if first == start and (
+            text[end : end + 3].lstrip(" ,")[:1].isupper() or _named(text, start)
+        ):
             begin = max(0, start - _LEAD_MAX)
             if houses and houses[-1][1] >= begin:
                 begin = houses.pop()[0]

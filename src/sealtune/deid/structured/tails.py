@@ -45,7 +45,9 @@ _PART: Final = re.compile(
 _BEHIND: Final = re.compile(
     rf"[ ](?:(?P<name>{NAME}),? (?P<behind>{CODE})|(?P<code>(?=[A-Z]){CODE})(?:[ ](?P<town>{NAME}))?)"
 )
-_TOWN: Final = re.compile(rf"[ ](?P<name>{NAME})(?P<area> / [A-Z]{{2}}\b)?(?=[ ]{{0,2}}(?:[,.;?!)\n]|$)| [a-z])")
+_TOWN: Final = re.compile(
+    rf"[ ](?P<name>{NAME})(?P<area> / [A-Z]{{2}}\b)?(?=[ ]{{0,2}}(?:[,.;?!)\n]|$)| [a-z])"
+)
 _LINE_ENDS: Final = re.compile(r"[ \t]{0,4}(?:\n|$|[,.;?!)]|[a-z])")
 _ENDS_CODED: Final = re.compile(r"(?:^|\D)(?:\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}|\d{4,5}-\d{3})$")
 _GEOGRAPHIC: Final = frozenset(
@@ -66,7 +68,11 @@ def iter_tails(text: str, findings: Sequence[Finding]) -> Iterator[Finding]:
 
 def _tail(text: str, finding: Finding) -> Iterator[Finding]:
     at = finding.end
-    head = None if text[finding.start].isdigit() else _HEAD.search(text, max(0, finding.start - 9), finding.start)
+    head = (
+        None
+        if text[finding.start].isdigit()
+        else _HEAD.search(text, max(0, finding.start - 9), finding.start)
+    )
     if head:
         yield _found(head.start("v"), head.end("v"), EntityType.ADDRESS)
     rest = _REST.match(text, at)
