@@ -222,12 +222,11 @@ class FirmDetector:
     def _several(self, text: str, start: int, written: str, parts: list[str]) -> Iterator[Finding]:
         """Yield runs that are names of partners, that `The` opens, or that a question is about."""
         end = start + len(written)
-        if "," in written and _PARTNERS.fullmatch(written) and _mixed(written):
-            if sum(map(_everyday, _parts(written))) < 2:
-                yield self._found(start, end, 0.5, "partners")
-        if parts[0] == "the" and _within_sentence(text[max(0, start - 2) : start]):
-            if _opens(written):
-                yield self._found(start, end, 0.5, "capital-article")
+        if "," in written and _PARTNERS.fullmatch(written) and _partnered(written):
+            yield self._found(start, end, 0.5, "partners")
+        inside = parts[0] == "the" and _within_sentence(text[max(0, start - 2) : start])
+        if inside and _opens(written):
+            yield self._found(start, end, 0.5, "capital-article")
         if parts[0] in _AUXILIARIES and _LOWER_NEXT.match(text, end):
             first, _, rest = written.partition(" ")
             if _opens(rest):
@@ -263,6 +262,10 @@ def _before_noun(text: str, start: int, written: str, parts: list[str]) -> str:
     owned = owned or (before[-3:] in _OWNERS and _OWNED.match(text, end))
     owned = owned or (written.endswith(("'s", "s'")) and _POSSESSED.match(text, end))
     return "before-noun" if owned else ""
+
+
+def _partnered(text: str) -> bool:
+    return _mixed(text) and sum(map(_everyday, _parts(text))) < 2
 
 
 def _within_sentence(before: str) -> bool:

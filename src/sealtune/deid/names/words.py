@@ -14,8 +14,9 @@ COMMON: Final = frozenset(
     competitive mountain bike bikes price prices sales shares trending
     breaking financial scanned wristband subsidiary returned hiring
     vena cava gaba eber corp accordingly
-    beneficiary subscriber member pager facsimile fingerprint voiceprint retina docket vehicle scanner
-    specimen telefax template certificate med rec ref medcial birthday regards best wishes sincerely
+    beneficiary subscriber member pager facsimile fingerprint voiceprint retina docket vehicle
+    scanner specimen telefax template certificate med rec ref medcial birthday regards best wishes
+    sincerely
     supervisor tech summer python pizza java beginning sundays mondays saturdays fridays
     reporters journalists investors analysts lawmakers officers police parliament customers shoppers
     tablet tablets walking sitting smokes restarted confirm ordered needed cardiomegaly slices
@@ -24,7 +25,7 @@ COMMON: Final = frozenset(
     basketball baseball hockey soccer tennis golf olympics championship season episode netizens
     website blog forum app software hardware laptop phone iphone smartphone shipping refund discount
     coupon gift voucher delivery parcel package checkout cart password username login browser
-    subscription invoice receipt payment deposit withdrawal mortgage loan transfer balance branch atm
+    subscription invoice receipt payment deposit withdrawal mortgage loan transfer balance atm
     tenant landlord lease rent salary bonus payroll vacation resume cv vacancy engineer developer
     designer consultant assistant coordinator specialist representative accountant cashier
     receptionist plumber electrician
