@@ -166,7 +166,7 @@ _FAMILY_LINKS: Final = frozenset(
     ["y", "e", "&", "et", "und", "og", "och", "i", "és", "en", "ja", "and", "ve"]
 )
 _FAMILY_AFTER: Final = re.compile(
-    rf" {firm_words.FAMILY}(?: (?:{firm_words.SHORT}|{firm_words.DOTTED}))?(?![\w])"
+    rf" (?:{firm_words.FAMILY}(?: (?:{firm_words.SHORT}|{firm_words.DOTTED}))?|mbH)(?![\w])"
 )
 _FAMILY_OPENINGS: Final = frozenset(
     ["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve"]

@@ -12,7 +12,7 @@ from typing import Final
 COMMON: Final = frozenset(
     """
     competitive mountain bike bikes price prices sales shares trending
-    breaking financial scanned wristband subsidiary returned hiring
+    directors trustees governors breaking financial scanned wristband subsidiary returned hiring
     vena cava gaba eber corp accordingly
     beneficiary subscriber member pager facsimile fingerprint voiceprint retina docket vehicle
     scanner specimen telefax template certificate med rec ref medcial birthday regards best wishes

@@ -53,7 +53,7 @@ _CAPITAL: Final = r"[A-Z\u00c0-\u00de][\w\u00c0-\u024f'.\-]{0,24}"
 _COMMON: Final = re.compile(
     r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
     r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
-    r"|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm)\b"
+    r"|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm|received|given|underwent)\b"
 )
 
 
@@ -64,9 +64,10 @@ def _street(text: str) -> bool:
     # "9 Old Quarry Road, Unit 2": what has a capital of its own is part of a name.
     mixed = not line.isupper() and not line.islower()
     plain = re.sub(r"\b(?:Old|Unit|Day|Month|Per|In|The|And)\b", "", line) if mixed else line
-    return named and _COMMON.search(plain) is None
+    return named and _COMMON.search(plain) is None and _SENTENCE.search(line) is None
 
 
+_SENTENCE: Final = re.compile(r"[a-z]{4}\. ")  # one ends within
 _STRONG: Final = re.compile(
     r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
     r"|circle|parkway|pkwy|highway|hwy|way|trail|alley|plaza|crescent|close|grove|gardens|mews|hill)\b"
