@@ -169,7 +169,7 @@ NO_OPENING: Final = frozenset(
     year hospital the christmas easter what when where who why how if in on at to for from and or but so then there
     here section chapter part step english french german spanish italian chinese japanese once all any some both
     just also recently today yesterday then still even never always often now already finally
-    mom dad mum god america europe patient patients internet facebook
+    directors trustees governors mom dad mum god america europe patient patients internet facebook
     """.split()
 )
 FORM_WORDS: Final = frozenset(

@@ -169,7 +169,7 @@ _FAMILY_AFTER: Final = re.compile(
     rf" (?:{firm_words.FAMILY}(?: (?:{firm_words.SHORT}|{firm_words.DOTTED}))?|mbH)(?![\w])"
 )
 _FAMILY_OPENINGS: Final = frozenset(
-    ["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve"]
+    ["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve", "mb"]
 )
 _VERB_AFTER: Final = re.compile(rf"(?:['\u2019]s?)?,? {firm_words.VERBS}")
 _VERB_MARKS: Final = tuple(firm_words.VERB_WORDS.split())
