@@ -12,7 +12,7 @@ from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
-from sealtune.deid.structured import tails
+from sealtune.deid.structured import postal, tails
 
 _LINES_MAX: Final = 6
 _TOKENS_MAX: Final = 16
@@ -160,6 +160,10 @@ _STREET_HERE: Final = re.compile(
 )
 _LETTERS: Final = re.compile(r"[^\W\d_]{2,40}")
 _HALF: Final = re.compile(r"[ -]\d{2}")
+_TOWN_STATE: Final = re.compile(
+    r"(?:,\s|\n|\. |^)(?P<v>[^\W\d_][\w'\u2019.\-]{0,24}(?: [^\W\d_][\w'\u2019.\-]{0,24}){0,2})"
+    rf",? (?i:{postal.STATES}),? $"
+)
 _YEAR: Final = re.compile(r"(?:19|20)\d\d$")
 _DIGIT: Final = re.compile(r"\d")
 
@@ -203,6 +207,10 @@ class BlockDetector:
     def _coded(self, text: str, codes: list[int]) -> Iterator[Finding]:
         """Yield streets without a word that says so, a town and its postal code behind them."""
         for code in filter(None, (_POSTAL.match(text, at) for at in codes)):
+            town = _TOWN_STATE.search(text, max(0, code.start() - 64), code.start())
+            if town and tails.is_place(town.group("v")):
+                start, end = town.span("v")
+                yield Finding(start, end, EntityType.LOCATION, 0.85, self.name, "before-state-zip")
             if _YEAR.match(code.group()) and not text.startswith(" ", code.end()):
                 continue
             window = text[max(0, code.start() - _BEFORE_MAX) : code.start()]

@@ -9,7 +9,7 @@ from sealtune.deid.entities import EntityType
 from sealtune.deid.structured.rules import LETTERS, Rule, words
 
 _E: Final = EntityType
-_STATES: Final = (
+STATES: Final = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ"
     "|NM|NY|NC|ND|OH|OK|OR|PA|PR|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|GU|VI|AS|MP|AA|AE|AP"
 )
@@ -333,7 +333,7 @@ RULES: Final = (
         confidence=0.95,
         starts=(5,),
         context=re.compile(
-            rf"(?:\b(?:{_STATES}|{_STATE_NAMES})\.?,?|(?i:\b(?:{_STATES}),|,\s{{0,2}}(?:{_STATES})|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
+            rf"(?:\b(?:{STATES}|{_STATE_NAMES})\.?,?|(?i:\b(?:{STATES}),|,\s{{0,2}}(?:{STATES})|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
         ),
         pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
     ),
@@ -402,7 +402,7 @@ RULES: Final = (
         confidence=0.85,
         marks=(", ",),
         pattern=re.compile(
-            rf"\b[A-Z][a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, (?:{_STATES}|{_STATE_NAMES})(?![A-Za-z]))"
+            rf"\b[A-Z][a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, (?:{STATES}|{_STATE_NAMES})(?![A-Za-z]))"
         ),
     ),
     Rule(
