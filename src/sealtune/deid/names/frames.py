@@ -15,10 +15,6 @@ from sealtune.deid.names import firm_words, firms, words
 from sealtune.deid.structured.rules import Check, Rule, RuleDetector
 
 _P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
-_STATES: Final = (
-    "al|ak|az|ar|ca|co|ct|de|dc|fl|ga|hi|ia|id|il|in|ks|ky|la|ma|md|me|mi|mn|mo|ms|mt|nc|nd|ne|nh"
-    "|nj|nm|nv|ny|oh|ok|or|pa|pr|ri|sc|sd|tn|tx|ut|va|vt|wa|wi|wv|wy"
-)
 _W: Final = r"[^\W\d_][\w'\u2019.\-]{0,24}"  # a word in any case
 _C: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f][\w'\u2019\-]{0,24}"  # a capitalized one
 _LINKS: Final = r"(?:of|de|du|des|del|de la|la|le|von|van|and|&|y|et|für|d[ei]|the)"
