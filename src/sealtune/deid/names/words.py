@@ -15,7 +15,7 @@ COMMON: Final = frozenset(
     directors trustees governors breaking financial scanned wristband subsidiary returned hiring
     vena cava gaba eber corp accordingly
     beneficiary subscriber member pager facsimile fingerprint voiceprint retina docket vehicle
-    scanner specimen telefax template certificate med rec ref medcial birthday regards best wishes
+    scanner specimen telefax template certificate med rec ref birthday regards best wishes
     sincerely
     supervisor tech summer python pizza java beginning sundays mondays saturdays fridays
     reporters journalists investors analysts lawmakers officers police parliament customers shoppers
