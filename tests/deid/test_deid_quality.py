@@ -19,12 +19,12 @@ NAMES = (
 STRUCTURED = tuple(one for one in EntityType if one not in NAMES)
 # Aims are 0.995 and 0.95; docs/adr/0009 says what is reached and why the gates stand here. Raise
 # them with the rules.
-STRUCTURED_RECALL = 0.985
+STRUCTURED_RECALL = 0.995
 NAMES_RECALL = {
-    EntityType.PERSON: 0.92,
-    EntityType.ORGANIZATION: 0.83,
-    EntityType.LOCATION: 0.95,
-    EntityType.ADDRESS: 0.86,
+    EntityType.PERSON: 0.955,
+    EntityType.ORGANIZATION: 0.94,
+    EntityType.LOCATION: 0.96,
+    EntityType.ADDRESS: 0.96,
 }
 
 
@@ -81,4 +81,4 @@ def test_f2_is_well_above_presidios(ours: Score, theirs: Score) -> None:
 def test_what_is_harmless_mostly_stays(ours: Score) -> None:
     precision = ours.precision()
     assert precision is not None
-    assert precision >= 0.9, ours.wrong
+    assert precision >= 0.95, ours.wrong

@@ -19,6 +19,7 @@ from sealtune.deid.names.recurrence import iter_recurrences
 from sealtune.deid.ner import ner_detectors
 from sealtune.deid.overlaps import resolve_overlaps
 from sealtune.deid.structured.all import structured_detectors
+from sealtune.deid.structured.tails import iter_tails
 
 WINDOW_CHARACTERS: Final = 64 * KIB
 OVERLAP_CHARACTERS: Final = 1 * KIB  # longer than any identifier but a key, which is in one line
@@ -54,7 +55,7 @@ class Pipeline:
         """Return what is found in `text`: offsets of `text`, sorted, not overlapping."""
         folded = fold(text)
         findings = self._resolved(folded.text, self._windows(folded.text))
-        again = list(iter_recurrences(folded.text, findings))
+        again = [*iter_recurrences(folded.text, findings), *iter_tails(folded.text, findings)]
         if _adds(again, findings):
             findings = self._resolved(folded.text, [*findings, *again])
         return _at_origin(findings, folded)

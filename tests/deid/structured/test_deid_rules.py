@@ -57,6 +57,16 @@ FOUND = [
     ("temporary password Welcome2024! given", "Welcome2024!", E.SECRET),
     ("IBAN de89 3704 0044 0532 0130 00", "de89 3704 0044 0532 0130 00", E.IBAN),
     ("from 03/04 to 03/09 she", "03/09", E.DATE),
+    ("Date of birth: 4/19", "4/19", E.DATE),
+    ('"birthDate": "4/19"', "4/19", E.DATE),
+    ("compared with 4/19. Stable", "4/19", E.DATE),
+    ("on 12 Nov 61 aspirin", "12 Nov 61", E.DATE),
+    ("seen may 14", "may 14", E.DATE),
+    ("mac:a1-b2-c3-d4-e5-f6.", "a1-b2-c3-d4-e5-f6", E.DEVICE),
+    ("SN = QX-7741-B", "QX-7741-B", E.DEVICE),
+    ("login - kq-zz81", "kq-zz81", E.USERNAME),
+    ('"license_plate": "kq9 417"', "kq9 417", E.VEHICLE),
+    ("quorra mn 55401", "55401", E.POSTAL_CODE),
     ("Christmas Day 2019", "Christmas Day 2019", E.DATE),
     ("postcode: 2000", "2000", E.POSTAL_CODE),
     ("return to Πλατεία Μαβίλη 170", "Πλατεία Μαβίλη 170", E.ADDRESS),
@@ -124,7 +134,23 @@ def test_folded_places_are_places_of_the_original_in_order(text: str) -> None:
     assert spans == sorted(spans)
 
 
-@pytest.mark.parametrize("piece", ["1", "1 ", "-", "@", "a@", "ab:", "MRN ", "January ", "12 a "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "1",
+        "1 ",
+        "-",
+        "@",
+        "a@",
+        "ab:",
+        "MRN ",
+        "January ",
+        "12 a ",
+        "12 Ab ",
+        "1234 Ab\n",
+        "99-628 Ab, ",
+    ],
+)
 def test_repeated_pieces_end(piece: str) -> None:
     # A pattern that is not linear would not end here.
     _find(piece * 5_000)

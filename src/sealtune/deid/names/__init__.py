@@ -9,6 +9,7 @@ from __future__ import annotations
 from sealtune.deid.config import Configuration
 from sealtune.deid.detector import Detector
 from sealtune.deid.names.detector import NameDetector
+from sealtune.deid.names.firms import FirmDetector
 from sealtune.deid.names.frames import frame_detector
 from sealtune.deid.names.recognizers import recognizer_detector
 from sealtune.deid.names.rosters import read_roster
@@ -25,4 +26,4 @@ def name_detectors(configuration: Configuration) -> tuple[Detector, ...]:
     """
     rosters = tuple(read_roster(roster) for roster in configuration.rosters)
     recognizers = tuple(recognizer_detector(item) for item in configuration.recognizers)
-    return (NameDetector(), frame_detector(), *rosters, *recognizers)
+    return (NameDetector(), frame_detector(), FirmDetector(), *rosters, *recognizers)

@@ -11,7 +11,24 @@ from typing import Final
 
 COMMON: Final = frozenset(
     """
+    competitive mountain bike bikes price prices sales shares trending
+    directors trustees governors breaking financial scanned wristband subsidiary returned hiring
     vena cava gaba eber corp accordingly
+    beneficiary subscriber member pager facsimile fingerprint voiceprint retina docket vehicle
+    scanner specimen telefax template certificate med rec ref birthday regards best wishes
+    sincerely
+    supervisor tech summer python pizza java beginning sundays mondays saturdays fridays
+    reporters journalists investors analysts lawmakers officers police parliament customers shoppers
+    tablet tablets walking sitting smokes restarted confirm ordered needed cardiomegaly slices
+    degrees grüsse geehrter sehr rechten links liebe lieber tourists residents voters fans readers
+    wife's husband's coffee lunch dinner brunch wine beer tea movie song album band concert football
+    basketball baseball hockey soccer tennis golf olympics championship season episode netizens
+    website blog forum app software hardware laptop phone iphone smartphone shipping refund discount
+    coupon gift voucher delivery parcel package checkout cart password username login browser
+    subscription invoice receipt payment deposit withdrawal mortgage loan transfer balance atm
+    tenant landlord lease rent salary bonus payroll vacation resume cv vacancy engineer developer
+    designer consultant assistant coordinator specialist representative accountant cashier
+    receptionist plumber electrician
     ward wards afebrile febrile physiotherapy sec bien grüßen grüsse freundlichen kollegen wochen
     entlassungsbrief entlassung befund diagnose wohnhaft allgemeinzustand allergien knie j'ai
     j'avais cher confrère madame

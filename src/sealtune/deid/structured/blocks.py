@@ -13,6 +13,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
 from sealtune.deid.patterns import LedPatterns, words_of
+from sealtune.deid.structured import postal, tails
 
 _LINES_MAX: Final = 6
 _TOKENS_MAX: Final = 16
@@ -24,6 +25,106 @@ _LEAD: Final = re.compile(
     r"|apartment|flat) (?:is )?(?:at|on)|zip (?:code )?(?:for|of)|dirección|adresse|indirizzo"
     r"|endereço|adres)\b[?:]?(?: it is| is| are|,? here they are)?[:,]?\s{1,8}"
 )
+_LEADING: Final = (  # one of these is in each of them
+    *(
+        "address",
+        "live ",
+        "lives ",
+        "lived ",
+        "living ",
+        "reside",
+        "residing",
+        "moved to",
+        "located ",
+    ),
+    *(
+        "return to",
+        "return it",
+        "ship",
+        "send",
+        "mail",
+        "deliver",
+        "sent ",
+        "forward",
+        "house ",
+        "home ",
+    ),
+    *(
+        "office ",
+        "shop ",
+        "store ",
+        "apartment ",
+        "flat ",
+        "zip",
+        "dirección",
+        "adres",
+        "indirizzo",
+    ),
+    "endereço",
+)
+_STANDING: Final = (
+    *(
+        "left ",
+        "fire ",
+        "branch",
+        "parking",
+        "stay",
+        "party",
+        "property",
+        "accident",
+        "arrived",
+        "wedding",
+    ),
+    *(
+        "pick",
+        "parked",
+        "standing",
+        "waiting",
+        "directions",
+        "drive ",
+        "taxi",
+        "cab ",
+        "sold ",
+        "burglary",
+    ),
+    *(
+        "collision",
+        "building",
+        "near",
+        "next door",
+        "opposite",
+        "return",
+        "post",
+        "bring",
+        "dispatch",
+        "bill",
+    ),
+)
+# Weaker ones: what follows begins with a number or a capital, and is no ordinary word.
+_DIRECTED: Final = re.compile(
+    r"(?i)\b(?:address(?:es)?(?: [a-z]{2,12}){1,6}? (?:to|is|was|at|as)|(?:deliver|ship|send|mail|forward|return|post"
+    r"|bring|refund|courier|dispatch|invoice|bill)(?:ed|s|ing)?(?: [\w'\u2019]{1,16}){1,4} to"
+    r"|(?:has|have|had|be|is|was|were|been) (?:moved|relocated|transferred|delivered|sent|shipped) to)"
+    r"[:,]?[ \n](?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:rue|via|calle|plac|ul|al|os|av|rua|chemin|avenue|boulevard|place|strada"
+    r"|ulica|viale|corso|piazza|plaza|avenida|largo)\b))"
+)
+_AT: Final = re.compile(
+    r"(?i)(?:\b(?:left|fire|branch|store|shop|parking|staying|stays?|stayed|party|apartment|property|house|office|accident"
+    r"|delivered|arrived|wedding|pick(?:ed)? (?:me|us|it|him|her) up|parked|standing|waiting|directions|drive|taxi|cab"
+    r"|sold|burglary|collision|building|flat|home|lives?|lived|living|located|resides?|near|nearest|next door|opposite)"
+    r" (?:at|near|to|on|from|is)|[a-z] at) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
+)
+_POSTAL: Final = re.compile(tails.CODE)
+_NUMBERS: Final = re.compile(r"\d{1,8}[A-Za-z]?")
+_LEAD_MAX: Final = 60  # characters from a phrase to the number of what it announces
+_HOUSE: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,5}[A-Za-z]?)?\.?"
+_BEFORE_CODE: Final = re.compile(
+    rf"(?<![\w.,/-])(?P<v>(?:{_HOUSE},?[ ]{tails.NAME}(?:,?[ ]{_HOUSE})?|(?:ul\.|al\.|os\.|pl\.|plac|rue|via)?[ ]?{tails.NAME},?"
+    rf"[ ](?:(?i:nr|no|n[°ºo]|č)\.?[ ]?)?{_HOUSE})"
+    rf"(?:[ ,]{{1,3}}{tails.UNIT}[ :#]{{0,2}}\d{{1,5}}[A-Za-z]?){{0,4}})"
+    rf"(?:{tails.SEPARATOR}(?:{tails.NAME}|nan)){{0,3}}[ ]{{0,2}}(?:,[ ]?|\n[ \t]{{0,12}})?$"
+)
+_BEFORE_MAX: Final = 140
 _TOKEN: Final = re.compile(r"[ \t]{0,6}([^\s]{1,40})")
 _BREAK: Final = re.compile(r"[ \t]{0,4}\n[ \t?>,]{0,12}(?:\n[ \t]{0,8})?")
 _NUMBER: Final = re.compile(r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,4}[A-Za-z]?)?[.,]?")
@@ -35,7 +136,7 @@ _STOPS: Final = frozenset(
     for and with please if phone tel telephone mobile cell desk fax email e-mail dob ssn mrn is was
     are were the a an my his her he she it they who because since when where but or by from to
     at about after before until during per as that which this has have had work home hospital
-    clinic hours days weeks months years hz mg ml mmhg mm cm kg percent o'clock am pm patients
+    of clinic hours days weeks months years hz mg ml mmhg mm cm kg percent o'clock am pm patients
     group level stage grade type phase day week month year age aged then in on than degrees
     """.split()
 )
@@ -51,13 +152,22 @@ _CORNER: Final = re.compile(
     r"\b(?:the )?(?i:corner of|intersection of) [A-Z][\w'.\-]{1,24}(?: [A-Z0-9][\w'.\-]{0,24}){0,3}"
     r" (?:and|&) [A-Z0-9][\w'.\-]{1,24}(?: [A-Z][\w'.\-]{1,24}){0,3}"
 )
-_TOWN_CODE: Final = re.compile(
-    r"(?i:\b(?:apt|suite|unit|street|st|road|rd|avenue|ave|lane|ln|drive|dr|hill|court|ct|way"
-    r"|place|pl|blvd|boulevard|box)\b\.?)(?: ?#?\d{1,5}[A-Za-z]?)?,?\s{1,8}"
-    r"(?:[A-Z\u00c0-\u00de][\w'.\-]{1,24},?\s{1,8}){1,5}(?P<v>\d{4,6})(?!\w|[.,-]\d|%| ?(?:mg|ml)\b)"
+
+
+_STREET_HERE: Final = re.compile(
+    rf"(?P<v>{_HOUSE},?[ ]{tails.NAME}(?:,?[ ]{_HOUSE})?|(?:plac|ul\\.|al\\.|os\\.|rue|via)?[ ]?{tails.NAME},?[ ]{_HOUSE})"
+    rf"(?:[ ,]{{1,3}}{tails.UNIT}[ :#]{{0,2}}\d{{1,5}}[A-Za-z]?){{0,4}}"
+    r"(?=[ ]{0,2}(?:[,.?!;)\n]|$)| (?:in|is|to|by|and|last|for|with|until|was|has|on|at|please)\b)"
 )
-_DIGIT: Final = re.compile(r"[0-9]")
-_LED: Final = LedPatterns({"lead": _LEAD, "corner": _CORNER, "town": _TOWN_CODE})
+_LETTERS: Final = re.compile(r"[^\W\d_]{2,40}")
+_HALF: Final = re.compile(r"[ -]\d{2}")
+_TOWN_STATE: Final = re.compile(
+    r"(?:,\s|\n|\. |^)(?P<v>[^\W\d_][\w'\u2019.\-]{0,24}(?: [^\W\d_][\w'\u2019.\-]{0,24}){0,2})"
+    rf",? (?i:{postal.STATES}),? $"
+)
+_YEAR: Final = re.compile(r"(?:19|20)\d\d$")
+_DIGIT: Final = re.compile(r"\d")
+_LED: Final = LedPatterns({"lead": _LEAD, "corner": _CORNER})
 
 
 class BlockDetector:
@@ -69,19 +179,50 @@ class BlockDetector:
         """Yield what is found in `text`."""
         if not _DIGIT.search(text) and not any(map(str.isdigit, text)):
             return
+        lower = text.lower()
         led = _LED.matches(text, words_of(text))
         for lead in led.get("lead", ()):
             sure = lead.group()[0] in "aAdDiIeE"
             end = _address_end(text, lead.end(), sure=sure)
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
+        houses, codes = _numbers(text)
+        if " at " in text or any(map(lower.__contains__, (*_LEADING, *_STANDING))):
+            for first, last in houses:
+                yield from self._led(text, first, last)
+        yield from self._coded(text, codes)
         if "\n" in text:
             yield from self._blocks(text)
         for corner in led.get("corner", ()):
             yield self._found(*corner.span(), 0.8, "corner")
-        for town in led.get("town", ()):
-            start, end = town.span("v")
-            yield Finding(start, end, EntityType.POSTAL_CODE, 0.75, self.name, "code-after-town")
+
+    def _led(self, text: str, first: int, last: int) -> Iterator[Finding]:
+        """Yield what phrases between `first` and `last` announce."""
+        for lead in _DIRECTED.finditer(text, first, last):
+            end = _address_end(text, lead.end(), sure=True)
+            if end:
+                yield self._found(lead.end(), end, 0.7, "address-phrase")
+        for lead in _AT.finditer(text, first, last):
+            street = _STREET_HERE.match(text, lead.end())
+            if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
+                yield self._found(*street.span("v"), 0.6, "address-at")
+
+    def _coded(self, text: str, codes: list[int]) -> Iterator[Finding]:
+        """Yield streets without a word that says so, a town and its postal code behind them."""
+        for code in filter(None, (_POSTAL.match(text, at) for at in codes)):
+            town = _TOWN_STATE.search(text, max(0, code.start() - 64), code.start())
+            if town and tails.is_place(town.group("v")):
+                start, end = town.span("v")
+                yield Finding(start, end, EntityType.LOCATION, 0.85, self.name, "before-state-zip")
+            if _YEAR.match(code.group()) and not text.startswith(" ", code.end()):
+                continue
+            window = text[max(0, code.start() - _BEFORE_MAX) : code.start()]
+            apart = "," in window or "\n" in window
+            street = _BEFORE_CODE.search(window) if apart and _DIGIT.search(window) else None
+            if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
+                start, end = street.span("v")
+                first = code.start() - len(window)
+                yield self._found(first + start, first + end, 0.7, "before-code")
 
     def _blocks(self, text: str) -> Iterator[Finding]:
         for code in _CODE_LINE.finditer(text):
@@ -91,6 +232,39 @@ class BlockDetector:
 
     def _found(self, start: int, end: int, confidence: float, kind: str) -> Finding:
         return Finding(start, end, EntityType.ADDRESS, confidence, self.name, kind)
+
+
+def _numbers(text: str) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return where phrases before numbers of houses may stand, apart, and where postal codes may."""
+    houses: list[tuple[int, int]] = []
+    codes: list[int] = []
+    for number in _NUMBERS.finditer(text):
+        start, end = number.span()
+        first = start
+        while first > start - 3 and text[first - 1 : first].isupper():
+            first -= 1
+        if first and text[first - 1] not in " \n,":
+            continue
+        # `276 82`, `99-628`: a short number is half of a code.
+        before = text[first - 2 : first - 1]
+        if first > 1 and text[first - 1] == " " and not (before.isalnum() or before in ",\n"):
+            continue  # what a label announces
+        if end - first > 3 or (end - first > 1 and (first < start or _HALF.match(text, end))):
+            codes.append(first)
+        if first == start and (
+            text[end : end + 3].lstrip(" ,")[:1].isupper() or _named(text, start)
+        ):
+            begin = max(0, start - _LEAD_MAX)
+            if houses and houses[-1][1] >= begin:
+                begin = houses.pop()[0]
+            houses.append((begin, start + 1))
+    return houses, codes
+
+
+def _named(text: str, at: int) -> bool:
+    """Return whether the word before `at` begins with a capital."""
+    before = text[max(0, at - 30) : at].split()
+    return bool(before) and before[-1][0].isupper()
 
 
 def _block_start(text: str, at: int) -> int | None:

@@ -39,6 +39,11 @@ _TIME: Final = (
 _DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
 _SUFFIX: Final = r"(?i:st|nd|rd|th|er|º|ª|°|\.)?"
 _END: Final = r"(?![\w])"
+# What two digits behind a month count, rather than being its year.
+_COUNTED: Final = (
+    r"(?i:mg|ml|mcg|kg|g|mm|cm|am|pm|h|hrs?|hours?|days?|weeks?|months?|years?|min|minutes?|units?|x"
+    r"|patients?|cases?|men|women|children|subjects?|people|persons?|others?|more|were|of|to)\b"
+)
 
 
 _BETWEEN: Final = re.compile(r"[-/. ]+")
@@ -59,12 +64,14 @@ _DATED_WORDS: Final = any_of(
     "|through|thru|between|dos|dob|born|d/c|starting|started|last|next|before|after|am|le|el|il|op"
     "|to|follow up|followed up|f/u|visits?|appointment|appt|yesterday|tomorrow|as of|dc"
     "|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
-    "|comparison|performed|read|birth ?date|notes?|rn|nsg|addendum|progress|update|today"
+    "|comparison|comparison with|comparison to|compared with|compared to|made with|made to|seen with"
+    "|seen to|visit of|adm|disch|of birth|d.o.b.?|performed|read|birth ?date|notes?|rn|nsg|addendum"
+    "|progress|update|today"
 )
 _DATED: Final = re.compile(
     r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?"
     rf"|\b(?:{_DATED_WORDS}|(?:mon|tues?|wed|thur?s?|fri|sat|sun)[a-z]{{0,6}}))"
-    r"\s{0,2}[:(,]?\s{0,2}$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
+    r"[\"']?\s{0,2}[:(,]?\s{0,3}[\"']?$|(?:\A|\n)[ \t]{0,3}$|\d{2}:?\d{2}(?: ?hrs)?[ ,]{1,2}$"
 )
 _AGE: Final = r"(?P<v>(?:9\d|1[0-3]\d))(?!\d)"
 _ANY_MONTH: Final = frozenset(_MONTHS.split())
@@ -77,7 +84,7 @@ _DAY_MONTH: Final = (
     + r"(?i: of| de| day of)?[ \-/.]{0,2}"
     + rf"(?=[^\W\d_]){_MONTH}(?![^\W\d_])"
     + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
-    + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?[a-z])))?"
+    + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?{_COUNTED})))?"
     + _TIME
 )
 RULES: Final = (
@@ -195,6 +202,15 @@ RULES: Final = (
             + ")?"
             + _TIME
         ),
+    ),
+    Rule(
+        kind="date-month-word-day-after",
+        entity=EntityType.DATE,
+        confidence=0.7,
+        words=words("may mar march dec"),
+        leads=True,
+        context=_DATED,
+        pattern=re.compile(r"(?i:may|mar|march|dec) " + _DAY + r"(?![\w%]|[.:/,-]\d)"),
     ),
     Rule(
         kind="date-month-word-year",

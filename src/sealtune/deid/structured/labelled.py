@@ -114,8 +114,8 @@ RULES: Final = (
     _labelled(
         "serial",
         _E.DEVICE,
-        r"serial|s/n|imei|imsi|iccid|meid|udi",
-        "serial s imei imsi iccid meid udi",
+        r"serial|s/n|sn(?=\s?[:=#])|imei|imsi|iccid|meid|udi",
+        "serial s sn imei imsi iccid meid udi",
     ),
     _labelled(
         "vehicle",
@@ -136,7 +136,8 @@ RULES: Final = (
             + r"(?i:(?:licen[sc]e |number |registration |vehicle |car )?plates?|kennzeichen|matr[íi]cula|immatriculation|targa|kenteken|(?:vehicle|car) reg(?:istration)?|registration(?= ?(?:no|number|#|:))|tag(?= ?(?:no|number|#|:)))"
             r"(?:[ _]?(?i:number|no\.?|nr\.?|#))?\s{0,2}(?:(?i:is|was|reads)\b|[:#=(\-\u2013\"']){0,4}\s{0,2}[\"'(]?"
             r"(?P<v>(?=[A-ZÄÖÜ\- ·]{0,8}\d)[A-ZÄÖÜ0-9]{1,5}(?:[\- ·]{0,2}[A-ZÄÖÜ0-9]{1,5}){0,3}"
-            r"|[a-z]{1,3}[\- ]?\d{2,4}[\- ]?[a-z]{0,3}|\d{1,4}[\- ]?[a-z]{2,3}[\- ]?\d{0,4})(?![A-Za-z0-9])"
+            r"|[a-z]{1,3}[\- ]?\d{2,4}[\- ]?[a-z]{0,3}|\d{1,4}[\- ]?[a-z]{2,3}[\- ]?\d{0,4}"
+            r"|(?<=[\"'])(?=[a-z\- ]{0,8}\d)[a-z0-9]{1,5}(?:[\- ][a-z0-9]{1,5}){0,2}(?=[\"']))(?![A-Za-z0-9])"
         ),
     ),
     Rule(

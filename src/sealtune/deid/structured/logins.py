@@ -32,6 +32,10 @@ def _marked(text: str) -> bool:
     return letters > 1 and (letters < len(text.replace("-", "").strip("."))) and _user(text)
 
 
+def _coded(text: str) -> bool:
+    return re.search(r"[\d._]", text) is not None and _user(text)
+
+
 def _secret(text: str) -> bool:
     digits = sum(letter.isdigit() for letter in text)
     return digits > 0 or any(letter in "!@#$%^&*_+" for letter in text)
@@ -59,6 +63,15 @@ RULES: Final = (
         pattern=re.compile(
             _USER_LABEL + r"[\"']?(?:\s{0,2}(?:[:=]|=>)\s{0,2}| (?i:is|was|of|as) )" + _USER
         ),
+    ),
+    Rule(
+        kind="username-dashed",
+        entity=EntityType.USERNAME,
+        confidence=0.75,
+        words=_USER_WORDS,
+        leads=True,
+        check=_coded,
+        pattern=re.compile(_USER_LABEL + r" {1,2}[-\u2013] {1,2}" + _USER),
     ),
     Rule(
         kind="username-beside",

@@ -10,7 +10,7 @@ from sealtune.deid.patterns import any_of
 from sealtune.deid.structured.rules import BESIDE, LETTERS, Rule, words
 
 _E: Final = EntityType
-_STATES: Final = (
+STATES: Final = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ"
     "|NM|NY|NC|ND|OH|OK|OR|PA|PR|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|GU|VI|AS|MP|AA|AE|AP"
 )
@@ -34,11 +34,21 @@ _SUFFIXES: Final = (
     "|overpass|park|passage|pine|pines|plain|plains|port|prairie|radial|ramp|ranch|rapid|rest|river"
     "|shoal|shore|shores|spring|springs|spur|station|stravenue|stream|summit|throughway|trace|track"
     "|trafficway|tunnel|underpass|union|valley|via|viaduct|village|ville|vista|wall|well|wells"
+    "|bluff|bluffs|bottom|burg|camp|cape|chase|circuit|cliff|cliffs|concourse|copse|corners|crossroads?"
+    "|dam|dell|divide|esplanade|fall|glade|grange|isles|islands|lakes|land|lights|link|loaf|marg|motorway"
+    "|mount|mountains|nagar|nook|outlook|parks|promenade|quadrant|quays?|rapids|reserve|retreat|ridgeway"
+    "|shoals|skyway|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
+)
+# The last word of `12 Cedar Hollow Lane`, whose middle one is a suffix elsewhere.
+_LAST: Final = (
+    "street|st|avenue|ave|av|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq"
+    "|terrace|ter|circle|cir|parkway|pkwy|highway|hwy|way|trail|trl|alley|plaza|loop|row|crescent"
+    "|cres|close|grove|gardens|mews|walk|hill|turnpike|expressway|crossing|path|run|pike|circuit"
 )
 _SUFFIX: Final = any_of(_SUFFIXES)
-_STATE: Final = any_of(f"{_STATES}|{_STATE_NAMES}")
+_STATE: Final = any_of(f"{STATES}|{_STATE_NAMES}")
 _UNIT: Final = (
-    r"(?:,? {0,2}\n?(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|#|no)\.? ?#?"
+    r"(?:,? {0,2}\n?(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|spc|space|trlr|trailer|ofc|office|penthouse|ph|level|suites|#|no)\.? ?#?"
     r" ?[A-Za-z]?-?\d{0,5}[A-Za-z]?(?![A-Za-z0-9]))?"
 )
 _WORD: Final = r"[A-Za-z0-9\u00c0-\u024f'.\-]{1,24}"
@@ -46,7 +56,7 @@ _CAPITAL: Final = r"[A-Z\u00c0-\u00de][\w\u00c0-\u024f'.\-]{0,24}"
 _COMMON: Final = re.compile(
     r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
     r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
-    r"|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm)\b"
+    r"|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm|received|given|underwent)\b"
 )
 
 
@@ -54,9 +64,13 @@ def _street(text: str) -> bool:
     line = text.split("\n")[0]
     # "160 previously well": without a capital only words that mean a street and little else.
     named = any(letter.isupper() for letter in line) or _STRONG.search(line) is not None
-    return named and _COMMON.search(line) is None
+    # "9 Old Quarry Road, Unit 2": what has a capital of its own is part of a name.
+    mixed = not line.isupper() and not line.islower()
+    plain = re.sub(r"\b(?:Old|Unit|Day|Month|Per|In|The|And)\b", "", line) if mixed else line
+    return named and _COMMON.search(plain) is None and _SENTENCE.search(line) is None
 
 
+_SENTENCE: Final = re.compile(r"[a-z]{4}\. ")  # one ends within
 _STRONG: Final = re.compile(
     r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|square|terrace"
     r"|circle|parkway|pkwy|highway|hwy|way|trail|alley|plaza|crescent|close|grove|gardens|mews|hill)\b"
@@ -72,13 +86,39 @@ def _house_last(text: str) -> bool:
     word = text.split()[0].lower()
     if word in _NO_STREETS or (word.endswith("ring") and text[0].islower()):
         return False
+    if _COMMON.search(text) or " during " in text:
+        return False
     return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
 
 
+_GERMAN_TIME: Final = re.compile(
+    r"(?i)tag|abend|morgen|mittag|nacht|woche|monat|jahr|alter|januar|februar|märz|april|mai|juni|juli"
+    r"|august|september|oktober|november|dezember|montag|dienstag|mittwoch|sonntag|samstag|freitag"
+)
 _NO_STREETS: Final = words(
     "during spring string ring monitoring measuring occurring referring following bring wearing"
     " considering comparing recurring scoring hearing str bearing remaining offering tie weg"
     " registering administering steering engineering entering requiring"
+)
+# What a street begins with, a number behind it; and the words that one ends with.
+_FIRSTS: Final = (
+    "ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|avda.|av.|plaza"
+    "|paseo|carrera|rua|travessa|via|viale|piazza|corso|largo|vicolo|ul.|ulica|al.|os.|strada|bulevardul|plac|pl."
+    "|aleja|aleje|osiedle|rambla|ronda|vial|cañada|glorieta|cuesta|calzada|corredor|peatonal|privada|cerrada"
+    "|callejón|camino|praia|favela|condomínio|parque|trevo|setor|residencial|fazenda|sítio|continuación|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
+    "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
+    "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
+    "|lorong|jalan|jl.|jln."
+)
+_LASTS: Final = (
+    "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
+    "|sokağı|sokak|caddesi|bulvarı|mahallesi|bulevardi|bulevarden|katu|gata|gatan|väg|vei|veg|plads|allé"
+    "|plein|laan|straat|weg|platz|strasse|straße|allee"
+)
+# Compounds that English words hardly end with.
+_ENDINGS: Final = (
+    "torget|stigen|backen|gränd|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevard|kaari|steeg|graben"
+    "|zeile|gürtel|stieg|polku|kuja|tinget"
 )
 RULES: Final = (
     Rule(
@@ -118,7 +158,8 @@ RULES: Final = (
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:[A-Za-z]|-\d{{1,4}}| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
+            rf"\d{{1,6}}(?:[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
+            rf"(?: (?:{_WORD} )?(?i:{any_of(_LAST)})\b\.?)?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
     ),
@@ -174,29 +215,103 @@ RULES: Final = (
         ),
     ),
     Rule(
+        kind="house-number-last-rare",
+        entity=_E.ADDRESS,
+        check=_house_last,
+        confidence=0.85,
+        marks=tuple(_ENDINGS.split("|")),
+        pattern=re.compile(
+            rf"(?<![^\W_])(?:{_CAPITAL}[ \-]){{0,3}}[\w\-]{{0,30}}(?i:{_ENDINGS})(?:en|et|i)?,? \d{{1,4}} ?[A-Za-z]?"
+            r"(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
+        ),
+    ),
+    Rule(
         kind="street-romance",
         entity=_E.ADDRESS,
         confidence=0.9,
         words=words("rue avenue boulevard place chemin allée impasse quai cours route"),
         pattern=re.compile(
             r"(?<![\w])\d{1,4}(?: ?(?i:bis|ter|quater))?,? (?i:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|cours|route)"
-            rf"(?: (?i:de|du|des|la|le|les|d'|l'|of)){{0,3}}(?:[ \-]?{_CAPITAL}){{1,5}}"
+            rf"(?: (?i:de|du|des|la|le|les|d'|l'|of)){{0,3}}(?:(?:[ \-]?{_CAPITAL}){{1,5}}|(?: [^\W\d_]{{2,20}}){{1,4}}(?=,|\n|$))"
+        ),
+    ),
+    Rule(
+        kind="street-preposition",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        words=words("am im der den dem zum zur beim alte alter neue neuer"),
+        check=lambda text: _GERMAN_TIME.search(text) is None,
+        pattern=re.compile(
+            r"(?<!\w)(?i:am|an der|an den|im|in der|in den|auf dem|auf der|zum|zur|unter den|unter der"
+            r"|hinter der|hinter dem|vor dem|beim|bei der|alter?|neuer?) (?:[A-Z\u00c0-\u00de][^\W\d_]{2,24}"
+            r"(?:[ \-][A-Z\u00c0-\u00de][^\W\d_]{2,24})? \d{1,3} ?[A-Za-z]?(?=[,.\n]|$| in )|[^\W\d_]{4,24} \d{1,3}[a-z]?(?=, \d{5} ))"
+        ),
+    ),
+    Rule(
+        kind="street-no-number",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        words=words("rue chemin avenue boulevard place impasse allée quai"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:rue|chemin|avenue|boulevard|place|impasse|allée|quai)(?: (?:de|du|des|la|le|les)){0,2}"
+            rf"(?:[ \-](?:d'|l')?{_CAPITAL}){{1,4}}(?=,? ?\n?[ \t]{{0,8}}\d{{5}} [A-Z\u00c0-\u00de])"
+        ),
+    ),
+    Rule(
+        kind="house-number-labelled",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        words=words("h house door plot"),
+        leads=True,
+        pattern=re.compile(
+            rf"(?i:h\.? ?no|house no|door no|plot no)[.:]{{0,2}} ?\d{{1,5}}[A-Za-z]?(?:[/-]\d{{1,4}}[A-Za-z]?)?(?:,? {_CAPITAL}){{0,4}}"
+        ),
+    ),
+    Rule(
+        kind="military",
+        entity=_E.ADDRESS,
+        confidence=0.9,
+        words=words("psc cmr unit usns uss uscgc usnv apo fpo dpo"),
+        leads=True,
+        pattern=re.compile(
+            r"(?:(?:PSC|CMR|Unit) \d{1,5},? Box \d{1,5}|(?:USNS|USS|USCGC|USNV) [A-Z][a-z]{1,20}(?=,?\s{1,4}(?:APO|FPO|DPO))"
+            r"|(?:APO|FPO|DPO),? (?:AA|AE|AP)(?= \d{5}))"
+        ),
+    ),
+    Rule(
+        kind="unit-first",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        words=words("flat apartment apt unit studio suite"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:flat|apartment|apt|unit|studio|suite)\.? ?#?\d{1,4}[A-Za-z]?,?[ \n]{1,3}(?:\d{1,4}[A-Za-z]?,? )?"
+            rf"(?:{_CAPITAL},? ){{1,6}}?(?i:{_SUFFIX})s?\b\.?(?: (?i:{any_of(_LAST)})\b\.?)?"
         ),
     ),
     Rule(
         kind="street-first",
         entity=_E.ADDRESS,
         confidence=0.88,
-        words=words(
-            "ladeira canale alameda praça contrada borgo rotonda stretto incrocio estrada calle avenida plaza paseo carrera rua travessa via viale piazza corso largo vicolo ul"
-            " ulica al os calz av c strada bulevardul ulitsa"
-        ),
+        words=words(_FIRSTS.replace("|", " ").replace(".", "").replace("c/", "c")),
         leads=True,
         pattern=re.compile(
-            r"(?<![\w])(?i:ladeira|canale|alameda|praça|contrada|borgo|rotonda|stretto|incrocio|estrada|calle|c/|avenida|av\.|plaza|paseo|carrera|rua|travessa|via|viale|piazza|corso"
-            r"|largo|vicolo|ul\.|ulica|al\.|os\.|strada|bulevardul)"
-            rf"(?: (?i:de|del|la|las|los|da|do|dos|di|della|dei|el)){{0,3}}(?: {_CAPITAL}){{1,5}},?"
-            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|#))? ?\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4})?(?!\w)(?:,? \d{1,2}[ºª°]\.? ?[A-Z]?(?!\w))?"
+            rf"(?<![\w])(?i:{_FIRSTS.replace('.', chr(92) + '.?')})"
+            rf"(?:,? (?i:{_FIRSTS.replace('.', chr(92) + '.?')}))?"
+            r"(?: (?i:de|del|la|las|los|da|do|dos|das|di|della|dei|el|of|na|im)){0,3}"
+            rf"(?:(?: (?:{_CAPITAL}|de|da|do|das|dos|del|di|la|las|los|i|y|e|d')(?![^\W_])){{1,6}}|(?: [^\W\d_]{{3,20}}){{1,3}}(?=,? \d{{1,4}}(?:,|\n|$| puerta| piso)))[,.]?"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#))? ?(?:\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?|(?i:s/n))(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
+        ),
+    ),
+    Rule(
+        kind="street-word-last",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        words=words(_LASTS.replace("|", " ")),
+        pattern=re.compile(
+            rf"(?<![\w])(?:{_CAPITAL}[ \-]){{1,4}}(?i:{_LASTS})\b\.?,?(?: (?i:no[:.]? ?|[ivxl]{{1,5}} ))? ?"
+            r"\d{1,4}\.? ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?(?![\w%]|[.,]\d)"
         ),
     ),
     Rule(
@@ -225,7 +340,18 @@ RULES: Final = (
         starts=(5,),
         window=BESIDE,
         context=re.compile(
-            rf"(?:\b{_STATE}\.?,?|(?i:\b{any_of(_STATES)},|,\s{{0,2}}{any_of(_STATES)}|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
+            rf"(?:\b{_STATE}\.?,?|(?i:\b{any_of(STATES)},|,\s{{0,2}}{any_of(STATES)}|zip(?: ?code)?|postal ?code|postcode|plz|cap|code postal|código postal)[\s:#=\"']{{0,5}}(?: is)?)[ \n\"]{{0,3}}$"
+        ),
+        pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
+    ),
+    Rule(
+        kind="zip-lower",
+        entity=_E.POSTAL_CODE,
+        confidence=0.6,
+        starts=(5,),
+        context=re.compile(
+            r"[^\W\d_]{3,24},? (?:ak|ar|az|ca|ct|dc|de|fl|ga|ia|il|ks|ky|ma|md|mn|mo|ms|mt|nc|nd|ne|nh|nj"
+            r"|nm|nv|ny|ri|sc|sd|tn|tx|ut|va|vt|wa|wi|wv|wy),? $"
         ),
         pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),
     ),
@@ -247,6 +373,14 @@ RULES: Final = (
         pattern=re.compile(
             r"(?!(?:19|20)\d\d )\d{4,5}(?= (?:[A-Z\u00c0-\u00de][a-z\u00df-\u024f]{2,}|[A-Z\u00c0-\u00de]{4,}))"
         ),
+    ),
+    Rule(
+        kind="postcode-before-city-lower",
+        entity=_E.POSTAL_CODE,
+        confidence=0.5,
+        starts=(5,),
+        context=re.compile(r"(?:[^\W\d_] \d{1,4}[a-z]?|[^\W\d_]{4}), $"),
+        pattern=re.compile(r"\d{5}(?= [^\W\d_]{3,24}(?:[.,]?\n|,|\.?$| in (?:1|2)))"),
     ),
     Rule(
         kind="uk-postcode",
@@ -274,7 +408,7 @@ RULES: Final = (
         entity=_E.LOCATION,
         confidence=0.85,
         marks=(", ",),
-        gate=re.compile(rf", {any_of(f'{_STATES}|{_STATE_NAMES}'.lower())}(?![a-z])"),
+        gate=re.compile(rf", {any_of(f'{STATES}|{_STATE_NAMES}'.lower())}(?![a-z])"),
         pattern=re.compile(
             rf"[A-Z](?<!\w[A-Z])[a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, {_STATE}(?![A-Za-z]))"
         ),
@@ -290,7 +424,8 @@ RULES: Final = (
         check=lambda text: any(letter.isdigit() for letter in text),
         pattern=re.compile(
             r"(?i:(?:home |street )?address(?: is)?\s{0,2}[: ]|adresse ?:|dirección ?:|indirizzo ?:|(?:lives?|resid(?:es|ing|ed)|living) at)"
-            r"\s{0,3}(?P<v>[^\s.;:][^\n.;:@]{2,79}?)(?=[.;\n]|,? (?:and|with|phone|tel|who)\b|$)"
+            r"\s{0,3}(?P<v>(?!(?i:of|on|for|to|this|these|those|in|that|linked|associated|book|and|or|the|my|your|our|his|her)\b)"
+            r"[^\s.;:][^\n.;:@]{2,79}?)(?=[.;\n]|,? (?:and|with|phone|tel|who)\b|$)"
         ),
     ),
 )
