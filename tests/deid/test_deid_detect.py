@@ -34,6 +34,31 @@ def test_neighbouring_parts_of_a_name_become_one() -> None:
     assert [(f.start, f.end) for f in resolve_overlaps(text, parts)] == [(0, 7)]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Mother's Day 2020 was nice", "Mother's Day 2020"),
+        ("private key: abcdEFGH1234ijkl9", "abcdEFGH1234ijkl9"),
+        ("mot de passe : Xy12!abcD", "Xy12!abcD"),
+        ("access code: 99182AB7", "99182AB7"),
+        ("télécopie 01 42 68 53 00", "01 42 68 53 00"),
+    ],
+)
+def test_a_rule_is_tried_at_every_word_that_it_begins_with(
+    pipeline: Pipeline, text: str, value: str
+) -> None:
+    assert value in [text[f.start : f.end] for f in pipeline.find(text)]
+
+
+def test_a_street_is_not_the_surname_of_its_town(pipeline: Pipeline) -> None:
+    text = "Billed to: 12 Oak Street, Boston, MA 02118."
+    found = [(text[f.start : f.end], f.entity) for f in pipeline.find(text)]
+    assert found[:2] == [
+        ("12 Oak Street", EntityType.ADDRESS),
+        ("Boston", EntityType.LOCATION),
+    ]
+
+
 def test_offsets_are_those_of_the_original(pipeline: Pipeline) -> None:
     text = "Dr. Kowal\u200bczyk &amp; Mrs. Bergstr&ouml;m"
     spans = [text[f.start : f.end] for f in pipeline.find(text)]

@@ -10,6 +10,7 @@ from sealtune.deid.entities import EntityType, Finding
 
 _SURE: Final = 0.95  # what a check digit or the owner's own list says
 _LIKELY: Final = 0.6  # below it even an address of the web may be the middle of something else
+_STREET: Final = 0.85  # a number and a street's word: `12 Oak Street, Boston` ends in no name
 _SPECIFIC: Final = frozenset({EntityType.EMAIL, EntityType.URL, EntityType.SECRET})
 _MERGED: Final = frozenset({EntityType.PERSON})
 _MERGE_GAPS: Final = frozenset({" ", "  ", "-", ". ", ", "})
@@ -44,8 +45,10 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
 
 def _rank(finding: Finding) -> tuple[int, int, float]:
     start, end, entity, confidence, _, _ = finding
-    specific = (confidence >= _LIKELY and entity in _SPECIFIC) or (
-        confidence >= _SURE and entity not in _MERGED
+    specific = (
+        (confidence >= _LIKELY and entity in _SPECIFIC)
+        or (confidence >= _STREET and entity is EntityType.ADDRESS)
+        or (confidence >= _SURE and entity not in _MERGED)
     )
     return 0 if specific else 1, start - end, -confidence
 

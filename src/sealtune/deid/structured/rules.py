@@ -87,7 +87,9 @@ class RuleDetector:
         for rule in rules:
             for start in rule.starts:
                 anchored[start].append(rule)
-            for word in rule.words:
+            # What a pattern begins with need not be said twice, where it can be read from it.
+            begins = begins_with(rule.pattern) if rule.leads else None
+            for word in rule.words | (begins or frozenset()):
                 self._worded[word].append(rule)
             if rule.marks:
                 self._marked.append(rule)

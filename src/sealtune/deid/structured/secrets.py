@@ -88,7 +88,7 @@ RULES: Final = (
     _rule(
         "password",
         r"(?<![A-Za-z])(?i:pass(?:word|wd|phrase|code)|pwd|pw|kennwort|passwort|mot de passe|contraseña|wachtwoord|pin(?: code)?|secret(?:[ _-]?key)?"
-        r"|api[ _\-]?key|access[ _\-]?(?:key|token)|auth[ _\-]?token|client[ _\-]?secret|private[ _\-]?key|secret[ _\-]access[ _\-]key|account[ _]?key|recovery (?:key|code)|otp)"
+        r"|api[ _\-]?key|access[ _\-]?(?:key|token|code)|auth[ _\-]?token|client[ _\-]?secret|private[ _\-]?key|secret[ _\-]access[ _\-]key|account[ _]?key|recovery (?:key|code)|otp)"
         r"[\"']?(?:\s{0,2}(?:[:=]|=>)\s{0,2}| (?i:is|was) )[\"'`]?(?P<v>[^\s\"'`<>,;]{4,500})(?<![.)])",
         0.9,
         on="password passwd passphrase passcode pwd pw kennwort passwort passe contraseña wachtwoord"
