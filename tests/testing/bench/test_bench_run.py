@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,22 @@ def test_without_a_peer_there_is_no_ratio(tmp_path: Path) -> None:
     )
     assert report.ratio is report.peer_tokens_per_second is report.peer_setting is None
     assert not report.insecure_simulated
+
+
+def test_a_profile_says_what_each_step_is_made_of(tmp_path: Path) -> None:
+    script = Path(__file__).parents[3] / "benchmarks" / "profile_training.py"
+    found = tmp_path / "found.json"
+    options = "--model tiny --data fixed:16 --steps 1 --records-per-step 4".split()
+    options += ["--peer-setting", "bf16-weights/micro-2/random", "--operators", "3"]
+    command = [sys.executable, str(script), *options, "--work-dir", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--json", str(found)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("| ms per 1,000 tokens | sealtune | Trainer with PEFT |")
+    for side in json.loads(found.read_text()).values():
+        assert side["tokens"] == 4 * 16
+        assert 0 < side["operators"]["mm"] < side["seconds"]
+        assert sum(side["operators"].values()) < side["seconds"]
 
 
 def test_both_learn_alike(tmp_path: Path) -> None:
