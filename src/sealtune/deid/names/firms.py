@@ -271,3 +271,6 @@ def _partnered(text: str) -> bool:
 def _within_sentence(before: str) -> bool:
     inside = before[:1].islower() or before[:1] == ","
     return before[-1:] == "(" or (before[-1:] == " " and inside)
+
+
+opens: Final = _opens

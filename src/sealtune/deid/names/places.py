@@ -73,6 +73,21 @@ Wellington;Christchurch;Toronto;Montreal;Vancouver;Calgary;Edmonton;Ottawa;Winni
 Mexico City;Guadalajara;Monterrey;Tijuana;Cancun;Havana;San Juan;Kingston;Santo Domingo;Bogota
 Medellin;Cali;Caracas;Quito;Guayaquil;Lima;Cusco;La Paz;Santiago;Valparaiso;Buenos Aires;Cordoba
 Rosario;Mendoza;Montevideo;Asuncion;Sao Paulo;São Paulo;Rio de Janeiro;Brasilia;Salvador
+Chongqing;Harbin;Hangzhou;Shenyang;Dalian;Qingdao;Jinan;Zhengzhou;Changsha;Kunming;Xiamen;Suzhou;Ningbo
+Surat;Lucknow;Kanpur;Nagpur;Indore;Bhopal;Patna;Vadodara;Agra;Varanasi;Coimbatore;Kochi;Visakhapatnam
+Faisalabad;Rawalpindi;Multan;Peshawar;Quetta;Chittagong;Surabaya;Bandung;Medan;Semarang;Makassar
+Davao;Quezon City;Cebu City;Da Nang;Haiphong;Vientiane;Daegu;Daejeon;Gwangju;Kobe;Yokohama;Kawasaki
+Samara;Omsk;Ufa;Chelyabinsk;Yekaterinburg;Nizhny Novgorod;Volgograd;Voronezh;Rostov;Krasnoyarsk;Vladivostok
+Tashkent;Samarkand;Almaty;Astana;Bishkek;Dushanbe;Ashgabat;Isfahan;Shiraz;Tabriz;Mashhad;Aleppo;Mosul
+Basra;Erbil;Sana'a;Aden;Muscat;Manama;Kuwait City;Medina;Bursa;Antalya;Adana;Gaziantep;Konya;Giza
+Kumasi;Kano;Ibadan;Abidjan;Bamako;Ouagadougou;Niamey;Conakry;Freetown;Monrovia;Douala;Yaounde;Libreville
+Brazzaville;Lubumbashi;Kigali;Bujumbura;Dodoma;Dar es Salaam;Maputo;Antananarivo;Lilongwe;Gaborone;Windhoek
+Mogadishu;Asmara;Juba;Benghazi;Fez;Marrakesh;Marrakech;Tangier;Oran;Nouakchott;Port Louis;Bloemfontein;Soweto
+Maracaibo;Barranquilla;Cartagena;Barquisimeto;Arequipa;Trujillo;Santa Cruz;Cochabamba;Managua;Tegucigalpa
+San Salvador;Guatemala City;Panama City;Port-au-Prince;Nassau;Bridgetown;Puebla;Leon;Zapopan;Merida;Goiania
+Belem;Campinas;Natal;Maceio;Florianopolis;Brasília;Tallinn;Kaunas;Chisinau;Podgorica;Pristina;Valletta;Nicosia
+Plovdiv;Varna;Burgas;Cluj;Timisoara;Iasi;Rijeka;Osijek;Maribor;Ostrava;Kosice;Katowice;Szczecin;Lublin;Bialystok
+Andorra la Vella;San Marino;Vaduz;Suva;Port Moresby;Nuuk;Gold Coast;Newcastle;Darwin;Hamilton;Dunedin
 Recife;Fortaleza;Curitiba;Belo Horizonte;Porto Alegre;Manaus
 """
 PLACES: Final = tuple(place for line in _TABLE.split("\n") for place in line.split(";") if place)

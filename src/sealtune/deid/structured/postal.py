@@ -37,7 +37,7 @@ _SUFFIXES: Final = (
     "|bluff|bluffs|bottom|burg|camp|cape|chase|circuit|cliff|cliffs|concourse|copse|corners|crossroads?"
     "|dam|dell|divide|esplanade|fall|glade|grange|isles|islands|lakes|land|lights|link|loaf|marg|motorway"
     "|mount|mountains|nagar|nook|outlook|parks|promenade|quadrant|quays?|rapids|reserve|retreat|ridgeway"
-    "|shoals|skyway|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
+    "|shoals|skyway|reach|arcade|cutting|alleyway|amble|rotary|siding|ganj|chowk|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
 )
 # The last word of `12 Cedar Hollow Lane`, whose middle one is a suffix elsewhere.
 _LAST: Final = (
@@ -108,7 +108,7 @@ _FIRSTS: Final = (
     "|callejón|camino|praia|favela|condomínio|parque|trevo|setor|residencial|fazenda|sítio|continuación|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
     "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
     "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
-    "|lorong|jalan|jl.|jln."
+    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|viaduto|ampliación"
 )
 _LASTS: Final = (
     "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
@@ -118,7 +118,7 @@ _LASTS: Final = (
 # Compounds that English words hardly end with.
 _ENDINGS: Final = (
     "torget|stigen|backen|gränd|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevard|kaari|steeg|graben"
-    "|zeile|gürtel|stieg|polku|kuja|tinget"
+    "|zeile|flata|grenda|marka|gropa|toppen|vollen|kroken|jordet|tunet|haugen|gürtel|stieg|polku|kuja|tinget"
 )
 RULES: Final = (
     Rule(
@@ -255,7 +255,7 @@ RULES: Final = (
         leads=True,
         pattern=re.compile(
             r"(?i:rue|chemin|avenue|boulevard|place|impasse|allée|quai)(?: (?:de|du|des|la|le|les)){0,2}"
-            rf"(?:[ \-](?:d'|l')?{_CAPITAL}){{1,4}}(?=,? ?\n?[ \t]{{0,8}}\d{{5}} [A-Z\u00c0-\u00de])"
+            rf"(?:[ \-](?:d'|l')?{_CAPITAL}){{1,4}}(?:(?=,? ?\n?[ \t]{{0,8}}\d{{4,5}} [A-Z\u00c0-\u00de])| \d{{1,3}}(?![\w%]|[.,]\d))"
         ),
     ),
     Rule(
@@ -283,10 +283,10 @@ RULES: Final = (
         kind="unit-first",
         entity=_E.ADDRESS,
         confidence=0.85,
-        words=words("flat apartment apt unit studio suite"),
+        words=words("flat apartment apt unit studio suite level"),
         leads=True,
         pattern=re.compile(
-            r"(?i:flat|apartment|apt|unit|studio|suite)\.? ?#?\d{1,4}[A-Za-z]?,?[ \n]{1,3}(?:\d{1,4}[A-Za-z]?,? )?"
+            r"(?i:flat|apartment|apt|unit|studio|suite|level)\.? ?#?\d{1,4}[A-Za-z]?,?[ \n]{1,3}(?:\d{1,4}[A-Za-z]?,? )?"
             rf"(?:{_CAPITAL},? ){{1,6}}?(?i:{_SUFFIX})s?\b\.?(?: (?i:{any_of(_LAST)})\b\.?)?"
         ),
     ),
@@ -301,7 +301,7 @@ RULES: Final = (
             rf"(?:,? (?i:{_FIRSTS.replace('.', chr(92) + '.?')}))?"
             r"(?: (?i:de|del|la|las|los|da|do|dos|das|di|della|dei|el|of|na|im)){0,3}"
             rf"(?:(?: (?:{_CAPITAL}|de|da|do|das|dos|del|di|la|las|los|i|y|e|d')(?![^\W_])){{1,6}}|(?: [^\W\d_]{{3,20}}){{1,3}}(?=,? \d{{1,4}}(?:,|\n|$| puerta| piso)))[,.]?"
-            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#))? ?(?:\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?|(?i:s/n))(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#))? ?(?:\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?|(?i:s/n))(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?(?: \d{3}(?!\w|[.,-]\d))?"
         ),
     ),
     Rule(
