@@ -20,10 +20,10 @@ _UP: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f]"
 _C: Final = rf"(?:{_UP}[\w'\u2019\-&]{{0,30}}|\d{{1,3}}(?=[ ]{_UP}))"
 _LINK: Final = (
     r"(?:of|the|and|for|de|du|des|del|della|di|da|do|dos|la|le|les|las|los|von|van|der|den|und|et|y|e|i|og|och"
-    r"|és|für|sur|am|&|\+)"
+    r"|és|en|für|sur|am|&|\+)"
 )
 SEQUENCE: Final = (
-    rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C},? (?:and|&|y|e|et|und|og|och|i) )){_C}){{0,6}}"
+    rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C}(?: {_C})?,? (?:and|&|y|e|et|und|og|och|i|en) )){_C}){{0,6}}"
 )
 _CODED: Final = re.compile(r"\d|-[a-z]")
 _WORDS: Final = re.compile(r"[^\W\d_][\w'\u2019]{1,40}")

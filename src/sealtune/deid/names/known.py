@@ -36,7 +36,7 @@ KNOWN: Final = tuple(n.strip() for line in _TABLE.split("\n") for n in line.spli
 
 # Too many to be tried with the others; the first word of each is where it is tried.
 _COMPANIES: Final = """
-Apple Inc;Dell;SAP;HP Inc;Kodak;Canon Inc;Nikon;Casio;Rolex;Gucci;Prada;Chanel;Hermès;Uniqlo;Primark;Decathlon;Levi's;Kellogg's;Nestle
+Apple Inc;Dell;HP Inc;Kodak;Canon Inc;Nikon;Casio;Rolex;Gucci;Prada;Chanel;Hermès;Uniqlo;Primark;Decathlon;Levi's;Kellogg's;Nestle
 Kraft Heinz;Ferrero;Lindt;Tesla;General Motors;Mazda;Subaru;Skoda;Jaguar Land Rover;Land Rover;Caterpillar Inc;John Deere;General Electric
 Halliburton;Schlumberger;Equinor;Repsol;TotalEnergies;Bayer;BASF;Roche;Sanofi;Moderna;BlackRock;Charles Schwab;Capital One;Bank of America
 American Express;Rabobank;ABN AMRO;ING Bank;BBVA;CaixaBank;Intesa Sanpaolo;Crédit Agricole;Raiffeisen;Erste Bank;Danske Bank;Swedbank
@@ -51,14 +51,14 @@ Domino's;Pizza Hut;Nando's;Chipotle;Shake Shack;Panera Bread;Dunkin' Donuts;Dunk
 Le Figaro;Libération;Die Zeit;Süddeutsche Zeitung;Frankfurter Allgemeine;La Repubblica;Corriere della Sera;La Stampa;El Mundo;Politiken
 Aftenposten;Dagens Nyheter;Helsingin Sanomat;Gazeta Wyborcza;Times of India;Sydney Morning Herald;Toronto Star;Globe and Mail
 Chicago Tribune;Boston Globe;Los Angeles Times;Der Standard;Al Jazeera;Sky News;Daily Mail;Daily Telegraph;Irish Times;New Yorker
-Time Magazine;Newsweek;ESPN;HBO;Fleetwood Mac;Green Day;Pearl Jam;Daft Punk;ABBA;Kraftwerk;Sigur Rós;Iron Maiden;Arctic Monkeys
+Time Magazine;Newsweek;ESPN;Fleetwood Mac;Green Day;Pearl Jam;Daft Punk;ABBA;Kraftwerk;Sigur Rós;Iron Maiden;Arctic Monkeys
 Dire Straits;Black Sabbath;Deep Purple;Foo Fighters;Guns N' Roses;Red Hot Chili Peppers;Depeche Mode;Linkin Park;Imagine Dragons
-Beach Boys;Backstreet Boys;Spice Girls;Yale;MIT;Caltech;UC Berkeley;Columbia University;Cornell;McGill;TU Delft;KU Leuven;TU Munich
+Beach Boys;Backstreet Boys;Spice Girls;Yale;Caltech;UC Berkeley;Columbia University;Cornell;McGill;TU Delft;KU Leuven;TU Munich
 Sciences Po;IIT Bombay;IIT Delhi;Tsinghua;Peking University;King's College London;Imperial College;London School of Economics;Trinity College
 Habitat for Humanity;Doctors Without Borders;Médecins Sans Frontières;Oxfam;WWF;YMCA;YWCA;Save the Children;Human Rights Watch;World Vision
 Caritas;Rotary Club;Lions Club;Boy Scouts;Girl Scouts;Chicago Bulls;Boston Celtics;New York Yankees;Dallas Cowboys;Benfica;Ajax;Arsenal
 Liverpool FC;Paris Saint-Germain;Inter Milan;AC Milan;Borussia Dortmund;Atlético Madrid;Boca Juniors;Galatasaray;Fenerbahçe
-Supreme Court;Home Office;Foreign Office;European Central Bank;World Health Organization;World Trade Organization;Bank of England
+Supreme Court;Home Office;Foreign Office;European Central Bank;World Trade Organization;Bank of England
 International Monetary Fund;Environmental Protection Agency;Federal Trade Commission;Security Council;House of Representatives;House of Lords
 State Department;Justice Department;Treasury Department;Defense Department;Bundestag;Bundesbank;Knesset;Duma;European Parliament
 """
@@ -67,9 +67,10 @@ COMPANIES: Final = tuple(
 )
 # Behind `the` only: most are short words elsewhere.
 AGENCIES: Final = tuple(
-    """
+    name.replace("_", " ")
+    for name in """
     SEC IRS FDA CDC FCC FTC EPA DOJ DHS TSA NHS IMF UN EU CIA NSA DMV ECB FAA USDA OECD WTO OPEC IOC FIFA UEFA NBA
     NFL NHL MLB HMRC BBC ACLU NAACP AFL-CIO NRA DEA ATF USPS NYPD LAPD ICC Treasury Senate Pentagon Vatican Kremlin
-    Bundestag Knesset Congress Parliament Fed
+    Bundestag Knesset Congress Parliament Fed World_Health_Organization
     """.split()  # noqa: SIM905 - a table of words
 )

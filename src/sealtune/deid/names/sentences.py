@@ -33,6 +33,16 @@ def _org(text: str) -> bool:
     return firms.opens(text) and bool(parts) and not (len(parts) == 1 and _everyday(parts[0]))
 
 
+def _unlike_term(text: str) -> bool:
+    return _org(text) and not (text.isupper() and " " not in text)
+
+
+def _eponym(text: str) -> bool:
+    """Whether all words may be of a family name; only persons say something."""
+    parts = _WORDS.findall(text.lower())
+    return all(p in words.EPONYMS or not _everyday(p) for p in parts) and _org(text + " Xx")
+
+
 def _street(text: str) -> bool:
     """Whether `Vlašimská 51` may be a street: a word before the number is long and no term."""
     parts = _WORDS.findall(text.lower())
@@ -100,12 +110,16 @@ _OWNED: Final = (
 RULES: Final = (
     _rule("known-too", 0.65, rf"(?<![\w])(?:{_KNOWN})(?![\w])", leads=_KNOWN_LEADS, check=_any),
     _rule("agency", 0.65, rf"(?<=[Tt]he )(?:{_AGENCIES})(?![\w])", leads=_AGENCY_LEADS, check=_any),
-    _rule("known-sign", 0.65, r"(?<![\w])(?:3M|U2|H&M|B&Q|S&P|P&G|M&S|C&A|E\.ON|7-Eleven|20th Century Fox)(?![\w])", marks="3m|u2|&|e.on|7-eleven|20th c", check=_any),
+    _rule("known-sign", 0.65, r"(?<![\w])(?:(?:(?<=for )|(?<=at )|(?<=from )|(?<=of )|(?<=over )|(?<=with ))3M|U2|H&M|B&Q|S&P|P&G|M&S|C&A|E\.ON|7-Eleven|20th Century Fox)(?![\w])", marks="3m|u2|&|e.on|7-eleven|20th c", check=_any),
+    _rule("acronym", 0.55, r"(?:(?<=\Wat )|(?<=from )|(?<=for )|(?<=joined )|(?<=join )|(?<=cording to ))(?:MIT|SAP|HBO|ING|ANZ|HP|UPS|GE|GM|LG|ABC|PBS|NPR|CBS|NBC|MSNBC)(?![\w\-])(?= [a-z]|[.,!?\n]|$)", leads="mit sap hbo ing anz hp ups ge gm lg abc pbs npr cbs nbc msnbc", check=_any),
+    _rule("brazilian-firm", 0.7, rf"(?<![\w]){_C}(?: (?:d[aeo]s? )?{_C}){{0,3}} - (?:ME|EI|EIRELI)(?![\w])", marks=" - me| - ei", check=_any),
+    _rule("particle-pair", 0.6, rf"(?<![\w])(?:le )?{_C} & {_PARTICLES}{_C}", marks="& van|& von|& de ", check=_any),
+    _rule("the-who", 0.6, r"(?<=[Tt]he )Who(?= (?:in|on|all|and|has|have|is|was|released|at|will|from|for)\b|[.,!?])", leads="who", check=_any),
     _rule("state-firm", 0.8, rf"(?<![\w])(?:PT|CV|UD|PD|Perum|Fa) {_C}(?: {_C}){{0,4}} (?:\(Persero\)(?: Tbk)?|Tbk)", leads="pt cv ud pd perum fa", check=_any),
     _rule("particle-firm", 0.7, rf"(?<![\w]){_PARTICLES}{_C}(?:(?:,? (?:&|en|y|e|und|et|and|i|de|da|do|van|von|den|der|la))*,? {_C}){{0,5}}? ?(?:(?<= )(?:{firm_words.SHORT})(?!\w)|(?<= )(?:&|en|y|und|et) (?:{_PARTICLES})?{_C}(?: {_C})?|,? ?(?:{firm_words.DOTTED}|S/A))", leads="van von de da dos der ten", check=_any),
     _rule("registered", 0.7, rf"(?<![\w]){_C}(?:[ \-]{_C}){{0,3}} ry(?!\w)", on="ry", check=_any),
     _rule("preferred", 0.4, rf"(?:[Pp]refer(?:red|s)?|[Hh]ate[sd]?|[Ll]ove[sd]?|[Tt]rust(?:s|ed)?|[Rr]ecommend(?:s|ed)?|[Bb]oycott|[Cc]hoose|[Cc]hose|[Bb]eware of|[Aa]way from|[Aa]pply (?:now )?(?:at|to)|[Aa]pplication (?:at|to)) (?:the )?(?P<v>{_S})", leads="prefer prefers preferred hate hates hated love loves loved trust trusts trusted recommend recommends recommended boycott choose chose beware away apply application"),
-    _rule("compared", 0.4, rf"(?:[Cc]ompar(?:e|es|ed|ing)|[Ss]ponsors include|[Cc]lients (?:are|include)|[Pp]artners include) (?:the )?(?P<v>{_S}(?:, {_S}){{0,3}}(?:,? (?:and|or|to) {_S})?)", leads="compare compares compared comparing sponsors clients partners"),
+    _rule("compared", 0.4, rf"(?:[Cc]ompar(?:e|es|ed|ing)|[Ss]ponsors include|[Cc]lients (?:are|include)|[Pp]artners include) (?:the )?(?P<v>{_S}(?:, {_S}){{0,3}}(?:,? (?:and|or|to) {_S})?)", leads="compare compares compared comparing sponsors clients partners", check=_unlike_term),
     _rule("listed", 0.6, rf"(?:[Pp]artners|[Ss]ponsors|[Cc]lients|[Ss]uppliers|[Vv]endors|[Bb]idders|[Cc]ompetitors): (?P<v>{_S}(?:(?:,|,? and| &|;) {_S}){{1,5}})", leads="partners sponsors clients suppliers vendors bidders competitors"),
     _rule("over", 0.4, rf"over (?P<v>{_S})(?=[.!?,]|$)", leads="over"),
     _rule("or", 0.4, rf"or (?P<v>{_S})(?=\?)", leads="or"),
@@ -132,8 +146,18 @@ RULES: Final = (
     _rule("place-joined", 0.6, rf"(?<![\w])(?:{_C} ){{1,3}}(?:nad|pod|los|las) (?:{_C}|altos|bajos)", on="nad pod altos bajos", entity=_L, check=_any),
     _rule("place-compass", 0.65, rf"(?<![\w])(?:New|North|South|East|West|Lake|Port) {_UP}[a-z'\-]{{2,20}}(?:{_TOWN_ENDS})(?![\w])", leads="new north south east west lake port", entity=_L, check=_any),
     _rule("place-word", 0.5, rf"{_PLACE_BEFORE}(?:{_WORD_PLACES})(?![\w\-])", leads=_WORD_PLACES.lower().replace("|", " "), entity=_L, check=_any),
+    _rule("country-word", 0.5, r"(?:(?<=[a-z], )|(?<=irth: )|(?<=ity: )|(?<=ation: )|(?<=own: )|(?<=try: ))(?:Chad|Guinea|Georgia|Jersey|Jordan|Turkey|Split|Nice|Bath|Reading|Mobile|Cork)(?=[.,;!?\n]|$| [a-z])", leads="chad guinea georgia jersey jordan turkey split nice bath reading mobile cork", entity=_L, check=_any),
+    _rule("place-hyphens", 0.6, rf"(?<![\w\-]){_UP}[\w']{{2,20}}(?:-[a-z\u00e0-\u017f]{{1,5}}){{1,2}}-{_C}", marks="-sur-|-pr\u00e8s-|-la-|-les-|-le-|-aux-|-en-|-de-", entity=_L, check=_last),
+    _rule("place-river", 0.6, rf"(?<![\w]){_UP}[\w']{{2,20}} (?:am|an der|im|ob der|na|v) {_C}(?: gori\w+)?", marks=" am see| am inn| am main| am rhein| an der | am albis| im l| na k| ob der ", entity=_L, check=_last),
+    _rule("brazilian-state", 0.6, r"(?<=[a-z\u00e0-\u00fa] / )(?:AC|AL|AP|AM|BA|CE|DF|ES|GO|MA|MT|MS|MG|PA|PB|PR|PE|PI|RJ|RN|RS|RO|RR|SC|SP|SE|TO)(?![\w])", marks=" / ", entity=_L, check=_any),
     _rule("place-based", 0.5, rf"(?<![\w]){_UP}[a-z]{{2,20}}(?: {_UP}[a-z]{{2,20}})?(?=-based (?:[a-z]{{3,16}} )?(?:company|firm|start-?up|bank|group|charity|band|retailer|manufacturer|airline|{_UP}))", marks="-based", entity=_L, check=_last),
-    _rule("term-first", 0.6, rf"(?<![\w])(?:Ana|Ester|Elisa|Imam|Christian|Chase|Norma|Iris|Cornea|Rose|Grace) (?:{_PARTICLES}|d[aoe]s? )?{_C}(?: {_C})?(?![\w])", leads="ana ester elisa imam christian chase norma iris rose grace", entity=_P, check=_last),
+    _rule("term-first", 0.6, rf"(?<![\w])(?:Ana|Ester|Elisa|Imam|Gerd|Heinz|Christian|Chase|Norma|Iris|Cornea|Rose|Grace) (?:{_PARTICLES}|d[aoe]s? )?{_C}(?: {_C})?(?![\w])", leads="ana ester elisa imam gerd heinz christian chase norma iris rose grace", entity=_P, check=_last),
+    _rule("surname-saying", 0.5, rf"(?<![\w])(?:{_PARTICLES})?{_C}(?= (?:said|replied|testified|explained|argued) (?:the|that|he|she|it|they|on|in|to)\b)", on="said replied testified explained argued", entity=_P, check=_eponym),
+    _rule("particle-last-first", 0.6, rf"(?<![\w]){_PARTICLES}{_C}, {_C}(?=[;.\n]|$)", leads="van von de da dos der ten", entity=_P, check=_last),
     _rule("told", 0.45, r"(?:[Tt]ell|[Aa]sk|[Cc]all|[Dd]ocs to|[Ii]t to|[Mm]essage|[Tt]ext|[Pp]ing|[Ee]mail|[Ii]nvite|[Hh]ire|arrested|hired) (?P<v>(?:Ana|Ester|Elisa|Ole|Chase|April|June|May|Mark|Will|Rose|Grace|Hope|Joy|Bill|Grant|Iris)(?: [A-Z][\w'\-]{1,24})?)(?![\w])", leads="tell ask call docs it message text ping email invite hire arrested hired", entity=_P, check=_any),
+    _rule("street-french", 0.6, rf"(?:rue|avenue|boulevard|chemin|quai|ruelle)(?: (?:de|du|des|la|le)){{0,2}}(?:[ \-]{_C}){{1,3}}(?![\w])", leads="rue avenue boulevard chemin quai ruelle", entity=_A, check=_last),
+    _rule("lot", 0.8, rf"(?:Block|Blk\.?) \d{{1,3}},? Lot \d{{1,3}}(?: {_C}){{1,4}}(?: \d)?", leads="block blk", entity=_A, check=_any),
+    _rule("before-number", 0.7, rf"(?:Flat|Level|Unit|Room|Apt\.?|Suite) \d{{1,4}}(?:(?: {_C}){{1,3}} (?:Building|Residences?|Suites|Towers?|Homes|Condominiums?|Centre|Center|Mansions?|Plaza)(?: \d)?|(?=,? \d{{1,5}}(?:-[A-Z])? {_UP}))", leads="flat level unit room apt suite", entity=_A, check=_any),
+    _rule("australian-state", 0.75, r"(?:NSW|VIC|QLD|ACT|TAS|WA|SA|NT),? \d{4}(?![\w.])", leads="nsw vic qld act tas wa sa nt", entity=_A, check=_any),
     _rule("street-behind", 0.55, rf"(?:at|near|outside|opposite|(?:[Tt]enant|[Oo]wner|[Ii]nstead|[Cc]orner) of|(?:[Tt]axi|[Gg]et|[Dd]irections|[Ww]ay|[Dd]rive|[Mm]oved|[Ww]alk) to|[Pp]arked in|[Ll]ives? in) (?P<v>(?:(?:Na|Pod|U|K|Ke|Nad|Za|V|Mezi|Pri|Ob|Gang|Gg\.|Pri|Do) )?{_C}(?:[ \-](?:{_C}|[a-z\u00e0-\u017e]{{3,12}})){{0,2}} (?:No\. ?)?\d{{1,4}} ?[A-Za-z]?(?:/\d{{1,3}})?)(?=[,.!?;\n]|$| (?:[a-z]{{2,}}))", leads="at near outside opposite tenant owner instead corner taxi get directions way drive moved walk parked live lives", entity=_A, check=_street),
 )  # fmt: skip

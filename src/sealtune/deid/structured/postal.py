@@ -37,7 +37,7 @@ _SUFFIXES: Final = (
     "|bluff|bluffs|bottom|burg|camp|cape|chase|circuit|cliff|cliffs|concourse|copse|corners|crossroads?"
     "|dam|dell|divide|esplanade|fall|glade|grange|isles|islands|lakes|land|lights|link|loaf|marg|motorway"
     "|mount|mountains|nagar|nook|outlook|parks|promenade|quadrant|quays?|rapids|reserve|retreat|ridgeway"
-    "|shoals|skyway|reach|arcade|cutting|alleyway|amble|rotary|siding|ganj|chowk|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
+    "|shoals|skyway|reach|arcade|cutting|alleyway|amble|rotary|siding|footway|ganj|chowk|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
 )
 # The last word of `12 Cedar Hollow Lane`, whose middle one is a suffix elsewhere.
 _LAST: Final = (
@@ -108,7 +108,7 @@ _FIRSTS: Final = (
     "|callejón|camino|praia|favela|condomínio|parque|trevo|setor|residencial|fazenda|sítio|continuación|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
     "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
     "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
-    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|viaduto|ampliación"
+    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|lago|pátio|quadra|distrito|núcleo|esplanada|túnel|viaduto|ampliación"
 )
 _LASTS: Final = (
     "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
@@ -158,7 +158,7 @@ RULES: Final = (
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
+            rf"\d{{1,6}}(?:-?[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
             rf"(?: (?:{_WORD} )?(?i:{any_of(_LAST)})\b\.?)?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
