@@ -172,7 +172,7 @@ _FAMILY_OPENINGS: Final = frozenset(
     ["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve", "mb"]
 )
 _VERB_AFTER: Final = re.compile(rf"(?:['\u2019]s?)?,? {firm_words.VERBS}")
-_VERB_MARKS: Final = tuple(firm_words.VERB_WORDS.split())
+_VERB_MARKS: Final = (*firm_words.VERB_WORDS.split(), *firm_words.VERB_PHRASES.split("|"))
 _POSSESSED: Final = re.compile(
     r" (?:profits?|revenues?|earnings|shares|stock|CEO|employees|customers|sales|products|headquarters|chief|board"
     r"|lawyers|spokes\w+|debut|album|website|store|stores|branches|offices|market share|warehouse|factory|logo|brand)\b"

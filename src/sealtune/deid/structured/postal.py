@@ -108,7 +108,7 @@ _FIRSTS: Final = (
     "|callejón|camino|praia|favela|condomínio|parque|trevo|setor|residencial|fazenda|sítio|continuación|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
     "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
     "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
-    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|lago|pátio|quadra|distrito|núcleo|esplanada|túnel|viaduto|ampliación"
+    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|lago|pátio|quadra|distrito|núcleo|esplanada|túnel|morro|área|colônia|vila|trecho|viaduto|ampliación"
 )
 _LASTS: Final = (
     "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
@@ -149,6 +149,15 @@ RULES: Final = (
         words=words("chome"),
         pattern=re.compile(
             r"(?i:\d{1,2}[ -]?ch[oō]me[ -]\d{1,3}(?:-\d{1,3}){0,2})(?: [A-Z][a-z]{2,20})?"
+        ),
+    ),
+    Rule(
+        kind="block-lot",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        starts=(LETTERS,),
+        pattern=re.compile(
+            rf"B\d{{1,3}} L\d{{1,3}}(?: {_CAPITAL}){{1,3}}? (?i:{_SUFFIX})s?\b(?: Phase)?(?: \d(?!\w))?"
         ),
     ),
     Rule(
