@@ -13,6 +13,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import firm_words, words
 from sealtune.deid.names.known import KNOWN
+from sealtune.deid.patterns import words_of
 from sealtune.deid.structured.rules import Check, Rule
 
 _ORG: Final = EntityType.ORGANIZATION
@@ -172,13 +173,13 @@ _FAMILY_OPENINGS: Final = frozenset(
     ["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve", "mb"]
 )
 _VERB_AFTER: Final = re.compile(rf"(?:['\u2019]s?)?,? {firm_words.VERBS}")
-_VERB_MARKS: Final = (*firm_words.VERB_WORDS.split(), *firm_words.VERB_PHRASES.split("|"))
+_VERB_MARKS: Final = frozenset(firm_words.VERB_WORDS.split())
 _POSSESSED: Final = re.compile(
     r" (?:profits?|revenues?|earnings|shares|stock|CEO|employees|customers|sales|products|headquarters|chief|board"
     r"|lawyers|spokes\w+|debut|album|website|store|stores|branches|offices|market share|warehouse|factory|logo|brand)\b"
 )
 _NOUN_AFTER: Final = re.compile(
-    r" (?:building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board)\b"
+    r" (?:flight|newsletter|card|building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board)\b"
 )
 
 
@@ -189,7 +190,7 @@ class FirmDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`."""
-        verbs = any(verb in text for verb in _VERB_MARKS)
+        verbs = not _VERB_MARKS.isdisjoint(words_of(text).known)
         for run in _RUN.finditer(text):
             start, end = run.span()
             written = run.group()

@@ -46,16 +46,16 @@ Liberty Mutual;Best Buy;Home Depot;Whole Foods;Trader Joe's;Kroger;Walgreens;Rit
 Sears;Kmart;Waitrose;Morrisons;Asda;Auchan;Mercadona;Rewe;Edeka;Kaufland;JetBlue;United Airlines;American Airlines;Southwest Airlines
 Delta Air Lines;Air France;British Airways;Turkish Airlines;Qatar Airways;Singapore Airlines;Cathay Pacific;Alitalia;Finnair;Uber;Lyft
 DoorDash;Deliveroo;Grubhub;Zomato;Stripe Inc;Shopify;Salesforce;Dropbox;Zoom Inc;Snapchat;TikTok;Reddit;Pinterest;Expedia;Booking.com
-TripAdvisor;Hilton;Marriott;Sheraton;Hyatt;Ritz-Carlton;Four Seasons;Holiday Inn;Telenor;Etisalat;Telstra;Olive Garden;Taco Bell;Wendy's
-Domino's;Pizza Hut;Nando's;Chipotle;Shake Shack;Panera Bread;Dunkin' Donuts;Dunkin;Tim Hortons;Applebee's;Five Guys;Papa John's
+TripAdvisor;Hilton;Marriott;Sheraton;Hyatt;Ritz-Carlton;Holiday Inn;Telenor;Etisalat;Telstra;Olive Garden;Taco Bell;Wendy's
+Domino's;Pizza Hut;Nando's;Chipotle;Shake Shack;Panera Bread;Dunkin' Donuts;Dunkin;Tim Hortons;Applebee's;Papa John's
 Le Figaro;Libération;Die Zeit;Süddeutsche Zeitung;Frankfurter Allgemeine;La Repubblica;Corriere della Sera;La Stampa;El Mundo;Politiken
 Aftenposten;Dagens Nyheter;Helsingin Sanomat;Gazeta Wyborcza;Times of India;Sydney Morning Herald;Toronto Star;Globe and Mail
-Chicago Tribune;Boston Globe;Los Angeles Times;Der Standard;Al Jazeera;Sky News;Daily Mail;Daily Telegraph;Irish Times;New Yorker
-Time Magazine;Newsweek;ESPN;Fleetwood Mac;Green Day;Pearl Jam;Daft Punk;ABBA;Kraftwerk;Sigur Rós;Iron Maiden;Arctic Monkeys
+Chicago Tribune;Boston Globe;Los Angeles Times;Der Standard;Al Jazeera;Sky News;Daily Telegraph;Irish Times;New Yorker
+Newsweek;ESPN;Fleetwood Mac;Green Day;Pearl Jam;Daft Punk;ABBA;Kraftwerk;Sigur Rós;Iron Maiden;Arctic Monkeys
 Dire Straits;Black Sabbath;Deep Purple;Foo Fighters;Guns N' Roses;Red Hot Chili Peppers;Depeche Mode;Linkin Park;Imagine Dragons
 Beach Boys;Backstreet Boys;Spice Girls;Yale;Caltech;UC Berkeley;Columbia University;Cornell;McGill;TU Delft;KU Leuven;TU Munich
 Sciences Po;IIT Bombay;IIT Delhi;Tsinghua;Peking University;King's College London;Imperial College;London School of Economics;Trinity College
-Habitat for Humanity;Doctors Without Borders;Médecins Sans Frontières;Oxfam;WWF;YMCA;YWCA;Save the Children;Human Rights Watch;World Vision
+Habitat for Humanity;Doctors Without Borders;Médecins Sans Frontières;Oxfam;WWF;YMCA;YWCA;Save the Children;World Vision
 Caritas;Rotary Club;Lions Club;Boy Scouts;Girl Scouts;Chicago Bulls;Boston Celtics;New York Yankees;Dallas Cowboys;Benfica;Ajax;Arsenal
 Liverpool FC;Paris Saint-Germain;Inter Milan;AC Milan;Borussia Dortmund;Atlético Madrid;Boca Juniors;Galatasaray;Fenerbahçe
 Supreme Court;Home Office;Foreign Office;European Central Bank;World Trade Organization;Bank of England
