@@ -23,9 +23,7 @@ _LINK: Final = (
     r"(?:of|the|and|for|de|du|des|del|della|di|da|do|dos|la|le|les|las|los|von|van|der|den|und|et|y|e|i|og|och"
     r"|és|en|für|sur|am|&|\+)"
 )
-SEQUENCE: Final = (
-    rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C}(?: {_C})?,? (?:and|&|y|e|et|und|og|och|i|en) )){_C}){{0,6}}"
-)
+SEQUENCE: Final = rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C}(?: {_C})?,? (?:and|&|y|e|et|und|og|och|i|en) )){_C}){{0,6}}"
 _CODED: Final = re.compile(r"\d|-[a-z]")
 _WORDS: Final = re.compile(r"[^\W\d_][\w'\u2019]{1,40}")
 

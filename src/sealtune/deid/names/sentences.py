@@ -17,7 +17,9 @@ _P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
 _A: Final = EntityType.ADDRESS
 _UP: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f]"
 _C: Final = rf"{_UP}[\w'\u2019\-]{{1,30}}"
-_PARTICLES: Final = r"(?:(?:van(?: de[nr]?| het)?|von(?: de[nr])?|de(?: la| los)?|da|dos|der|ten|'t) )"
+_PARTICLES: Final = (
+    r"(?:(?:van(?: de[nr]?| het)?|von(?: de[nr])?|de(?: la| los)?|da|dos|der|ten|'t) )"
+)
 _S: Final = rf"(?:{_PARTICLES}?{firms.SEQUENCE})"
 _WORDS: Final = re.compile(r"[^\W\d_]{2,40}")
 
@@ -100,9 +102,7 @@ _WORD_PLACES: Final = (
     "|Phoenix|Buffalo|Independence|Concord|Providence|Enterprise|Normal|Eureka|Surprise|Sandwich|Battle|Rugby|Deal|Ware|Wells|Rye|Poole"
 )
 _PLACE_BEFORE: Final = r"(?:(?<=\Win )|(?<=from )|(?<=\Wto )|(?<=near )|(?<=around )|(?<=visit )|(?<=visited )|(?<=mayor of )|(?<=city of )|(?<=outside ))"
-_TOWN_ENDS: Final = (
-    "ville|ton|side|burgh|bury|mouth|fort|port|stad|shire|land|haven|chester|town|berg|furt|view|borough|field|ford|wood|ham|dale|worth"
-)
+_TOWN_ENDS: Final = "ville|ton|side|burgh|bury|mouth|fort|port|stad|shire|land|haven|chester|town|berg|furt|view|borough|field|ford|wood|ham|dale|worth"
 _OWNED: Final = (
     "account|accounts|card|cards|order|subscription|membership|policy|app|login|password|bill|invoice|delivery|booking|flight|loan|mortgage"
     "|gift card|credit card|debit card|reward points|points|voucher|newsletter|statement|refund|branch|store|contract|package|e-mails|emails"
