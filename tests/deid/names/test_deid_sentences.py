@@ -49,6 +49,10 @@ FOUND = [
     ("Level 4, 88 Kowhai Alleyway", "Level 4 88 Kowhai Alleyway"),
     ("ask Ester Novotna for the key", "Ester Novotna"),
     ("von Quast, Ottilie; born in May", "von Quast Ottilie"),
+    ("the factory of Oracle in our street", "Oracle"),
+    ("goods of Tamm GmbH & Co. KGaA are sold", "Tamm GmbH & Co. KGaA"),
+    ("he lives in Strada Fagului, Baneasa, 417733", "Strada Fagului Baneasa 417733"),
+    ("12 Kowhai Alleyway, RD 4, Harrisvale", "12 Kowhai Alleyway RD 4"),
     ("Hansen said that it was late", "Hansen"),
 ]
 KEPT = [

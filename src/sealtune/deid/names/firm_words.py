@@ -10,7 +10,7 @@ from typing import Final
 # ------------------------------------------------------------------ legal forms
 DOTTED: Final = (
     r"s\.?r\.?o\.|a\.s\.|o\.s\.|k\.s\.|v\.o\.s\.|o\.p\.s\.|d\.o\.o\.|d\.d\.|j\.d\.o\.o\.|s\.p\.|e\.V\.|e\.K\.|e\.G\.|Sp\. z o\.o\.(?: Sp\.k\.)?"
-    r"|Sp\. ?[jk]\.|sp\.k\.|s\.c\.|S\.C\.|S/A|A/S|S\.Com\.|S\.Coop\.|C\.B\.|S\.C\.P\.?|S\.A\.U\.?|S\. R\.L\. de C\.V\.|S\.L\.(?:U\.|L\.|N\.E)?|S\.A\.(?: de C\.V\.)?|S\.n\.c\.|S\.a\.s\."
+    r"|Sp\. ?[jk]\.|sp\.k\.|s\.c\.|S\.C\.|S/A|A/S|S\.Com\.|S\.Coop\.|C\.B\.|Co\. (?:KGaA|KG|OHG)|S\.C\.P\.?|S\.A\.U\.?|S\. R\.L\. de C\.V\.|S\.L\.(?:U\.|L\.|N\.E)?|S\.A\.(?: de C\.V\.)?|S\.n\.c\.|S\.a\.s\."
     r"|[Ss]\.r\.l\.|[Ss]\.p\.[Aa]\.|s\.n\.c\.|s\.a\.s\.|& co\.|A\.\u015e\.|Ltd\. \u015eti\.|\u015eti\.|Bt\.|Kft\.|Zrt\.|Nyrt\.|Kkt\.|Rt\.|N\.V\.|B\.V\.|V\.O\.F\.|EIRL\.|Cía\.|Hnos\."
 )
 SHORT: Final = (

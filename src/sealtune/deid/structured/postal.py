@@ -52,7 +52,7 @@ _UNIT: Final = (
     r" ?[A-Za-z]?-?\d{0,5}[A-Za-z]?(?![A-Za-z0-9]))?"
 )
 _WORD: Final = r"[A-Za-z0-9\u00c0-\u024f'.\-]{1,24}"
-_CAPITAL: Final = r"[A-Z\u00c0-\u00de][\w\u00c0-\u024f'.\-]{0,24}"
+_CAPITAL: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f][\w\u00c0-\u024f'.\-]{0,24}"
 _COMMON: Final = re.compile(
     r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
     r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
@@ -108,7 +108,7 @@ _FIRSTS: Final = (
     "|callejón|camino|praia|favela|condomínio|parque|trevo|setor|residencial|fazenda|sítio|continuación|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
     "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
     "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
-    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|lago|pátio|quadra|distrito|núcleo|esplanada|túnel|morro|área|colônia|vila|trecho|viaduto|ampliación"
+    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|lago|pátio|quadra|distrito|núcleo|esplanada|túnel|morro|urbanización|área|colônia|vila|trecho|viaduto|ampliación"
 )
 _LASTS: Final = (
     "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
@@ -158,6 +158,26 @@ RULES: Final = (
         starts=(LETTERS,),
         pattern=re.compile(
             rf"B\d{{1,3}} L\d{{1,3}}(?: {_CAPITAL}){{1,3}}? (?i:{_SUFFIX})s?\b(?: Phase)?(?: \d(?!\w))?"
+        ),
+    ),
+    Rule(
+        kind="street-romanian",
+        entity=_E.ADDRESS,
+        confidence=0.7,
+        words=words("drumul aleea intrarea bulevardul strada calea soseaua șoseaua"),
+        leads=True,
+        pattern=re.compile(
+            rf"(?:Drumul|Aleea|Intrarea|Bulevardul|Strada|Calea|[S\u0218\u015e]oseaua) {_CAPITAL}(?: {_CAPITAL}){{0,2}}(?=, ?|\n)"
+            rf"(?:[,\n] ?{_CAPITAL}(?:[ \-](?:{_CAPITAL}|[a-z]{{2,4}})){{0,3}}, \d{{6}}(?!\d))?"
+        ),
+    ),
+    Rule(
+        kind="street-hungarian",
+        entity=_E.ADDRESS,
+        confidence=0.7,
+        words=words("utca út útja tér köz sétány"),
+        pattern=re.compile(
+            rf"(?<![\w]){_CAPITAL} [a-z\u00e1-\u017f]{{3,12}} (?:utca|út|útja|tér|köz|sétány) \d{{1,3}}\.?"
         ),
     ),
     Rule(
