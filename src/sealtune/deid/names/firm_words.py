@@ -10,13 +10,13 @@ from typing import Final
 # ------------------------------------------------------------------ legal forms
 DOTTED: Final = (
     r"s\.?r\.?o\.|a\.s\.|o\.s\.|k\.s\.|v\.o\.s\.|o\.p\.s\.|d\.o\.o\.|d\.d\.|j\.d\.o\.o\.|s\.p\.|e\.V\.|e\.K\.|e\.G\.|Sp\. z o\.o\.(?: Sp\.k\.)?"
-    r"|Sp\. ?[jk]\.|sp\.k\.|s\.c\.|S\.C\.|S/A|A/S|S\.Com\.|S\.Coop\.|C\.B\.|S\.L\.(?:U\.|L\.|N\.E)?|S\.A\.(?: de C\.V\.)?|S\.n\.c\.|S\.a\.s\."
+    r"|Sp\. ?[jk]\.|sp\.k\.|s\.c\.|S\.C\.|S/A|A/S|S\.Com\.|S\.Coop\.|C\.B\.|Co\. (?:KGaA|KG|OHG)|S\.C\.P\.?|S\.A\.U\.?|S\. R\.L\. de C\.V\.|S\.L\.(?:U\.|L\.|N\.E)?|S\.A\.(?: de C\.V\.)?|S\.n\.c\.|S\.a\.s\."
     r"|[Ss]\.r\.l\.|[Ss]\.p\.[Aa]\.|s\.n\.c\.|s\.a\.s\.|& co\.|A\.\u015e\.|Ltd\. \u015eti\.|\u015eti\.|Bt\.|Kft\.|Zrt\.|Nyrt\.|Kkt\.|Rt\.|N\.V\.|B\.V\.|V\.O\.F\.|EIRL\.|Cía\.|Hnos\."
 )
 SHORT: Final = (
     "OHG mbH|GmbH & Co KG|GmbH & Co KGaA|AG & Co KG|HB|KB|AS|ASA|ANS|DA|BA|RFH|SF|IVS|ApS|OHG|mbH|UG|eG|GbR|SARL|SAS|SASU|SNC|SCS|EURL|SCI|PFA|SRL|SpA|SL|SLU|SA"
     "|UAB|OÜ|SIA|Oyj|Oy|Ky|Tmi|AB|AG|KGaA|KG|NV|BV|VOF|LP|LLP|LLC|PLC|plc|Inc|Incorporated|Corp|Corporation|Ltd"
-    "|Limited|Co|Pty|Pvt|Bhd|Tbk|EPE|AE|EOOD|OOO|ZAO|PAO|Kft|Zrt|Bt|GmbH|LDA|Lda|Ltda|EIRELI|ME|Group|Groep|Gruppe|Konsern|Holdings?"
+    "|Limited|Co|Pty|Pvt|Bhd|Tbk|EPE|AE|EOOD|OOO|ZAO|PAO|Kft|Zrt|Bt|GmbH|LDA|Lda|Ltda|EIRELI|ME|Group|Groep|Gruppe|Gruppen|Konsern|Holdings?|CommV|GesbR|OG|VoG|CVBA|BVBA|Kht|Stiftung"
 )
 FAMILY: Final = (
     r"(?:y|e|&|et|und|og|och|i|és|en|ja|and|ve) (?i:Asociados|Hijos|hijos|figli|Figli|Sønner|Söner|Söhne|Sohn|syn|synowie|Syn|társa"
@@ -153,13 +153,21 @@ VERBS: Final = (
     r"|launches|sued|sue|sues|hiring|employs|headquartered|declined to comment|laid off|rebranded|outsourced|acquired|acquires|acquire"
     r"|won the match|won the game|signed a deal|invested|filed for|posted (?:record|profits?|losses|a (?:loss|profit))|released (?:its|their|a new)|based in|sold out|open a"
     r"|is an? (?:[a-z\-]{2,14} ){0,2}(?:company|firm|charity|startup|manufacturer|retailer|newspaper|supermarket|airline|bank|band)"
-    r"|spokes(?:man|woman|person)|shares|stock|employees|executives|headquarters|CEO|Chief|branch|customer service|store|website)\b"
+    r"|spokes(?:man|woman|person)|shares|stock|employees|executives|headquarters|CEO|Chief|branch|customer service|customer support|store|website"
+    r"|offered (?:me|us|him|her|them|(?=[A-Z\u00c0-\u017f]))|fined (?=[A-Z])|refuse[sd]? to (?:refund|pay|answer|help|send)|owes? (?:me|us|them)|beat (?=[A-Z])"
+    r"|increased its|raised its|cut its|lowered its|reported (?:a |record |its |net |quarterly )|said (?:on|in a statement|that it|it)\b|(?:just )?hired"
+    r"|close its|opened (?:a|an|its)\b|closed its|being (?:investigated|sued|acquired)|collecting|sent (?:me|us|doctors|aid|out)|charge[sd]? (?:me|us|my)"
+    r"|ships? to|delivers? to|recalled|requires? (?:a|an|all|your)\b|denied (?:my|the)\b|rejected (?:my|the)\b|cancelled (?:my|our)|overcharged|scammed me"
+    r"|lied|serves? the|keeps? (?:calling|sending|charging)|looking for an?\b|seeks? an?\b|agrees? to|owned by|e-?mails|lost my|deleted my|ruined my)\b"
 )
 VERB_WORDS: Final = (
     "announced announces announce unveiled launched launches sued sue sues hiring employs headquartered declined rebranded"
-    " outsourced merged invested spokesman spokeswoman spokesperson shares stock executives headquarters ceo laid acquires"
-    " based match deal filed website released posted opens signed"
-    " open company firm charity startup manufacturer retailer newspaper supermarket airline"
+    " outsourced acquired acquires acquire won signed invested filed posted released laid based sold open opens company firm"
+    " charity startup manufacturer retailer newspaper supermarket airline bank band spokesman spokeswoman spokesperson shares"
+    " stock employees executives headquarters ceo chief branch customer store website"
+    " offered fined refuse refuses refused owe owes beat increased raised lowered reported said hired close closed opened"
+    " investigated collecting sent charge charges charged ship ships deliver delivers recalled require requires denied"
+    " rejected cancelled overcharged scammed lied serves keeps keep looking seeks agrees owned mails emails lost deleted ruined"
 )
 NO_OPENING: Final = frozenset(
     """

@@ -13,6 +13,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import firm_words, words
 from sealtune.deid.names.known import KNOWN
+from sealtune.deid.patterns import words_of
 from sealtune.deid.structured.rules import Check, Rule
 
 _ORG: Final = EntityType.ORGANIZATION
@@ -20,11 +21,9 @@ _UP: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f]"
 _C: Final = rf"(?:{_UP}[\w'\u2019\-&]{{0,30}}|\d{{1,3}}(?=[ ]{_UP}))"
 _LINK: Final = (
     r"(?:of|the|and|for|de|du|des|del|della|di|da|do|dos|la|le|les|las|los|von|van|der|den|und|et|y|e|i|og|och"
-    r"|és|für|sur|am|&|\+)"
+    r"|és|en|für|sur|am|&|\+)"
 )
-SEQUENCE: Final = (
-    rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C},? (?:and|&|y|e|et|und|og|och|i) )){_C}){{0,6}}"
-)
+SEQUENCE: Final = rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C}(?: {_C})?,? (?:and|&|y|e|et|und|og|och|i|en) )){_C}){{0,6}}"
 _CODED: Final = re.compile(r"\d|-[a-z]")
 _WORDS: Final = re.compile(r"[^\W\d_][\w'\u2019]{1,40}")
 
@@ -172,13 +171,13 @@ _FAMILY_OPENINGS: Final = frozenset(
     ["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve", "mb"]
 )
 _VERB_AFTER: Final = re.compile(rf"(?:['\u2019]s?)?,? {firm_words.VERBS}")
-_VERB_MARKS: Final = tuple(firm_words.VERB_WORDS.split())
+_VERB_MARKS: Final = frozenset(firm_words.VERB_WORDS.split())
 _POSSESSED: Final = re.compile(
     r" (?:profits?|revenues?|earnings|shares|stock|CEO|employees|customers|sales|products|headquarters|chief|board"
     r"|lawyers|spokes\w+|debut|album|website|store|stores|branches|offices|market share|warehouse|factory|logo|brand)\b"
 )
 _NOUN_AFTER: Final = re.compile(
-    r" (?:building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board)\b"
+    r" (?:flight|newsletter|card|building|store|branch|website|app|merger|album|concert|exhibition|headquarters|factory|plant|campus|board)\b"
 )
 
 
@@ -189,7 +188,7 @@ class FirmDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`."""
-        verbs = any(verb in text for verb in _VERB_MARKS)
+        verbs = not _VERB_MARKS.isdisjoint(words_of(text).known)
         for run in _RUN.finditer(text):
             start, end = run.span()
             written = run.group()
@@ -271,3 +270,6 @@ def _partnered(text: str) -> bool:
 def _within_sentence(before: str) -> bool:
     inside = before[:1].islower() or before[:1] == ","
     return before[-1:] == "(" or (before[-1:] == " " and inside)
+
+
+opens: Final = _opens

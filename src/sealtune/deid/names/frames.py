@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from sealtune.deid.entities import EntityType
-from sealtune.deid.names import firm_words, firms, words
+from sealtune.deid.names import firm_words, firms, sentences, words
 from sealtune.deid.patterns import any_of
 from sealtune.deid.structured.rules import Check, Rule, RuleDetector
 
@@ -111,7 +111,7 @@ _EAST: Final = (
 )
 # Names of countries (ISO 3166 and its like) with small words or brackets in them.
 _COUNTRIES: Final = (
-    r"Antigua and Barbuda|Bosnia and Herzegovina|Trinidad and Tobago|Saint Pierre and Miquelon|Saint Kitts and Nevis|St\. Kitts and Nevis"
+    r"Holy See \(Vatican City State\)|Bouvet Island \(Bouvetoya\)|Antigua and Barbuda|Bosnia and Herzegovina|Trinidad and Tobago|Saint Pierre and Miquelon|Saint Kitts and Nevis|St\. Kitts and Nevis"
     r"|Saint Vincent and the Grenadines|St\. Vincent and the Grenadines|Sao Tome and Principe|São Tomé and Príncipe|Turks and Caicos Islands"
     r"|Wallis and Futuna|Svalbard and Jan Mayen|Svalbard & Jan Mayen Islands|South Georgia and the South Sandwich Islands"
     r"|Heard Island and McDonald Islands|British Indian Ocean Territory|Falkland Islands \(Malvinas\)|Isle of Man|Holy See"
@@ -157,4 +157,4 @@ _FRAMES: Final = (
 
 def frame_detector() -> RuleDetector:
     """Return the detector of names by their frames; to reports it is one with the lists."""
-    return RuleDetector((*_FRAMES, *firms.RULES), name="names")
+    return RuleDetector((*_FRAMES, *firms.RULES, *sentences.RULES), name="names")

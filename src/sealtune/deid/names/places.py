@@ -21,11 +21,13 @@ Poland;Portugal;Puerto Rico;Qatar;Romania;Russia;Rwanda;Samoa;Saudi Arabia;Scotl
 Seychelles;Sierra Leone;Singapore;Slovakia;Slovenia;Somalia;South Africa;South Korea;South Sudan
 Spain;Sri Lanka;Sudan;Suriname;Swaziland;Eswatini;Sweden;Switzerland;Syria;Taiwan;Tajikistan
 Tanzania;Thailand;Tibet;Togo;Tonga;Trinidad;Tunisia;Turkey;Turkmenistan;Uganda;Ukraine
-United Arab Emirates;United Kingdom;United States;Uruguay;Uzbekistan;Vanuatu;Vatican City;Venezuela
+United Arab Emirates;United Kingdom;United States;Uruguay;Uzbekistan;Vanuatu;Vatican City
+Venezuela
 Vietnam;Wales;Yemen;Zambia;Zimbabwe
 Alabama;Alaska;Arizona;Arkansas;California;Colorado;Connecticut;Delaware;Florida;Georgia;Hawaii
 Idaho;Illinois;Indiana;Iowa;Kansas;Kentucky;Louisiana;Maine;Maryland;Massachusetts;Michigan
-Minnesota;Mississippi;Missouri;Montana;Nebraska;Nevada;New Hampshire;New Jersey;New Mexico;New York
+Minnesota;Mississippi;Missouri;Montana;Nebraska;Nevada;New Hampshire;New Jersey;New Mexico
+New York
 North Carolina;North Dakota;Ohio;Oklahoma;Oregon;Pennsylvania;Rhode Island;South Carolina
 South Dakota;Tennessee;Texas;Utah;Vermont;Virginia;Washington;West Virginia;Wisconsin;Wyoming
 Ontario;Quebec;Alberta;Manitoba;Saskatchewan;British Columbia;Nova Scotia;New Brunswick;Yukon
@@ -41,7 +43,8 @@ Greenville;Harrisburg;Hartford;Hoboken;Honolulu;Houston;Huntsville;Indianapolis;
 Jacksonville;Jersey City;Juneau;Kansas City;Knoxville;Lancaster;Lansing;Laredo;Las Vegas;Lexington
 Lincoln;Little Rock;Long Beach;Los Angeles;Louisville;Lubbock;Madison;Manhattan;Memphis;Mesa;Miami
 Milwaukee;Minneapolis;Mobile;Modesto;Monroe;Montgomery;Montpelier;Nashville;New Haven;New Orleans
-Newark;Norfolk;Oakland;Olympia;Omaha;Orlando;Oxnard;Palo Alto;Pasadena;Paterson;Peoria;Philadelphia
+Newark;Norfolk;Oakland;Olympia;Omaha;Orlando;Oxnard;Palo Alto;Pasadena;Paterson;Peoria
+Philadelphia
 Phoenix;Pittsburgh;Plano;Portland;Providence;Provo;Queens;Raleigh;Reno;Richmond;Riverside;Roanoke
 Rochester;Rockford;Sacramento;Salem;Salt Lake City;San Antonio;San Bernardino;San Diego
 San Francisco;San Jose;Santa Ana;Santa Barbara;Santa Fe;Santa Monica;Savannah;Scottsdale;Scranton
@@ -57,7 +60,8 @@ Zürich;Geneva;Basel;Bern;Lausanne;Lucerne;Rome;Roma;Milan;Milano;Naples;Napoli;
 Florence;Firenze;Venice;Bologna;Genoa;Palermo;Verona;Madrid;Barcelona;Valencia;Seville;Sevilla
 Bilbao;Malaga;Granada;Zaragoza;Lisbon;Lisboa;Porto;Coimbra;Amsterdam;Rotterdam;The Hague;Utrecht
 Eindhoven;Groningen;Brussels;Antwerp;Ghent;Bruges;Liège;Copenhagen;Aarhus;Odense;Stockholm
-Gothenburg;Malmö;Uppsala;Oslo;Bergen;Trondheim;Helsinki;Espoo;Tampere;Turku;Reykjavik;Warsaw;Krakow
+Gothenburg;Malmö;Uppsala;Oslo;Bergen;Trondheim;Helsinki;Espoo;Tampere;Turku;Reykjavik;Warsaw
+Krakow
 Kraków;Gdansk;Wroclaw;Poznan;Lodz;Prague;Brno;Bratislava;Budapest;Bucharest;Sofia;Belgrade;Zagreb
 Ljubljana;Sarajevo;Skopje;Tirana;Athens;Thessaloniki;Istanbul;Ankara;Izmir;Moscow;Saint Petersburg
 Novosibirsk;Kazan;Kiev;Kyiv;Kharkiv;Odessa;Lviv;Minsk;Riga;Vilnius;Tallinn;Tbilisi;Yerevan;Baku
@@ -73,6 +77,34 @@ Wellington;Christchurch;Toronto;Montreal;Vancouver;Calgary;Edmonton;Ottawa;Winni
 Mexico City;Guadalajara;Monterrey;Tijuana;Cancun;Havana;San Juan;Kingston;Santo Domingo;Bogota
 Medellin;Cali;Caracas;Quito;Guayaquil;Lima;Cusco;La Paz;Santiago;Valparaiso;Buenos Aires;Cordoba
 Rosario;Mendoza;Montevideo;Asuncion;Sao Paulo;São Paulo;Rio de Janeiro;Brasilia;Salvador
+Chongqing;Harbin;Hangzhou;Shenyang;Dalian;Qingdao;Jinan;Zhengzhou;Changsha;Kunming;Xiamen;Suzhou
+Ningbo
+Surat;Lucknow;Kanpur;Nagpur;Indore;Bhopal;Patna;Vadodara;Agra;Varanasi;Coimbatore;Kochi
+Visakhapatnam
+Faisalabad;Rawalpindi;Multan;Peshawar;Quetta;Chittagong;Surabaya;Bandung;Medan;Semarang;Makassar
+Davao;Quezon City;Cebu City;Da Nang;Haiphong;Vientiane;Daegu;Daejeon;Gwangju;Kobe;Yokohama
+Kawasaki
+Samara;Omsk;Ufa;Chelyabinsk;Yekaterinburg;Nizhny Novgorod;Volgograd;Voronezh;Rostov;Krasnoyarsk
+Vladivostok
+Tashkent;Samarkand;Almaty;Astana;Bishkek;Dushanbe;Ashgabat;Isfahan;Shiraz;Tabriz;Mashhad;Aleppo
+Mosul
+Basra;Erbil;Sana'a;Aden;Muscat;Manama;Kuwait City;Medina;Bursa;Antalya;Adana;Gaziantep;Konya;Giza
+Kumasi;Kano;Ibadan;Abidjan;Bamako;Ouagadougou;Niamey;Conakry;Freetown;Monrovia;Douala;Yaounde
+Libreville
+Brazzaville;Lubumbashi;Kigali;Bujumbura;Dodoma;Dar es Salaam;Maputo;Antananarivo;Lilongwe
+Gaborone;Windhoek
+Mogadishu;Asmara;Juba;Benghazi;Fez;Marrakesh;Marrakech;Tangier;Oran;Nouakchott;Port Louis
+Bloemfontein;Soweto
+Maracaibo;Barranquilla;Cartagena;Barquisimeto;Arequipa;Trujillo;Santa Cruz;Cochabamba;Managua
+Tegucigalpa
+San Salvador;Guatemala City;Panama City;Port-au-Prince;Nassau;Bridgetown;Puebla;Leon;Zapopan
+Merida;Goiania
+Belem;Campinas;Natal;Maceio;Florianopolis;Brasília;Tallinn;Kaunas;Chisinau;Podgorica;Pristina
+Valletta;Nicosia
+Plovdiv;Varna;Burgas;Cluj;Timisoara;Iasi;Rijeka;Osijek;Maribor;Ostrava;Kosice;Katowice;Szczecin
+Lublin;Bialystok
+Andorra la Vella;San Marino;Vaduz;Suva;Port Moresby;Nuuk;Gold Coast;Newcastle;Darwin;Hamilton
+Dunedin
 Recife;Fortaleza;Curitiba;Belo Horizonte;Porto Alegre;Manaus
 """
 PLACES: Final = tuple(place for line in _TABLE.split("\n") for place in line.split(";") if place)

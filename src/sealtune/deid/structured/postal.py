@@ -37,7 +37,7 @@ _SUFFIXES: Final = (
     "|bluff|bluffs|bottom|burg|camp|cape|chase|circuit|cliff|cliffs|concourse|copse|corners|crossroads?"
     "|dam|dell|divide|esplanade|fall|glade|grange|isles|islands|lakes|land|lights|link|loaf|marg|motorway"
     "|mount|mountains|nagar|nook|outlook|parks|promenade|quadrant|quays?|rapids|reserve|retreat|ridgeway"
-    "|shoals|skyway|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
+    "|shoals|skyway|reach|arcade|cutting|alleyway|amble|rotary|siding|footway|ganj|chowk|squares|centreway|strand|streets|tarn|vale|views?|waters|wharf|wynd|yard|beach|lookout"
 )
 # The last word of `12 Cedar Hollow Lane`, whose middle one is a suffix elsewhere.
 _LAST: Final = (
@@ -52,7 +52,7 @@ _UNIT: Final = (
     r" ?[A-Za-z]?-?\d{0,5}[A-Za-z]?(?![A-Za-z0-9]))?"
 )
 _WORD: Final = r"[A-Za-z0-9\u00c0-\u024f'.\-]{1,24}"
-_CAPITAL: Final = r"[A-Z\u00c0-\u00de][\w\u00c0-\u024f'.\-]{0,24}"
+_CAPITAL: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f][\w\u00c0-\u024f'.\-]{0,24}"
 _COMMON: Final = re.compile(
     r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
     r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
@@ -108,7 +108,7 @@ _FIRSTS: Final = (
     "|callejón|camino|praia|favela|condomínio|parque|trevo|setor|residencial|fazenda|sítio|continuación|periférico|prolongación|circunvalación|andador|retorno|carretera|travesía|pasaje|intrarea|șoseaua|soseaua|drumul|aleea|calea|piața|praceta|r."
     "|lg.|tv.|beco|quinta|viela|rodovia|vereda|loteamento|chácara|conjunto|jardim|lungomare|piazzale|salita"
     "|strada provinciale|località|trg|cesta|nábřeží|náměstí|třída|ulice|boulevard|eje|diagonal|bulevar|rruga"
-    "|lorong|jalan|jl.|jln."
+    "|lorong|jalan|jl.|jln.|gang|gg.|circuito|acceso|passarela|recanto|lago|pátio|quadra|distrito|núcleo|esplanada|túnel|morro|urbanización|área|colônia|vila|trecho|viaduto|ampliación"
 )
 _LASTS: Final = (
     "ulica|cesta|trg|nabrežje|náměstí|třída|ulice|nábřeží|utca|út|útja|tér|tere|köz|körút|sétány|fasor|rakpart"
@@ -118,7 +118,7 @@ _LASTS: Final = (
 # Compounds that English words hardly end with.
 _ENDINGS: Final = (
     "torget|stigen|backen|gränd|svingen|bakken|vegen|torv|stræde|vænget|parken|bulevard|kaari|steeg|graben"
-    "|zeile|gürtel|stieg|polku|kuja|tinget"
+    "|zeile|flata|grenda|marka|gropa|toppen|vollen|kroken|jordet|tunet|haugen|gürtel|stieg|polku|kuja|tinget"
 )
 RULES: Final = (
     Rule(
@@ -152,13 +152,42 @@ RULES: Final = (
         ),
     ),
     Rule(
+        kind="block-lot",
+        entity=_E.ADDRESS,
+        confidence=0.8,
+        starts=(LETTERS,),
+        pattern=re.compile(
+            rf"B\d{{1,3}} L\d{{1,3}}(?: {_CAPITAL}){{1,3}}? (?i:{_SUFFIX})s?\b(?: Phase)?(?: \d(?!\w))?"
+        ),
+    ),
+    Rule(
+        kind="street-romanian",
+        entity=_E.ADDRESS,
+        confidence=0.7,
+        words=words("drumul aleea intrarea bulevardul strada calea soseaua șoseaua"),
+        leads=True,
+        pattern=re.compile(
+            rf"(?:Drumul|Aleea|Intrarea|Bulevardul|Strada|Calea|[S\u0218\u015e]oseaua) {_CAPITAL}(?: {_CAPITAL}){{0,2}}(?=, ?|\n)"
+            rf"(?:[,\n] ?{_CAPITAL}(?:[ \-](?:{_CAPITAL}|[a-z]{{2,4}})){{0,3}}, \d{{6}}(?!\d))?"
+        ),
+    ),
+    Rule(
+        kind="street-hungarian",
+        entity=_E.ADDRESS,
+        confidence=0.7,
+        words=words("utca út útja tér köz sétány"),
+        pattern=re.compile(
+            rf"(?<![\w]){_CAPITAL} [a-z\u00e1-\u017f]{{3,12}} (?:utca|út|útja|tér|köz|sétány) \d{{1,3}}\.?"
+        ),
+    ),
+    Rule(
         kind="street",
         entity=_E.ADDRESS,
         confidence=0.9,
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
+            rf"\d{{1,6}}(?:-?[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
             rf"(?: (?:{_WORD} )?(?i:{any_of(_LAST)})\b\.?)?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
@@ -255,7 +284,7 @@ RULES: Final = (
         leads=True,
         pattern=re.compile(
             r"(?i:rue|chemin|avenue|boulevard|place|impasse|allée|quai)(?: (?:de|du|des|la|le|les)){0,2}"
-            rf"(?:[ \-](?:d'|l')?{_CAPITAL}){{1,4}}(?=,? ?\n?[ \t]{{0,8}}\d{{5}} [A-Z\u00c0-\u00de])"
+            rf"(?:[ \-](?:d'|l')?{_CAPITAL}){{1,4}}(?:(?=,? ?\n?[ \t]{{0,8}}\d{{4,5}} [A-Z\u00c0-\u00de])| \d{{1,3}}(?![\w%]|[.,]\d))"
         ),
     ),
     Rule(
@@ -283,10 +312,10 @@ RULES: Final = (
         kind="unit-first",
         entity=_E.ADDRESS,
         confidence=0.85,
-        words=words("flat apartment apt unit studio suite"),
+        words=words("flat apartment apt unit studio suite level"),
         leads=True,
         pattern=re.compile(
-            r"(?i:flat|apartment|apt|unit|studio|suite)\.? ?#?\d{1,4}[A-Za-z]?,?[ \n]{1,3}(?:\d{1,4}[A-Za-z]?,? )?"
+            r"(?i:flat|apartment|apt|unit|studio|suite|level)\.? ?#?\d{1,4}[A-Za-z]?,?[ \n]{1,3}(?:\d{1,4}[A-Za-z]?,? )?"
             rf"(?:{_CAPITAL},? ){{1,6}}?(?i:{_SUFFIX})s?\b\.?(?: (?i:{any_of(_LAST)})\b\.?)?"
         ),
     ),
@@ -301,7 +330,7 @@ RULES: Final = (
             rf"(?:,? (?i:{_FIRSTS.replace('.', chr(92) + '.?')}))?"
             r"(?: (?i:de|del|la|las|los|da|do|dos|das|di|della|dei|el|of|na|im)){0,3}"
             rf"(?:(?: (?:{_CAPITAL}|de|da|do|das|dos|del|di|la|las|los|i|y|e|d')(?![^\W_])){{1,6}}|(?: [^\W\d_]{{3,20}}){{1,3}}(?=,? \d{{1,4}}(?:,|\n|$| puerta| piso)))[,.]?"
-            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#))? ?(?:\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?|(?i:s/n))(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?"
+            r"(?: (?i:n[º°o]\.?|nr\.?|núm\.?|no:?|#))? ?(?:\d{1,5} ?[A-Za-z]?(?:[/\-]\d{1,4}[A-Za-z]?)?|(?i:s/n))(?!\w|[.:]\d)(?:,? \d{1,2}[ºª°oa]\.? ?[A-Za-z]?(?!\w))?(?: \d{3}(?!\w|[.,-]\d))?"
         ),
     ),
     Rule(

@@ -22,7 +22,7 @@ CODE: Final = (
 )
 PARTICLE: Final = (
     r"(?:d[eiou]s?|da|das|del|della|dell'|van|von|der|den|am|an|im|in|la|le|les|las|los|lo|el|do|dos|und"
-    r"|and|the|of|i|y|e|nad|pod|na|pri|v|sur|sous|en|aan|bij|ob|bei|sul|al|el-|al-|és|og|och)(?![\w.])"
+    r"|and|the|of|i|y|e|nad|pod|na|pri|v|sur|sous|en|aan|bij|ob|bei|sul|al|el-|al-|és|og|och|altos|bajos|lui|sub)(?![\w.])"
 )
 _CAPITAL: Final = r"[A-Z\u00c0-\u00de\u0100-\u024f\u0391-\u03a9\u0410-\u042f]"
 WORD: Final = rf"(?:{_CAPITAL}[\w'\u2019.\-]{{0,30}}|{PARTICLE})"
