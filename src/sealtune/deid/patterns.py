@@ -7,6 +7,7 @@ and nowhere else. Finds what a search through all of the text would.
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -80,11 +81,13 @@ class LedPatterns:
         }
 
 
-def iter_led(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
-    """Yield what a search for `pattern` finds that can begin only at `starts`, in order."""
+def iter_led(
+    pattern: re.Pattern[str], text: str, starts: Iterable[int], end: int = sys.maxsize
+) -> Iterator[re.Match[str]]:
+    """Yield what a search up to `end` for `pattern` finds that can begin only at `starts`."""
     done = 0
     for start in starts:
-        match = pattern.match(text, start) if start >= done else None
+        match = pattern.match(text, start, end) if start >= done else None
         if match:
             done = match.end()
             yield match
