@@ -16,25 +16,32 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_NUMBER: Final = re.compile(r"\d+")
+# The same in ASCII text, which `re` goes through faster.
+_ASCII_WORD: Final = re.compile("[a-z]+")
+_ASCII_NUMBER: Final = re.compile("[0-9]+")
 _LETTERS_MAX: Final = 8  # of a class that a word may have in a place: `organi[sz]ation`
 
 
 class Words:
-    """The words of a text in lower case, each with the places where it stands."""
+    """The words of a text in lower case, each with the places where it stands; its numbers."""
 
-    __slots__ = ("known", "places")
+    __slots__ = ("known", "numbers", "places")
 
     def __init__(self, text: str) -> None:
         """Split `text`."""
         self.places: dict[str, list[int]] = defaultdict(list)
         places = self.places
-        if text.isascii():
-            for match in _WORD.finditer(text.lower()):
+        ascii_only = text.isascii()
+        if ascii_only:
+            for match in _ASCII_WORD.finditer(text.lower()):
                 places[match[0]].append(match.start())
         else:
             for match in _WORD.finditer(text):
                 places[lowered(match[0])].append(match.start())
         self.known = set(places)
+        numbers = _ASCII_NUMBER if ascii_only else _NUMBER
+        self.numbers = [match.span() for match in numbers.finditer(text)]
 
     def starts(self, words: frozenset[str]) -> list[int]:
         """Return where one of `words` stands."""

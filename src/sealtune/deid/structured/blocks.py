@@ -7,6 +7,7 @@ somebody "lives at" them, and a block of short lines that ends with a postal cod
 from __future__ import annotations
 
 import re
+import string
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
@@ -121,7 +122,7 @@ _AT: Final = re.compile(
 _DIRECTED_LED: Final = leading_words(_DIRECTED)
 _AT_LED: Final = leading_words(re.compile(f"(?i){_AT_WORDS}"))
 _POSTAL: Final = re.compile(tails.CODE)
-_NUMBERS: Final = re.compile(r"\d{1,8}[A-Za-z]?")
+_NUMBER_DIGITS_MAX: Final = 8
 _LEAD_MAX: Final = 60  # characters from a phrase to the number of what it announces
 _HOUSE: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,5}[A-Za-z]?)?\.?"
 _BEFORE_CODE: Final = re.compile(
@@ -174,6 +175,7 @@ _TOWN_STATE: Final = re.compile(
 _STATE_ENDS: Final = re.compile(rf" (?i:{any_of(postal.STATES)}),? $")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d$")
 _DIGIT: Final = re.compile(r"\d")
+_LATIN: Final = string.ascii_letters
 _LED: Final = LedPatterns({"lead": _LEAD, "corner": _CORNER})
 
 
@@ -184,16 +186,16 @@ class BlockDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what is found in `text`."""
-        if not _DIGIT.search(text) and not any(map(str.isdigit, text)):
-            return
         said = words_of(text)
+        if not said.numbers and (text.isascii() or not any(map(str.isdigit, text))):
+            return
         led = _LED.matches(text, said)
         for lead in led.get("lead", ()):
             sure = lead.group()[0] in "aAdDiIeE"
             end = _address_end(text, lead.end(), sure=sure)
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
-        houses, codes = _numbers(text)
+        houses, codes = _numbers(text, said)
         if houses:
             yield from self._led(text, houses, said)
         yield from self._coded(text, codes)
@@ -256,17 +258,18 @@ def _says_where(text: str) -> bool:
     return " at " in text or any(map(lower.__contains__, (*_LEADING, *_STANDING)))
 
 
-def _numbers(text: str) -> tuple[list[tuple[int, int]], list[int]]:
+def _numbers(text: str, said: Words) -> tuple[list[tuple[int, int]], list[int]]:
     """Return where phrases before numbers of houses may stand, apart, and where postal codes may."""
     houses: list[tuple[int, int]] = []
     codes: list[int] = []
-    for number in _NUMBERS.finditer(text):
-        start, end = number.span()
+    for start, end in said.numbers:
         first = start
         while first > start - 3 and text[first - 1 : first].isupper():
             first -= 1
         if first and text[first - 1] not in " \n,":
             continue
+        end = min(end, start + _NUMBER_DIGITS_MAX)
+        end += text[end : end + 1] in _LATIN and end < len(text)
         # `276 82`, `99-628`: a short number is half of a code.
         before = text[first - 2 : first - 1]
         if first > 1 and text[first - 1] == " " and not (before.isalnum() or before in ",\n"):

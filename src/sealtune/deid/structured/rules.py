@@ -20,7 +20,6 @@ from sealtune.deid.patterns import begins_with, iter_led, words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 BESIDE: Final = 30  # of a context that ends at the value
-_DIGITS: Final = re.compile(r"\d+")
 _LETTERS: Final = string.ascii_letters
 _GLUED: Final = _LETTERS + "+("
 _HEAD: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})\Z")
@@ -195,8 +194,7 @@ def _probe(rules: list[Rule]) -> re.Pattern[str]:
 
 def _tokens(text: str) -> Iterator[tuple[int, int]]:
     """Yield where tokens with a digit begin, and as which kind of start."""
-    for run in _DIGITS.finditer(text):
-        at, end = run.span()
+    for at, end in words_of(text).numbers:
         before = text[at - 1 : at]
         if before in _GLUED and before:
             head = _HEAD.search(text, max(0, at - _HEAD_MAX), at)
