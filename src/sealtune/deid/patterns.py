@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -20,6 +20,7 @@ _NUMBER: Final = re.compile(r"\d+")
 # The same in ASCII text, which `re` goes through faster.
 _ASCII_WORD: Final = re.compile("[a-z]+")
 _ASCII_NUMBER: Final = re.compile("[0-9]+")
+_REMEMBERED_MAX: Final = 50_000  # words
 _LETTERS_MAX: Final = 8  # of a class that a word may have in a place: `organi[sz]ation`
 
 
@@ -58,6 +59,29 @@ def lowered(word: str) -> str:
 def words_of(text: str) -> Words:
     """Return the words of `text`; every detector asks for those of the same text in turn."""
     return Words(text)
+
+
+class Remembered:
+    """What a slow question about words answers, asked once of each: most answers are nothing."""
+
+    def __init__(self, ask: Callable[[str], tuple[str, ...]]) -> None:
+        """Take the question."""
+        self._ask = ask
+        self._nothing: set[str] = set()
+        self._something: dict[str, tuple[str, ...]] = {}
+
+    def answers(self, words: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield those of `words` of which there is an answer, with it."""
+        if len(self._nothing) + len(self._something) > _REMEMBERED_MAX:
+            self._nothing.clear()
+            self._something.clear()
+        for word in words - self._nothing:
+            answer = self._something.get(word) or self._ask(word)
+            if answer:
+                self._something[word] = answer
+                yield word, answer
+            else:
+                self._nothing.add(word)
 
 
 class LedPatterns:

@@ -91,6 +91,21 @@ def _house_last(text: str) -> bool:
     return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
 
 
+_NUMBER_BEHIND: Final = re.compile(r"\.?(?: [^\W\d_]{1,20}){0,2},? \d")
+_PROSE: Final = re.compile(r"[a-z ,;()]*")
+_PROSE_CHARACTERS: Final = 64
+
+
+def _numbered(text: str, start: int, end: int) -> bool:
+    """Whether the word may be the last of a street with its number behind it."""
+    if not _NUMBER_BEHIND.match(text, end):
+        return False
+    # "held during 24 hours": where no capital stands before it, a street would begin with the word.
+    prose = text.endswith("ring", start, end) and text[end] == " " and text[start].islower()
+    before = text[max(0, start - _PROSE_CHARACTERS) : start]
+    return not (prose and before[-1:] == " " and _PROSE.fullmatch(before))
+
+
 _GERMAN_TIME: Final = re.compile(
     r"(?i)tag|abend|morgen|mittag|nacht|woche|monat|jahr|alter|januar|februar|märz|april|mai|juni|juli"
     r"|august|september|oktober|november|dezember|montag|dienstag|mittwoch|sonntag|samstag|freitag"
@@ -204,9 +219,13 @@ RULES: Final = (
             "chaussee",
             "steig",
         ),
-        gate=re.compile(
-            r"(?:str|stra(?:ss|s|ß)e|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gatan?|vägen|veien|katu|kuja|tie|polku|utca|kade|gracht|dreef|singel|chaussee|steig)\.?(?: [^\W\d_]{1,20}){0,2},? \d"
+        ends=(
+            *("str", "strasse", "strase", "straße", "weg", "gasse", "platz", "allee", "ring"),
+            *("damm", "ufer", "laan", "plein", "straat", "gade", "vej", "gata", "gatan", "vägen"),
+            *("veien", "katu", "kuja", "tie", "polku", "utca", "kade", "gracht", "dreef"),
+            *("singel", "chaussee", "steig"),
         ),
+        beside=_numbered,
         pattern=re.compile(
             r"(?<![^\W_])(?:[A-Z\u00c0-\u024f][\w\u00c0-\u024f\-]{0,24}[ \-]){0,3}[\w\u00c0-\u024f\-]{0,30}"
             rf"(?i:{_GERMANIC})"

@@ -12,14 +12,17 @@ import string
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.patterns import begins_with, iter_led, words_of
+from sealtune.deid.patterns import Remembered, begins_with, iter_led, words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 BESIDE: Final = 30  # of a context that ends at the value
+_PIECE: Final = re.compile(r"[\W\d_]?[^\W\d_]+[\W\d_]?")
+_MARKS_FEW: Final = 20  # as quickly looked for one by one
 _LETTERS: Final = string.ascii_letters
 _GLUED: Final = _LETTERS + "+("
 _HEAD: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})\Z")
@@ -56,6 +59,8 @@ class Rule:
     window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
+    ends: tuple[str, ...] = ()  # of a word that has to be there, with `beside` true of its place
+    beside: Callable[[str, int, int], bool] | None = None
     group: str | int = field(init=False)  # which holds the value
 
     def __post_init__(self) -> None:
@@ -83,6 +88,7 @@ class RuleDetector:
         anchored: dict[int, list[Rule]] = defaultdict(list)
         self._worded: dict[str, list[Rule]] = defaultdict(list)
         self._marked: list[Rule] = []
+        self._ends: dict[int, Remembered] = {}
         for rule in rules:
             for start in rule.starts:
                 anchored[start].append(rule)
@@ -90,9 +96,18 @@ class RuleDetector:
                 self._worded[word].append(rule)
             if rule.marks:
                 self._marked.append(rule)
+            if rule.ends:
+                self._ends[id(rule)] = Remembered(partial(_ended, rule.ends))
+        # A mark is in the text only where its letters are in a word: so many are looked for at once.
+        marks = [mark for rule in self._marked for mark in rule.marks]
+        many = len(marks) > _MARKS_FEW
+        self._pieces = {mark: _piece(mark) if many else "" for mark in marks}
+        self._pieced = Remembered(partial(_pieces_within, sorted({*self._pieces.values()} - {""})))
         self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
         self._words = frozenset(self._worded)
         worded = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
+        gated = {**worded, **{id(rule): rule for rule in self._marked}}
+        self._gate_leading = {at: begins_with(r.gate) for at, r in gated.items() if r.gate}
         searched = {at: rule for at, rule in worded.items() if not rule.leads}
         self._leading = {at: begins_with(rule.pattern) for at, rule in searched.items()}
 
@@ -143,13 +158,46 @@ class RuleDetector:
         led = [(rule, place) for place, _, rule in hits if rule.leads]
         chosen = {id(rule): rule for _, _, rule in hits if not rule.leads}
         lower = text.lower()
+        pieces = {""}
+        if any(self._pieces.values()):
+            for _, inside in self._pieced.answers(said.known):
+                pieces.update(inside)
         for rule in self._marked:
             for mark in rule.marks:  # no any(), which takes longer than looking
-                if mark in lower:
+                if self._pieces[mark] in pieces and mark in lower:
                     chosen[id(rule)] = rule
                     break
-        rules = chosen.values()
-        return led, [rule for rule in rules if rule.gate is None or rule.gate.search(lower)]
+        return led, [rule for rule in chosen.values() if self._may_match(rule, text, lower)]
+
+    def _may_match(self, rule: Rule, text: str, lower: str) -> bool:
+        said = words_of(text)
+        if rule.gate is not None:
+            leading = self._gate_leading[id(rule)] if len(lower) == len(text) else None
+            if leading is None:
+                return rule.gate.search(lower) is not None
+            return any(rule.gate.match(lower, at) for at in said.starts(leading))
+        if rule.beside is None:
+            return True
+        return any(
+            rule.beside(text, start, start + len(word))
+            for word, _ in self._ends[id(rule)].answers(said.known)
+            for start in said.places[word]
+        )
+
+
+def _piece(mark: str) -> str:
+    """Return the most letters that follow one another in `mark`, a blank where a word ends."""
+    runs = [run for run in _PIECE.findall(mark) if len(run) > len("ac")]
+    return re.sub(r"[\W\d_]", " ", max(runs, key=len, default=""))
+
+
+def _pieces_within(pieces: list[str], word: str) -> tuple[str, ...]:
+    written = f" {word.lower()} "
+    return tuple(piece for piece in pieces if piece in written)
+
+
+def _ended(ends: tuple[str, ...], word: str) -> tuple[str, ...]:
+    return tuple(end for end in ends if word.endswith(end))
 
 
 _Value = tuple[Rule, int, int]  # with start and end
