@@ -219,11 +219,10 @@ RULES: Final = (
             "chaussee",
             "steig",
         ),
-        ends=(
-            *("str", "strasse", "strase", "straße", "weg", "gasse", "platz", "allee", "ring"),
-            *("damm", "ufer", "laan", "plein", "straat", "gade", "vej", "gata", "gatan", "vägen"),
-            *("veien", "katu", "kuja", "tie", "polku", "utca", "kade", "gracht", "dreef"),
-            *("singel", "chaussee", "steig"),
+        near=tuple(
+            f"{end} "
+            for end in "str strasse strase straße weg gasse platz allee ring damm ufer laan plein straat gade"
+            " vej gata gatan vägen veien katu kuja tie polku utca kade gracht dreef singel chaussee steig".split()
         ),
         beside=_numbered,
         pattern=re.compile(

@@ -35,6 +35,7 @@ _LENGTH_MAX: Final = 31
 DIGITS_MAX: Final = 99  # of one value
 
 Check = Callable[[str], bool]
+Beside = Callable[[str, int, int], bool]  # of a text, where a word in it begins, where it ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +60,10 @@ class Rule:
     window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
-    ends: tuple[str, ...] = ()  # of a word that has to be there, with `beside` true of its place
-    beside: Callable[[str, int, int], bool] | None = None
+    cased: bool = False  # the gate is for the text as written, not in lower case
+    # Where a word has one of these parts, a blank being its edge, `beside` has to be true somewhere.
+    near: tuple[str, ...] = ()
+    beside: Beside | None = None
     group: str | int = field(init=False)  # which holds the value
 
     def __post_init__(self) -> None:
@@ -88,7 +91,7 @@ class RuleDetector:
         anchored: dict[int, list[Rule]] = defaultdict(list)
         self._worded: dict[str, list[Rule]] = defaultdict(list)
         self._marked: list[Rule] = []
-        self._ends: dict[int, Remembered] = {}
+        self._near: dict[int, Remembered] = {}
         for rule in rules:
             for start in rule.starts:
                 anchored[start].append(rule)
@@ -96,13 +99,13 @@ class RuleDetector:
                 self._worded[word].append(rule)
             if rule.marks:
                 self._marked.append(rule)
-            if rule.ends:
-                self._ends[id(rule)] = Remembered(partial(_ended, rule.ends))
+            if rule.near:
+                self._near[id(rule)] = Remembered(partial(_within, rule.near))
         # A mark is in the text only where its letters are in a word: so many are looked for at once.
         marks = [mark for rule in self._marked for mark in rule.marks]
         many = len(marks) > _MARKS_FEW
         self._pieces = {mark: _piece(mark) if many else "" for mark in marks}
-        self._pieced = Remembered(partial(_pieces_within, sorted({*self._pieces.values()} - {""})))
+        self._pieced = Remembered(partial(_within, sorted({*self._pieces.values()} - {""})))
         self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
         self._words = frozenset(self._worded)
         worded = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
@@ -171,6 +174,8 @@ class RuleDetector:
 
     def _may_match(self, rule: Rule, text: str, lower: str) -> bool:
         said = words_of(text)
+        if rule.gate is not None and rule.cased:
+            return rule.gate.search(text) is not None
         if rule.gate is not None:
             leading = self._gate_leading[id(rule)] if len(lower) == len(text) else None
             if leading is None:
@@ -180,7 +185,7 @@ class RuleDetector:
             return True
         return any(
             rule.beside(text, start, start + len(word))
-            for word, _ in self._ends[id(rule)].answers(said.known)
+            for word, _ in self._near[id(rule)].answers(said.known)
             for start in said.places[word]
         )
 
@@ -191,13 +196,9 @@ def _piece(mark: str) -> str:
     return re.sub(r"[\W\d_]", " ", max(runs, key=len, default=""))
 
 
-def _pieces_within(pieces: list[str], word: str) -> tuple[str, ...]:
+def _within(pieces: Iterable[str], word: str) -> tuple[str, ...]:
     written = f" {word.lower()} "
     return tuple(piece for piece in pieces if piece in written)
-
-
-def _ended(ends: tuple[str, ...], word: str) -> tuple[str, ...]:
-    return tuple(end for end in ends if word.endswith(end))
 
 
 _Value = tuple[Rule, int, int]  # with start and end
