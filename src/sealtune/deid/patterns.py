@@ -124,6 +124,23 @@ def iter_led(
             yield match
 
 
+def iter_near(
+    pattern: re.Pattern[str], text: str, anchors: Iterable[re.Match[str]], reach: int
+) -> Iterator[re.Match[str]]:
+    """Yield what a search for `pattern` finds, given what is in each of its matches, in order.
+
+    A match begins at most `reach` characters before its anchor.
+    """
+    done = 0
+    for anchor in anchors:
+        if anchor.end() > done:
+            match = pattern.search(text, max(done, anchor.start() - reach))
+            if match is None:
+                return
+            done = match.end()
+            yield match
+
+
 def any_of(words: str) -> str:
     """Return a pattern for one of `words`, which `|` separates: the longest, a letter at a time.
 
@@ -217,7 +234,7 @@ def _letters(items: Any) -> Iterator[str]:
             yield chr(value)
         elif code is codes.RANGE and value[1] - value[0] < _LETTERS_MAX:
             yield from map(chr, range(value[0], value[1] + 1))
-        elif code is codes.CATEGORY and value is codes.CATEGORY_SPACE:
-            yield " "
+        elif code is codes.CATEGORY and value in (codes.CATEGORY_SPACE, codes.CATEGORY_DIGIT):
+            yield " "  # no letter: the word ends before it
         else:
             raise ValueError("may be any letter")

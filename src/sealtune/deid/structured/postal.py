@@ -91,6 +91,7 @@ def _house_last(text: str) -> bool:
     return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
 
 
+_NUMBER_NEXT: Final = re.compile(r",? \d")
 _NUMBER_BEHIND: Final = re.compile(r"\.?(?: [^\W\d_]{1,20}){0,2},? \d")
 _PROSE: Final = re.compile(r"[a-z ,;()]*")
 _PROSE_CHARACTERS: Final = 64
@@ -238,6 +239,8 @@ RULES: Final = (
         check=_house_last,
         confidence=0.85,
         marks=tuple(_ENDINGS.split("|")),
+        near=tuple(f"{end}{case} " for end in _ENDINGS.split("|") for case in ("", "en", "et", "i")),
+        beside=lambda text, _start, end: _NUMBER_NEXT.match(text, end) is not None,
         pattern=re.compile(
             rf"(?<![^\W_])(?:{_CAPITAL}[ \-]){{0,3}}[\w\-]{{0,30}}(?i:{_ENDINGS})(?:en|et|i)?,? \d{{1,4}} ?[A-Za-z]?"
             r"(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
@@ -367,8 +370,9 @@ RULES: Final = (
         entity=_E.POSTAL_CODE,
         confidence=0.6,
         starts=(5,),
+        window=len("bay, ca, \n"),
         context=re.compile(
-            r"[^\W\d_]{3,24},? (?:ak|ar|az|ca|ct|dc|de|fl|ga|ia|il|ks|ky|ma|md|mn|mo|ms|mt|nc|nd|ne|nh|nj"
+            r"[^\W\d_]{3},? (?:ak|ar|az|ca|ct|dc|de|fl|ga|ia|il|ks|ky|ma|md|mn|mo|ms|mt|nc|nd|ne|nh|nj"
             r"|nm|nv|ny|ri|sc|sd|tn|tx|ut|va|vt|wa|wi|wv|wy),? $"
         ),
         pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),

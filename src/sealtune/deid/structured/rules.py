@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.patterns import Remembered, begins_with, iter_led, words_of
+from sealtune.deid.patterns import Remembered, begins_with, iter_led, iter_near, words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 BESIDE: Final = 30  # of a context that ends at the value
@@ -60,6 +60,7 @@ class Rule:
     window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
+    reach: int | None = None  # a match begins at most so far before what the gate finds in it
     cased: bool = False  # the gate is for the text as written, not in lower case
     # Where a word has one of these parts, a blank being its edge, `beside` has to be true somewhere.
     near: tuple[str, ...] = ()
@@ -136,7 +137,9 @@ class RuleDetector:
         """Return what a search for the pattern of `rule` finds."""
         leading = self._leading.get(id(rule))
         if leading is None:
-            return rule.pattern.finditer(text)
+            if rule.gate is None or rule.reach is None:
+                return rule.pattern.finditer(text)
+            return iter_near(rule.pattern, text, rule.gate.finditer(text), rule.reach)
         return iter_led(rule.pattern, text, words_of(text).starts(leading))
 
     def _at_tokens(self, text: str) -> list[_Value]:
