@@ -150,10 +150,10 @@ _COUNTRIES: Final = (
 )
 _KIND: Final = any_of(firm_words.KINDS)
 _LAST_WORDS: Final = " ".join(sorted({kind.split()[-1] for kind in firm_words.KINDS.split("|")}))
-_LABELS: Final = (
-    r"(?:patient(?: name)?|pt|guarantor|insured|subscriber|member|re|regarding|ordering(?: provider)?|attending|referring(?: physician)?"
-    r"|emergency contact|next of kin|charted by|dictated by|signed by|seen by|reviewed by|transcribed by|speaking with|caller|bill to|signed|provider|ref md|docteur|dra?"
-    r"|attn|name|full name|patiente?|paciente|to|from|cc|contact)"
+_LABELS: Final = any_of(
+    "patient|patient name|pt|guarantor|insured|subscriber|member|re|regarding|ordering|ordering provider|attending|referring"
+    "|referring physician|emergency contact|next of kin|charted by|dictated by|signed by|seen by|reviewed by|transcribed by"
+    "|speaking with|caller|bill to|signed|provider|ref md|docteur|dr|dra|attn|name|full name|patiente|paciente|to|from|cc|contact"
 )
 _FRAMES: Final = (
     _frame("json-name", _P, 0.9, rf"(?i:\"(?:full |patient |first |last |given |family |contact )?name\"\s?:\s?\")(?P<v>{_ANY_NAME})(?=\")", marks='name"'),
