@@ -141,6 +141,16 @@ def iter_near(
             yield match
 
 
+def line_starts(text: str) -> list[int]:
+    """Return where lines of `text` begin."""
+    starts = [0]
+    at = text.find("\n")
+    while at >= 0:
+        starts.append(at + 1)
+        at = text.find("\n", at + 1)
+    return starts
+
+
 def any_of(words: str) -> str:
     """Return a pattern for one of `words`, which `|` separates: the longest, a letter at a time.
 

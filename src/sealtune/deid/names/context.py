@@ -24,7 +24,15 @@ from sealtune.deid.names.lists import (
     Lexicon,
     plain,
 )
-from sealtune.deid.patterns import LedPatterns, Words, any_of, iter_near, words_of
+from sealtune.deid.patterns import (
+    LedPatterns,
+    Words,
+    any_of,
+    iter_led,
+    iter_near,
+    line_starts,
+    words_of,
+)
 
 _WORD: Final = re.compile(r"[^\W\d_]{1,40}(?:['\u2019-][^\W\d_]{1,40}){0,3}")
 _GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
@@ -231,7 +239,7 @@ class ContextRules:
         """Yield lines that are a name and nothing else, as in addresses and signatures."""
         if "\n" not in text:
             return
-        for match in _LINE.finditer(text):
+        for match in iter_led(_LINE, text, line_starts(text)):
             tokens = match.group(1).split()
             if not 2 <= len(tokens) <= 4:
                 continue

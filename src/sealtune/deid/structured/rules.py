@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.patterns import Remembered, begins_with, iter_led, iter_near, words_of
+from sealtune.deid.patterns import Remembered, begins_with, iter_led, iter_near, line_starts, words_of
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 BESIDE: Final = 30  # of a context that ends at the value
@@ -61,6 +61,7 @@ class Rule:
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
     reach: int | None = None  # a match begins at most so far before what the gate finds in it
+    lines: bool = False  # a match begins where a line does
     cased: bool = False  # the gate is for the text as written, not in lower case
     # Where a word has one of these parts, a blank being its edge, `beside` has to be true somewhere.
     near: tuple[str, ...] = ()
@@ -92,7 +93,7 @@ class RuleDetector:
         anchored: dict[int, list[Rule]] = defaultdict(list)
         self._worded: dict[str, list[Rule]] = defaultdict(list)
         self._marked: list[Rule] = []
-        self._near: dict[int, Remembered] = {}
+        self._near: dict[int, frozenset[str] | Remembered] = {}
         for rule in rules:
             for start in rule.starts:
                 anchored[start].append(rule)
@@ -101,7 +102,7 @@ class RuleDetector:
             if rule.marks:
                 self._marked.append(rule)
             if rule.near:
-                self._near[id(rule)] = Remembered(partial(_within, rule.near))
+                self._near[id(rule)] = _near(rule.near)
         # A mark is in the text only where its letters are in a word: so many are looked for at once.
         marks = [mark for rule in self._marked for mark in rule.marks]
         many = len(marks) > _MARKS_FEW
@@ -136,6 +137,8 @@ class RuleDetector:
     def _searched(self, rule: Rule, text: str) -> Iterable[re.Match[str]]:
         """Return what a search for the pattern of `rule` finds."""
         leading = self._leading.get(id(rule))
+        if rule.lines:
+            return iter_led(rule.pattern, text, line_starts(text))
         if leading is None:
             if rule.gate is None or rule.reach is None:
                 return rule.pattern.finditer(text)
@@ -186,11 +189,23 @@ class RuleDetector:
             return any(rule.gate.match(lower, at) for at in said.starts(leading))
         if rule.beside is None:
             return True
+        near = self._near[id(rule)]
+        if isinstance(near, frozenset):
+            words: Iterable[str] = said.known & near
+        else:
+            words = (word for word, _ in near.answers(said.known))
         return any(
             rule.beside(text, start, start + len(word))
-            for word, _ in self._near[id(rule)].answers(said.known)
+            for word in words
             for start in said.places[word]
         )
+
+
+def _near(parts: tuple[str, ...]) -> frozenset[str] | Remembered:
+    """Return the words that `parts` are, or what tells the words that have one."""
+    if all(part[0] == part[-1] == " " for part in parts):
+        return frozenset(part.strip() for part in parts)
+    return Remembered(partial(_within, parts))
 
 
 def _piece(mark: str) -> str:
