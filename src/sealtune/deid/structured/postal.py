@@ -53,11 +53,12 @@ _UNIT: Final = (
 )
 _WORD: Final = r"[A-Za-z0-9\u00c0-\u024f'.\-]{1,24}"
 _CAPITAL: Final = r"[A-Z\u00c0-\u00de][\w\u00c0-\u024f'.\-]{0,24}"
-_COMMON: Final = re.compile(
-    r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
-    r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
-    r"|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm|received|given|underwent)\b"
+_COMMON_WORDS: Final = any_of(
+    "hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
+    "|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
+    "|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm|received|given|underwent"
 )
+_COMMON: Final = re.compile(rf"(?i)\b{_COMMON_WORDS}\b")
 
 
 def _street(text: str) -> bool:
@@ -174,7 +175,7 @@ RULES: Final = (
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
+            rf"\d{{1,6}}(?:[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?!{_COMMON_WORDS}\b)(?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
             rf"(?: (?:{_WORD} )?(?i:{any_of(_LAST)})\b\.?)?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
