@@ -257,14 +257,18 @@ class ContextRules:
                 if not any(f & COMMON and not f & (PLACE | NAME) for f in flags):
                     yield match.start(1), match.end(1), _PLACE, 0.5, "address-line"
 
-    def _turned(self, text: str, commas: list[re.Match[str]]) -> Iterator[tuple[int, int, EntityType, float, str]]:
+    def _turned(
+        self, text: str, commas: list[re.Match[str]]
+    ) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield names with the family name first: `SMITH, JOHN A.`."""
         for match in iter_near(_TURNED, text, commas, _REACH):
             family, given = (self._flags.get(plain(name), 0) for name in match.groups())
             if given & FIRST and not given & COMMON and (family & LAST or not family):
                 yield match.start(), match.end(), _PERSON, 0.8, "family-name-first"
 
-    def _firms(self, text: str, commas: list[re.Match[str]]) -> Iterator[tuple[int, int, EntityType, float, str]]:
+    def _firms(
+        self, text: str, commas: list[re.Match[str]]
+    ) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield partners as firms are called: `Hubbard, Fox and Gillespie`."""
         for match in iter_near(_FIRM, text, commas, _REACH):
             known = [self._flags.get(plain(name), 0) & LAST for name in match.groups()]

@@ -240,7 +240,9 @@ RULES: Final = (
         check=_house_last,
         confidence=0.85,
         marks=tuple(_ENDINGS.split("|")),
-        near=tuple(f"{end}{case} " for end in _ENDINGS.split("|") for case in ("", "en", "et", "i")),
+        near=tuple(
+            f"{end}{case} " for end in _ENDINGS.split("|") for case in ("", "en", "et", "i")
+        ),
         beside=lambda text, _start, end: _NUMBER_NEXT.match(text, end) is not None,
         pattern=re.compile(
             rf"(?<![^\W_])(?:{_CAPITAL}[ \-]){{0,3}}[\w\-]{{0,30}}(?i:{_ENDINGS})(?:en|et|i)?,? \d{{1,4}} ?[A-Za-z]?"

@@ -17,7 +17,14 @@ from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.patterns import Remembered, begins_with, iter_led, iter_near, line_starts, words_of
+from sealtune.deid.patterns import (
+    Remembered,
+    begins_with,
+    iter_led,
+    iter_near,
+    line_starts,
+    words_of,
+)
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 BESIDE: Final = 30  # of a context that ends at the value
