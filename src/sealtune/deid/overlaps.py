@@ -22,23 +22,27 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
     What a loser covers outside a winner stays found, under the loser's type.
     """
     waiting = [(_rank(finding), index, finding) for index, finding in enumerate(findings)]
-    heapq.heapify(waiting)
+    waiting.sort(reverse=True)
+    parts: list[tuple[tuple[int, int, float], int, Finding]] = []  # a heap; seldom are there any
     taken: list[Finding] = []
     covered = bytearray(len(text))  # 1 where a finding is taken
     count = len(waiting)
-    while waiting:
-        _, _, finding = heapq.heappop(waiting)
+    while waiting or parts:
+        first_part = parts and (not waiting or parts[0] < waiting[-1])
+        _, _, finding = heapq.heappop(parts) if first_part else waiting.pop()
         start, end = finding[:2]
         if covered.find(1, start, end) < 0:
             covered[start:end] = b"\x01" * (end - start)
             taken.append(finding)
+            continue
+        if covered.find(0, start, end) < 0:  # most of them
             continue
         for first, last in _free(covered, start, end):
             first, last = _trimmed(text, first, last)
             if first < last:
                 part = finding.at(first, last)
                 count += 1
-                heapq.heappush(waiting, (_rank(part), count, part))
+                heapq.heappush(parts, (_rank(part), count, part))
     taken.sort(key=lambda finding: finding.start)
     return _merged(text, taken)
 

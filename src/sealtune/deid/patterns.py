@@ -7,33 +7,42 @@ and nowhere else. Finds what a search through all of the text would.
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_NUMBER: Final = re.compile(r"\d+")
+# The same in ASCII text, which `re` goes through faster.
+_ASCII_WORD: Final = re.compile("[a-z]+")
+_ASCII_NUMBER: Final = re.compile("[0-9]+")
+_REMEMBERED_MAX: Final = 50_000  # words
 _LETTERS_MAX: Final = 8  # of a class that a word may have in a place: `organi[sz]ation`
 
 
 class Words:
-    """The words of a text in lower case, each with the places where it stands."""
+    """The words of a text in lower case, each with the places where it stands; its numbers."""
 
-    __slots__ = ("known", "places")
+    __slots__ = ("known", "numbers", "places")
 
     def __init__(self, text: str) -> None:
         """Split `text`."""
         self.places: dict[str, list[int]] = defaultdict(list)
         places = self.places
-        if text.isascii():
-            for match in _WORD.finditer(text.lower()):
+        ascii_only = text.isascii()
+        if ascii_only:
+            for match in _ASCII_WORD.finditer(text.lower()):
                 places[match[0]].append(match.start())
         else:
             for match in _WORD.finditer(text):
                 places[lowered(match[0])].append(match.start())
         self.known = set(places)
+        numbers = _ASCII_NUMBER if ascii_only else _NUMBER
+        self.numbers = [match.span() for match in numbers.finditer(text)]
 
     def starts(self, words: frozenset[str]) -> list[int]:
         """Return where one of `words` stands."""
@@ -50,6 +59,29 @@ def lowered(word: str) -> str:
 def words_of(text: str) -> Words:
     """Return the words of `text`; every detector asks for those of the same text in turn."""
     return Words(text)
+
+
+class Remembered:
+    """What a slow question about words answers, asked once of each: most answers are nothing."""
+
+    def __init__(self, ask: Callable[[str], tuple[str, ...]]) -> None:
+        """Take the question."""
+        self._ask = ask
+        self._nothing: set[str] = set()
+        self._something: dict[str, tuple[str, ...]] = {}
+
+    def answers(self, words: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield those of `words` of which there is an answer, with it."""
+        if len(self._nothing) + len(self._something) > _REMEMBERED_MAX:
+            self._nothing.clear()
+            self._something.clear()
+        for word in words - self._nothing:
+            answer = self._something.get(word) or self._ask(word)
+            if answer:
+                self._something[word] = answer
+                yield word, answer
+            else:
+                self._nothing.add(word)
 
 
 class LedPatterns:
@@ -80,14 +112,43 @@ class LedPatterns:
         }
 
 
-def iter_led(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
-    """Yield what a search for `pattern` finds that can begin only at `starts`, in order."""
+def iter_led(
+    pattern: re.Pattern[str], text: str, starts: Iterable[int], end: int = sys.maxsize
+) -> Iterator[re.Match[str]]:
+    """Yield what a search up to `end` for `pattern` finds that can begin only at `starts`."""
     done = 0
     for start in starts:
-        match = pattern.match(text, start) if start >= done else None
+        match = pattern.match(text, start, end) if start >= done else None
         if match:
             done = match.end()
             yield match
+
+
+def iter_near(
+    pattern: re.Pattern[str], text: str, anchors: Iterable[re.Match[str]], reach: int
+) -> Iterator[re.Match[str]]:
+    """Yield what a search for `pattern` finds, given what is in each of its matches, in order.
+
+    A match begins at most `reach` characters before its anchor.
+    """
+    done = 0
+    for anchor in anchors:
+        if anchor.end() > done:
+            match = pattern.search(text, max(done, anchor.start() - reach))
+            if match is None:
+                return
+            done = match.end()
+            yield match
+
+
+def line_starts(text: str) -> list[int]:
+    """Return where lines of `text` begin."""
+    starts = [0]
+    at = text.find("\n")
+    while at >= 0:
+        starts.append(at + 1)
+        at = text.find("\n", at + 1)
+    return starts
 
 
 def any_of(words: str) -> str:
@@ -183,7 +244,7 @@ def _letters(items: Any) -> Iterator[str]:
             yield chr(value)
         elif code is codes.RANGE and value[1] - value[0] < _LETTERS_MAX:
             yield from map(chr, range(value[0], value[1] + 1))
-        elif code is codes.CATEGORY and value is codes.CATEGORY_SPACE:
-            yield " "
+        elif code is codes.CATEGORY and value in (codes.CATEGORY_SPACE, codes.CATEGORY_DIGIT):
+            yield " "  # no letter: the word ends before it
         else:
             raise ValueError("may be any letter")

@@ -24,7 +24,15 @@ from sealtune.deid.names.lists import (
     Lexicon,
     plain,
 )
-from sealtune.deid.patterns import LedPatterns, Words, any_of, words_of
+from sealtune.deid.patterns import (
+    LedPatterns,
+    Words,
+    any_of,
+    iter_led,
+    iter_near,
+    line_starts,
+    words_of,
+)
 
 _WORD: Final = re.compile(r"[^\W\d_]{1,40}(?:['\u2019-][^\W\d_]{1,40}){0,3}")
 _GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
@@ -133,6 +141,7 @@ _CITY_LINE: Final = re.compile(
     r"[ \t]{0,4},?(?:[ ]{1,3}\d{1,3})?(?=\s{0,8}$)"
 )
 _COMMA: Final = re.compile(r", [A-Z]")
+_REACH: Final = 64  # characters of a name before it
 # A search that begins with a class of letters leaps from one to the next; what may not stand before
 # the letter is asked behind it, which \b would not allow.
 _TURNED: Final = re.compile(
@@ -186,9 +195,10 @@ class ContextRules:
         yield from self._listed(text, said)
         yield from self._lines(text)
         yield from self._after_street(text)
-        if _COMMA.search(text):
-            yield from self._firms(text)
-            yield from self._turned(text)
+        commas = list(_COMMA.finditer(text))
+        if commas:
+            yield from self._firms(text, commas)
+            yield from self._turned(text, commas)
         if not text.isascii():
             for pattern in _EAST_ASIAN:
                 for match in pattern.finditer(text):
@@ -229,7 +239,7 @@ class ContextRules:
         """Yield lines that are a name and nothing else, as in addresses and signatures."""
         if "\n" not in text:
             return
-        for match in _LINE.finditer(text):
+        for match in iter_led(_LINE, text, line_starts(text)):
             tokens = match.group(1).split()
             if not 2 <= len(tokens) <= 4:
                 continue
@@ -247,16 +257,20 @@ class ContextRules:
                 if not any(f & COMMON and not f & (PLACE | NAME) for f in flags):
                     yield match.start(1), match.end(1), _PLACE, 0.5, "address-line"
 
-    def _turned(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+    def _turned(
+        self, text: str, commas: list[re.Match[str]]
+    ) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield names with the family name first: `SMITH, JOHN A.`."""
-        for match in _TURNED.finditer(text):
+        for match in iter_near(_TURNED, text, commas, _REACH):
             family, given = (self._flags.get(plain(name), 0) for name in match.groups())
             if given & FIRST and not given & COMMON and (family & LAST or not family):
                 yield match.start(), match.end(), _PERSON, 0.8, "family-name-first"
 
-    def _firms(self, text: str) -> Iterator[tuple[int, int, EntityType, float, str]]:
+    def _firms(
+        self, text: str, commas: list[re.Match[str]]
+    ) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield partners as firms are called: `Hubbard, Fox and Gillespie`."""
-        for match in _FIRM.finditer(text):
+        for match in iter_near(_FIRM, text, commas, _REACH):
             known = [self._flags.get(plain(name), 0) & LAST for name in match.groups()]
             if sum(map(bool, known)) > 1:
                 yield match.start(), match.end(), _ORG, 0.6, "firm"

@@ -13,7 +13,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import firm_words, words
 from sealtune.deid.names.known import KNOWN
-from sealtune.deid.patterns import words_of
+from sealtune.deid.patterns import any_of, words_of
 from sealtune.deid.structured.rules import Check, Rule
 
 _ORG: Final = EntityType.ORGANIZATION
@@ -113,7 +113,6 @@ def _rule(
 _DETERMINERS: Final = frozenset(
     "the a an this that our your his her their my no any each every dear".split()
 )
-_KNOWN: Final = sorted(KNOWN, key=lambda name: (-len(name), name))
 RULES: Final = (
     _rule("head-first", 0.7, rf"(?<![\w])(?P<v>(?:{firm_words.FIRST_HEADS})(?: {_LINK}){{0,2}}(?:[ \-]{_C}){{1,4}})", leads=" ".join(re.findall(r"[^\W\d_]{2,}", re.sub(r"\[(.)[^\]]*\]", r"\1", firm_words.FIRST_HEADS).replace("s?", "s").replace("e?", "e"))) + " fundacion corporacion compania cafe musee galeria école restaurant laboratoire", check=lambda text: _telling(text + " X")),
     _rule("after-phrase", 0.55, rf"(?<![\w])(?:{firm_words.OBJECT})[ ](?:the )?(?P<v>{SEQUENCE})", leads=firm_words.OBJECT_WORDS),
@@ -123,20 +122,27 @@ RULES: Final = (
     _rule("in-brackets", 0.5, rf"(?:home|hospital|clinic|facility|employer|company|firm|school|hospice|bank|insurer|pharmacy|HOME|HOSPITAL|CLINIC) \((?P<v>(?:[Tt]he )?{SEQUENCE})\)", leads="home hospital clinic facility employer company firm school hospice bank insurer pharmacy", check=_headed),
     _rule("at", 0.4, rf"at(?<=[a-z] at) (?:the )?(?P<v>{SEQUENCE})", leads="at"),
     _rule("from", 0.4, rf"from(?<=[a-z] from) (?:the )?(?P<v>{_C}(?:(?: {_LINK})? {_C}){{1,4}})", leads="from"),
-    _rule("known", 0.65, rf"(?<![\w])(?:{'|'.join(map(re.escape, _KNOWN))})(?![\w])", leads=" ".join(sorted({re.findall(r'[^\W\d_]+', name)[0].lower() for name in _KNOWN})), check=lambda _: True),
+    _rule("known", 0.65, rf"(?<![\w]){any_of('|'.join(KNOWN))}(?![\w])", leads=" ".join(sorted({re.findall(r'[^\W\d_]+', name)[0].lower() for name in KNOWN})), check=lambda _: True),
 )  # fmt: skip
 
-_LAST: Final = "|".join(sorted(firm_words.LAST_HEADS, key=len, reverse=True))
+_LAST: Final = any_of("|".join(firm_words.LAST_HEADS))
+_SHORT: Final = any_of(firm_words.SHORT)
+_OFFICES: Final = r"(?:CEO|CFO|CTO|COO|Chairman|Chairwoman|President|Chief)\b"
 _RUN: Final = re.compile(SEQUENCE)
 # Within a run of capitals: pattern, its confidence, kind and check.
 _WITHIN: Final = (
-    (re.compile(rf"(?<![\w])(?:{_C}|&)(?:[ \-](?:{_C}|{_LINK})){{0,4}} (?i:{firm_words.KINDS})(?![\w])"), 0.8, "kind-last", _kinded),
-    (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?:,|(?: {_LINK}){{1,2}})? {_C}){{0,6}},? (?:{firm_words.SHORT})(?![\w'\u2019])"), 0.75, "form", _formed),
+    (re.compile(rf"(?<![\w])(?:{_C}|&)(?:[ \-](?:{_C}|{_LINK})){{0,4}} (?i:{any_of(firm_words.KINDS)})(?![\w])"), 0.8, "kind-last", _kinded),
+    (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?:,|(?: {_LINK}){{1,2}})? {_C}){{0,6}},? {_SHORT}(?![\w'\u2019])"), 0.75, "form", _formed),
     (re.compile(rf"(?<![\w])(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}? (?i:{_LAST})(?:'s)?(?: (?:(?:of|for|&|and) )?{_C}){{0,2}}(?![\w])"), 0.7, "head-last", _telling),
     (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:(?:{firm_words.NATIONAL}) ){{1,3}}(?:{firm_words.NATIONAL_HEADS})(?: (?:of|for) (?:the )?{_C}(?: {_C})?)?(?![\w])"), 0.65, "head-national", _opens),
     (re.compile(rf"(?<![\w])(?:The )?(?:{_C} ){{0,2}}(?:{firm_words.OF_HEADS}) of (?:the )?{_C}(?:(?: (?:of|and|&))? {_C}){{0,4}}(?![\w])|Department of (?:{firm_words.GOVERNMENT})(?![\w])"), 0.7, "head-of", _of_something),
-    (re.compile(rf"(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}?(?= (?:CEO|CFO|CTO|COO|Chairman|Chairwoman|President|Chief)\b)"), 0.5, "before-office", _opens),
+    (re.compile(rf"(?:The )?{_C}(?:(?: {_LINK})? {_C}){{0,4}}?(?= {_OFFICES})"), 0.5, "before-office", _opens),
 )  # fmt: skip
+# Without one of these, the patterns of their kind, which try all of a run, find nothing.
+_NEEDED: Final = {
+    "form": re.compile(rf" {_SHORT}(?![\w'\u2019])"),
+    "before-office": re.compile(f" {_OFFICES}"),
+}
 _LOWER_HEAD: Final = re.compile(
     rf"{_C}(?: {_C})? (?:universitet|universiteit|universitets(?:sjukhus|sykehus)|högskola|høgskole|sjukhus"
     r"|sykehus|kommune?|yliopisto|sairaala|ziekenhuis|egyetem|kórház)(?![\w])"
@@ -171,7 +177,10 @@ _FAMILY_OPENINGS: Final = frozenset(
     ["y ", "e ", "& ", "i ", "og", "oc", "un", "et", "és", "en", "ja", "ve", "mb"]
 )
 _VERB_AFTER: Final = re.compile(rf"(?:['\u2019]s?)?,? {firm_words.VERBS}")
-_VERB_MARKS: Final = frozenset(firm_words.VERB_WORDS.split())
+_VERB_MARKS: Final = frozenset(firm_words.VERB_WORDS.split())  # one of them is in the text
+# What stands right behind a run before a legal form, a noun in lower case, a verb.
+_BEFORE_FORMS: Final = frozenset(" ,./")
+_BEFORE_VERBS: Final = frozenset(" ,'\u2019")
 _POSSESSED: Final = re.compile(
     r" (?:profits?|revenues?|earnings|shares|stock|CEO|employees|customers|sales|products|headquarters|chief|board"
     r"|lawyers|spokes\w+|debut|album|website|store|stores|branches|offices|market share|warehouse|factory|logo|brand)\b"
@@ -188,18 +197,19 @@ class FirmDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`."""
-        verbs = not _VERB_MARKS.isdisjoint(words_of(text).known)
         for run in _RUN.finditer(text):
             start, end = run.span()
             written = run.group()
-            parts = written.lower().replace(",", "").replace("'s", "").split()
-            if len(parts) > 1:
+            if " " in written:
+                parts = _lower_parts(written)
                 yield from self._within(text, start, end, parts)
                 yield from self._several(text, start, written, parts)
-            yield from self._behind(text, start, end)
-            kind = _before_noun(text, start, written, parts)
-            if not kind and verbs and _VERB_AFTER.match(text, end):
-                kind = "before-verb"
+            behind = text[end : end + 1]
+            if behind in _BEFORE_FORMS:
+                yield from self._behind(text, start, end)
+            kind = _before_noun(text, start, written) if behind == " " else ""
+            if not kind and behind in _BEFORE_VERBS and _VERB_AFTER.match(text, end):
+                kind = "before-verb" if _said(text) else ""
             if kind and _opens(written):
                 yield self._found(start, end, 0.5, kind)
 
@@ -234,6 +244,9 @@ class FirmDetector:
     def _within(self, text: str, start: int, end: int, parts: list[str]) -> Iterator[Finding]:
         if not _TRIGGERS.isdisjoint(parts):
             for pattern, confidence, kind, check in _WITHIN:
+                needed = _NEEDED.get(kind)
+                if needed and not needed.search(text, start, end):
+                    continue
                 for match in pattern.finditer(text, start, end):
                     if check(match.group()):
                         yield self._found(*match.span(), confidence, kind)
@@ -253,11 +266,20 @@ class FirmDetector:
         return Finding(start, end, _ORG, confidence, self.name, kind)
 
 
-def _before_noun(text: str, start: int, written: str, parts: list[str]) -> str:
+def _lower_parts(written: str) -> list[str]:
+    return written.lower().replace(",", "").replace("'s", "").split()
+
+
+def _said(text: str) -> bool:
+    return not _VERB_MARKS.isdisjoint(words_of(text).known)
+
+
+def _before_noun(text: str, start: int, written: str) -> str:
     """Return a kind if a noun behind the run says that it is one of an organization's things."""
     end = start + len(written)
     before = text[max(0, start - 4) : start]
-    owned = "the" in (before[:3].lower(), parts[0]) and _NOUN_AFTER.match(text, end)
+    opened = written[:3].lower() == "the" and _lower_parts(written)[0] == "the"
+    owned = (opened or before[:3].lower() == "the") and _NOUN_AFTER.match(text, end)
     owned = owned or (before[-3:] in _OWNERS and _OWNED.match(text, end))
     owned = owned or (written.endswith(("'s", "s'")) and _POSSESSED.match(text, end))
     return "before-noun" if owned else ""

@@ -56,12 +56,14 @@ _PLACE_LABEL: Final = re.compile(
     r"|residence|village|region|city of birth|country of (?:birth|origin)|lives in|from)"
     r"\s?[:=][ \t]{0,4}(?P<v>[^\W\d_][^\n:;,()\d]{1,40}?)(?=[ \t]{0,3}(?:[\n;,(]|\.(?:\s|$)|$)| {2}| - )"
 )
-_SUFFIXED: Final = re.compile(
-    rf"\b{_SEQUENCE},? (?:Inc|LLC|L\.L\.C|LLP|Ltd|Limited|PLC|plc|Corp|Co|GmbH(?: & Co\.? KG(?:aA)?)?|AG"
+_FORM: Final = (
+    r" (?:Inc|LLC|L\.L\.C|LLP|Ltd|Limited|PLC|plc|Corp|Co|GmbH(?: & Co\.? KG(?:aA)?)?|AG"
     r"|SE|e\.V|KG|OHG|S\.?A\.?S?|S\.?r\.?l|S\.?p\.?A|B\.?V|N\.?V|AB|Oyj?|ApS|A/S|Pty|Pvt|Bhd|K\.?K"
     r"|Kft|Zrt|s\.r\.o|Sp\. z o\.o|d\.o\.o|Lda|Ltda|PLLC|PC|P\.C|& Co|(?:&|and) Sons|(?:and|&) Daughters"
-    r"|(?:&|and) Associates|(?:&|and) Partners|Brothers|Bros)\b\.?"
+    r"|(?:&|and) Associates|(?:&|and) Partners|Brothers|Bros)\b"
 )
+_FORM_HERE: Final = re.compile(_FORM)
+_SUFFIXED: Final = re.compile(rf"\b{_SEQUENCE},?{_FORM}\.?")
 _PAIR: Final = re.compile(
     r"\b[A-Z\u00c0-\u00de][\w'\-]{2,24}(?:, [A-Z][\w'\-]{2,24})? & [A-Z][\w'\-]{2,24}(?: [A-Z][\w\-]{2,20})?"
 )
@@ -104,6 +106,10 @@ _LANDMARKS: Final = frozenset(
     island islands province borough peninsula mountains falls heights springs prefecture oblast
     creek canyon harbor harbour
     """.split()  # noqa: SIM905 - a table of words
+)
+_DEGREE_HERE: Final = re.compile(
+    r" (?:M\.?D|D\.?O|RN|NP|PA|Ph\.?D|LPN|LCSW|DDS|DMD|PharmD|FNP|APRN|MSW|BSN|CRNA|RD|PT|DPT|OT|OTR"
+    r"|CNA|CNM|FACS|FACP|MPH|MBBS|FRCP|MRCP|PsyD|SLP|RPh|ANP|LVN|EMT|JD|Esq)\b"
 )
 _CREDENTIAL: Final = re.compile(
     r"\b(?P<v>[A-Z\u00c0-\u00de][\w'\u2019\-]{1,24}(?: [A-Z\u00c0-\u00de][\w'\u2019\-]{0,24}\.?){0,3})"
@@ -161,7 +167,8 @@ class BesideRules:
         yield from self._people(text, known, led)
 
     def _people(self, text: str, known: set[str], led: _Led) -> Iterator[_Found]:
-        for match in () if known.isdisjoint(_DEGREES) else _CREDENTIAL.finditer(text):
+        titled = not known.isdisjoint(_DEGREES) and _DEGREE_HERE.search(text)
+        for match in _CREDENTIAL.finditer(text) if titled else ():
             if self._telling(match.group("v"), COMMON | MEDICAL, least=1):
                 end = match.end("v") if text[match.end("v")] == "," else match.end()
                 yield match.start("v"), end, _PERSON, 0.7, "before-degree"
@@ -182,7 +189,8 @@ class BesideRules:
                     yield (*match.span("v"), entity, 0.6, "after-label")
 
     def _written(self, text: str, known: set[str]) -> Iterator[_Found]:
-        for match in () if known.isdisjoint(_FORMS) else _SUFFIXED.finditer(text):
+        formed = not known.isdisjoint(_FORMS) and _FORM_HERE.search(text)
+        for match in _SUFFIXED.finditer(text) if formed else ():
             if self._is_company(match.group("v"), text[match.end("v") : match.end()]):
                 yield match.start("v"), match.end(), _ORG, 0.75, "company-form"
         if " & " in text:

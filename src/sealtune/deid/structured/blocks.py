@@ -7,12 +7,14 @@ somebody "lives at" them, and a block of short lines that ends with a postal cod
 from __future__ import annotations
 
 import re
+import string
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.names import words
-from sealtune.deid.patterns import LedPatterns, words_of
+from sealtune.deid.patterns import LedPatterns, Words, any_of, iter_led, leading_words, words_of
 from sealtune.deid.structured import postal, tails
 
 _LINES_MAX: Final = 6
@@ -108,14 +110,19 @@ _DIRECTED: Final = re.compile(
     r"[:,]?[ \n](?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:rue|via|calle|plac|ul|al|os|av|rua|chemin|avenue|boulevard|place|strada"
     r"|ulica|viale|corso|piazza|plaza|avenida|largo)\b))"
 )
-_AT: Final = re.compile(
-    r"(?i)(?:\b(?:left|fire|branch|store|shop|parking|staying|stays?|stayed|party|apartment|property|house|office|accident"
+_AT_WORDS: Final = (
+    r"\b(?:left|fire|branch|store|shop|parking|staying|stays?|stayed|party|apartment|property|house|office|accident"
     r"|delivered|arrived|wedding|pick(?:ed)? (?:me|us|it|him|her) up|parked|standing|waiting|directions|drive|taxi|cab"
     r"|sold|burglary|collision|building|flat|home|lives?|lived|living|located|resides?|near|nearest|next door|opposite)"
-    r" (?:at|near|to|on|from|is)|[a-z] at) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
+    r" (?:at|near|to|on|from|is)"
 )
+_AT: Final = re.compile(
+    rf"(?i)(?:{_AT_WORDS}|[a-z] at) (?=(?-i:[A-Z0-9\u00c0-\u024f]|(?:plac|ul\.|al\.|os\.|rue|via) ))"
+)
+_DIRECTED_LED: Final = leading_words(_DIRECTED)
+_AT_LED: Final = leading_words(re.compile(f"(?i){_AT_WORDS}"))
 _POSTAL: Final = re.compile(tails.CODE)
-_NUMBERS: Final = re.compile(r"\d{1,8}[A-Za-z]?")
+_NUMBER_DIGITS_MAX: Final = 8
 _LEAD_MAX: Final = 60  # characters from a phrase to the number of what it announces
 _HOUSE: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,5}[A-Za-z]?)?\.?"
 _BEFORE_CODE: Final = re.compile(
@@ -165,8 +172,10 @@ _TOWN_STATE: Final = re.compile(
     r"(?:,\s|\n|\. |^)(?P<v>[^\W\d_][\w'\u2019.\-]{0,24}(?: [^\W\d_][\w'\u2019.\-]{0,24}){0,2})"
     rf",? (?i:{postal.STATES}),? $"
 )
+_STATE_ENDS: Final = re.compile(rf" (?i:{any_of(postal.STATES)}),? $")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d$")
 _DIGIT: Final = re.compile(r"\d")
+_LATIN: Final = string.ascii_letters
 _LED: Final = LedPatterns({"lead": _LEAD, "corner": _CORNER})
 
 
@@ -177,40 +186,45 @@ class BlockDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what is found in `text`."""
-        if not _DIGIT.search(text) and not any(map(str.isdigit, text)):
+        said = words_of(text)
+        if not said.numbers and (text.isascii() or not any(map(str.isdigit, text))):
             return
-        lower = text.lower()
-        led = _LED.matches(text, words_of(text))
+        led = _LED.matches(text, said)
         for lead in led.get("lead", ()):
             sure = lead.group()[0] in "aAdDiIeE"
             end = _address_end(text, lead.end(), sure=sure)
             if end:
                 yield self._found(lead.end(), end, 0.75, "address-phrase")
-        houses, codes = _numbers(text)
-        if " at " in text or any(map(lower.__contains__, (*_LEADING, *_STANDING))):
-            for first, last in houses:
-                yield from self._led(text, first, last)
+        houses, codes = _numbers(text, said)
+        if houses:
+            yield from self._led(text, houses, said)
         yield from self._coded(text, codes)
         if "\n" in text:
             yield from self._blocks(text)
         for corner in led.get("corner", ()):
             yield self._found(*corner.span(), 0.8, "corner")
 
-    def _led(self, text: str, first: int, last: int) -> Iterator[Finding]:
-        """Yield what phrases between `first` and `last` announce."""
-        for lead in _DIRECTED.finditer(text, first, last):
-            end = _address_end(text, lead.end(), sure=True)
-            if end:
-                yield self._found(lead.end(), end, 0.7, "address-phrase")
-        for lead in _AT.finditer(text, first, last):
-            street = _STREET_HERE.match(text, lead.end())
-            if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
-                yield self._found(*street.span("v"), 0.6, "address-at")
+    def _led(self, text: str, houses: list[tuple[int, int]], said: Words) -> Iterator[Finding]:
+        """Yield what phrases in the spans of `houses` announce."""
+        directed = said.starts(_DIRECTED_LED)
+        at = sorted([*said.starts(_AT_LED), *(max(start - 2, 0) for start in said.places["at"])])
+        for first, last in houses:
+            for lead in iter_led(_DIRECTED, text, _between(directed, first, last), last):
+                end = _address_end(text, lead.end(), sure=True)
+                if end and _says_where(text):
+                    yield self._found(lead.end(), end, 0.7, "address-phrase")
+            for lead in iter_led(_AT, text, _between(at, first, last), last):
+                street = _STREET_HERE.match(text, lead.end())
+                placed = street and tails.is_place(" ".join(_LETTERS.findall(street.group("v"))))
+                if street and placed and _says_where(text):
+                    yield self._found(*street.span("v"), 0.6, "address-at")
 
     def _coded(self, text: str, codes: list[int]) -> Iterator[Finding]:
         """Yield streets without a word that says so, a town and its postal code behind them."""
         for code in filter(None, (_POSTAL.match(text, at) for at in codes)):
-            town = _TOWN_STATE.search(text, max(0, code.start() - 64), code.start())
+            town = None
+            if _STATE_ENDS.search(text, max(0, code.start() - 6), code.start()):
+                town = _TOWN_STATE.search(text, max(0, code.start() - 64), code.start())
             if town and tails.is_place(town.group("v")):
                 start, end = town.span("v")
                 yield Finding(start, end, EntityType.LOCATION, 0.85, self.name, "before-state-zip")
@@ -234,17 +248,28 @@ class BlockDetector:
         return Finding(start, end, EntityType.ADDRESS, confidence, self.name, kind)
 
 
-def _numbers(text: str) -> tuple[list[tuple[int, int]], list[int]]:
+def _between(places: list[int], first: int, last: int) -> list[int]:
+    return places[bisect_left(places, first) : bisect_left(places, last)]
+
+
+def _says_where(text: str) -> bool:
+    """Return whether a word of addresses is in `text`."""
+    lower = text.lower()
+    return " at " in text or any(map(lower.__contains__, (*_LEADING, *_STANDING)))
+
+
+def _numbers(text: str, said: Words) -> tuple[list[tuple[int, int]], list[int]]:
     """Return where phrases before numbers of houses may stand, apart, and where postal codes may."""
     houses: list[tuple[int, int]] = []
     codes: list[int] = []
-    for number in _NUMBERS.finditer(text):
-        start, end = number.span()
+    for start, end in said.numbers:
         first = start
         while first > start - 3 and text[first - 1 : first].isupper():
             first -= 1
         if first and text[first - 1] not in " \n,":
             continue
+        end = min(end, start + _NUMBER_DIGITS_MAX)
+        end += text[end : end + 1] in _LATIN and end < len(text)
         # `276 82`, `99-628`: a short number is half of a code.
         before = text[first - 2 : first - 1]
         if first > 1 and text[first - 1] == " " and not (before.isalnum() or before in ",\n"):

@@ -69,6 +69,8 @@ RULES: Final = (
         entity=EntityType.EMAIL,
         confidence=0.99,
         marks=("@",),
+        gate=re.compile("@"),
+        reach=len("  ") + 64,
         pattern=re.compile(
             r"(?<![\w.+%-])[\w.+%'&!=~-]{1,64}+\s{0,2}@\s{0,2}"
             r"(?:[\w-]{1,63}\.\n?){1,6}[A-Za-z][\w-]{1,23}|(?<![\w.+%-])[\w.+%'-]{1,64}+@\[?[\w-]{1,63}(?:\.\d{1,3}){0,3}"
@@ -248,6 +250,8 @@ RULES: Final = (
         entity=EntityType.USERNAME,
         confidence=0.7,
         marks=("@",),
+        gate=re.compile("@"),
+        reach=0,
         pattern=re.compile(r"(?<![\w.@/+-])@[A-Za-z_]\w{2,30}(?![\w@]|\.\w)"),
     ),
     Rule(

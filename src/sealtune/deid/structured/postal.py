@@ -53,11 +53,12 @@ _UNIT: Final = (
 )
 _WORD: Final = r"[A-Za-z0-9\u00c0-\u024f'.\-]{1,24}"
 _CAPITAL: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f][\w\u00c0-\u024f'.\-]{0,24}"
-_COMMON: Final = re.compile(
-    r"(?i)\b(?:hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
-    r"|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
-    r"|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm|received|given|underwent)\b"
+_COMMON_WORDS: Final = any_of(
+    "hours?|minutes?|days?|weeks?|months?|years?|mg|ml|mcg|units?|times?|patients?|and|with"
+    "|the|to|for|per|in|on|by|cm|mm|kg|percent|pounds?|dollars?|is|was|were|had|has|from|at|he|she"
+    "|old|yo|tablets?|pills?|doses?|k?hz|mhz|kda|gy|mv|fold|kb|nm|received|given|underwent"
 )
+_COMMON: Final = re.compile(rf"(?i)\b{_COMMON_WORDS}\b")
 
 
 def _street(text: str) -> bool:
@@ -89,6 +90,22 @@ def _house_last(text: str) -> bool:
     if _COMMON.search(text) or " during " in text:
         return False
     return re.search(r"(?<!\w)(?:ring|tie|weg|ufer|damm)\b", text) is None
+
+
+_NUMBER_NEXT: Final = re.compile(r",? \d")
+_NUMBER_BEHIND: Final = re.compile(r"\.?(?: [^\W\d_]{1,20}){0,2},? \d")
+_PROSE: Final = re.compile(r"[a-z ,;()]*")
+_PROSE_CHARACTERS: Final = 64
+
+
+def _numbered(text: str, start: int, end: int) -> bool:
+    """Whether the word may be the last of a street with its number behind it."""
+    if not _NUMBER_BEHIND.match(text, end):
+        return False
+    # "held during 24 hours": where no capital stands before it, a street would begin with the word.
+    prose = text.endswith("ring", start, end) and text[end] == " " and text[start].islower()
+    before = text[max(0, start - _PROSE_CHARACTERS) : start]
+    return not (prose and before[-1:] == " " and _PROSE.fullmatch(before))
 
 
 _GERMAN_TIME: Final = re.compile(
@@ -187,7 +204,7 @@ RULES: Final = (
         starts=(1, 2, 3, 4, 5, 6),
         check=_street,
         pattern=re.compile(
-            rf"\d{{1,6}}(?:-?[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
+            rf"\d{{1,6}}(?:-?[A-Za-z]|[-/]\d{{1,4}}[A-Za-z]?| ?1/2)?,?[ ](?!{_COMMON_WORDS}\b)(?:{_WORD}[ ]){{1,5}}?(?i:{_SUFFIX})s?\b\.?"
             rf"(?: (?:{_WORD} )?(?i:{any_of(_LAST)})\b\.?)?"
             r"(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?" + _UNIT
         ),
@@ -233,9 +250,12 @@ RULES: Final = (
             "chaussee",
             "steig",
         ),
-        gate=re.compile(
-            r"(?:str|stra(?:ss|s|ß)e|weg|gasse|platz|allee|ring|damm|ufer|laan|plein|straat|gade|vej|gatan?|vägen|veien|katu|kuja|tie|polku|utca|kade|gracht|dreef|singel|chaussee|steig)\.?(?: [^\W\d_]{1,20}){0,2},? \d"
+        near=tuple(
+            f"{end} "
+            for end in "str strasse strase straße weg gasse platz allee ring damm ufer laan plein straat gade"
+            " vej gata gatan vägen veien katu kuja tie polku utca kade gracht dreef singel chaussee steig".split()
         ),
+        beside=_numbered,
         pattern=re.compile(
             r"(?<![^\W_])(?:[A-Z\u00c0-\u024f][\w\u00c0-\u024f\-]{0,24}[ \-]){0,3}[\w\u00c0-\u024f\-]{0,30}"
             rf"(?i:{_GERMANIC})"
@@ -249,6 +269,10 @@ RULES: Final = (
         check=_house_last,
         confidence=0.85,
         marks=tuple(_ENDINGS.split("|")),
+        near=tuple(
+            f"{end}{case} " for end in _ENDINGS.split("|") for case in ("", "en", "et", "i")
+        ),
+        beside=lambda text, _start, end: _NUMBER_NEXT.match(text, end) is not None,
         pattern=re.compile(
             rf"(?<![^\W_])(?:{_CAPITAL}[ \-]){{0,3}}[\w\-]{{0,30}}(?i:{_ENDINGS})(?:en|et|i)?,? \d{{1,4}} ?[A-Za-z]?"
             r"(?:[-/]\d{1,4})?(?![\w%]|[.,]\d)"
@@ -378,8 +402,9 @@ RULES: Final = (
         entity=_E.POSTAL_CODE,
         confidence=0.6,
         starts=(5,),
+        window=len("bay, ca, \n"),
         context=re.compile(
-            r"[^\W\d_]{3,24},? (?:ak|ar|az|ca|ct|dc|de|fl|ga|ia|il|ks|ky|ma|md|mn|mo|ms|mt|nc|nd|ne|nh|nj"
+            r"[^\W\d_]{3},? (?:ak|ar|az|ca|ct|dc|de|fl|ga|ia|il|ks|ky|ma|md|mn|mo|ms|mt|nc|nd|ne|nh|nj"
             r"|nm|nv|ny|ri|sc|sd|tn|tx|ut|va|vt|wa|wi|wv|wy),? $"
         ),
         pattern=re.compile(r"\d{5}(?:-\d{4})?(?![\w]|[-.,]\d)"),

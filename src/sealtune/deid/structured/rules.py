@@ -12,15 +12,24 @@ import string
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.patterns import begins_with, iter_led, words_of
+from sealtune.deid.patterns import (
+    Remembered,
+    begins_with,
+    iter_led,
+    iter_near,
+    line_starts,
+    words_of,
+)
 
 WINDOW: Final = 60  # characters before a value in which its context words count
 BESIDE: Final = 30  # of a context that ends at the value
-_DIGITS: Final = re.compile(r"\d+")
+_PIECE: Final = re.compile(r"[\W\d_]?[^\W\d_]+[\W\d_]?")
+_MARKS_FEW: Final = 20  # as quickly looked for one by one
 _LETTERS: Final = string.ascii_letters
 _GLUED: Final = _LETTERS + "+("
 _HEAD: Final = re.compile(r"(?<![A-Za-z0-9])([+(]{0,2})([A-Za-z]{0,8})\Z")
@@ -33,6 +42,7 @@ _LENGTH_MAX: Final = 31
 DIGITS_MAX: Final = 99  # of one value
 
 Check = Callable[[str], bool]
+Beside = Callable[[str, int, int], bool]  # of a text, where a word in it begins, where it ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +67,12 @@ class Rule:
     window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
+    reach: int | None = None  # a match begins at most so far before what the gate finds in it
+    lines: bool = False  # a match begins where a line does
+    cased: bool = False  # the gate is for the text as written, not in lower case
+    # Where a word has one of these parts, a blank being its edge, `beside` has to be true somewhere.
+    near: tuple[str, ...] = ()
+    beside: Beside | None = None
     group: str | int = field(init=False)  # which holds the value
 
     def __post_init__(self) -> None:
@@ -84,6 +100,7 @@ class RuleDetector:
         anchored: dict[int, list[Rule]] = defaultdict(list)
         self._worded: dict[str, list[Rule]] = defaultdict(list)
         self._marked: list[Rule] = []
+        self._near: dict[int, frozenset[str] | Remembered] = {}
         for rule in rules:
             for start in rule.starts:
                 anchored[start].append(rule)
@@ -93,9 +110,18 @@ class RuleDetector:
                 self._worded[word].append(rule)
             if rule.marks:
                 self._marked.append(rule)
+            if rule.near:
+                self._near[id(rule)] = _near(rule.near)
+        # A mark is in the text only where its letters are in a word: so many are looked for at once.
+        marks = [mark for rule in self._marked for mark in rule.marks]
+        many = len(marks) > _MARKS_FEW
+        self._pieces = {mark: _piece(mark) if many else "" for mark in marks}
+        self._pieced = Remembered(partial(_within, sorted({*self._pieces.values()} - {""})))
         self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
         self._words = frozenset(self._worded)
         worded = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
+        gated = {**worded, **{id(rule): rule for rule in self._marked}}
+        self._gate_leading = {at: begins_with(r.gate) for at, r in gated.items() if r.gate}
         searched = {at: rule for at, rule in worded.items() if not rule.leads}
         self._leading = {at: begins_with(rule.pattern) for at, rule in searched.items()}
 
@@ -120,8 +146,12 @@ class RuleDetector:
     def _searched(self, rule: Rule, text: str) -> Iterable[re.Match[str]]:
         """Return what a search for the pattern of `rule` finds."""
         leading = self._leading.get(id(rule))
+        if rule.lines:
+            return iter_led(rule.pattern, text, line_starts(text))
         if leading is None:
-            return rule.pattern.finditer(text)
+            if rule.gate is None or rule.reach is None:
+                return rule.pattern.finditer(text)
+            return iter_near(rule.pattern, text, rule.gate.finditer(text), rule.reach)
         return iter_led(rule.pattern, text, words_of(text).starts(leading))
 
     def _at_tokens(self, text: str) -> list[_Value]:
@@ -146,13 +176,56 @@ class RuleDetector:
         led = [(rule, place) for place, _, rule in hits if rule.leads]
         chosen = {id(rule): rule for _, _, rule in hits if not rule.leads}
         lower = text.lower()
+        pieces = {""}
+        if any(self._pieces.values()):
+            for _, inside in self._pieced.answers(said.known):
+                pieces.update(inside)
         for rule in self._marked:
             for mark in rule.marks:  # no any(), which takes longer than looking
-                if mark in lower:
+                if self._pieces[mark] in pieces and mark in lower:
                     chosen[id(rule)] = rule
                     break
-        rules = chosen.values()
-        return led, [rule for rule in rules if rule.gate is None or rule.gate.search(lower)]
+        return led, [rule for rule in chosen.values() if self._may_match(rule, text, lower)]
+
+    def _may_match(self, rule: Rule, text: str, lower: str) -> bool:
+        said = words_of(text)
+        if rule.gate is not None and rule.cased:
+            return rule.gate.search(text) is not None
+        if rule.gate is not None:
+            leading = self._gate_leading[id(rule)] if len(lower) == len(text) else None
+            if leading is None:
+                return rule.gate.search(lower) is not None
+            return any(rule.gate.match(lower, at) for at in said.starts(leading))
+        if rule.beside is None:
+            return True
+        near = self._near[id(rule)]
+        if isinstance(near, frozenset):
+            words: Iterable[str] = said.known & near
+        else:
+            words = (word for word, _ in near.answers(said.known))
+        return any(
+            rule.beside(text, start, start + len(word))
+            for word in words
+            for start in said.places[word]
+        )
+
+
+def _near(parts: tuple[str, ...]) -> frozenset[str] | Remembered:
+    """Return the words that `parts` are, or what tells the words that have one."""
+    if all(part[0] == part[-1] == " " for part in parts):
+        return frozenset(part.strip() for part in parts)
+    return Remembered(partial(_within, parts))
+
+
+def _piece(mark: str) -> str:
+    """Return the most letters that follow one another in `mark`, a blank where a word ends."""
+    runs = [run for run in _PIECE.findall(mark) if len(run) > len("ac")]
+    return re.sub(r"[\W\d_]", " ", max(runs, key=len, default=""))
+
+
+def _within(pieces: Iterable[str], word: str) -> tuple[str, ...]:
+    written = f" {word.lower()} "
+    return tuple(piece for piece in pieces if piece in written)
 
 
 _Value = tuple[Rule, int, int]  # with start and end
@@ -197,8 +270,7 @@ def _probe(rules: list[Rule]) -> re.Pattern[str]:
 
 def _tokens(text: str) -> Iterator[tuple[int, int]]:
     """Yield where tokens with a digit begin, and as which kind of start."""
-    for run in _DIGITS.finditer(text):
-        at, end = run.span()
+    for at, end in words_of(text).numbers:
         before = text[at - 1 : at]
         if before in _GLUED and before:
             head = _HEAD.search(text, max(0, at - _HEAD_MAX), at)
