@@ -77,7 +77,7 @@ def test_without_a_peer_there_is_no_ratio(tmp_path: Path) -> None:
 def test_a_profile_says_what_each_step_is_made_of(tmp_path: Path) -> None:
     script = Path(__file__).parents[3] / "benchmarks" / "profile_training.py"
     found = tmp_path / "found.json"
-    options = "--model tiny --data fixed:16 --steps 1 --records-per-step 4".split()
+    options = ["--model", "tiny", "--data", "fixed:16", "--steps", "1", "--records-per-step", "4"]
     options += ["--peer-setting", "bf16-weights/micro-2/random", "--operators", "3"]
     command = [sys.executable, str(script), *options, "--work-dir", str(tmp_path)]
     done = subprocess.run(
