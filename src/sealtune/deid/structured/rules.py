@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.patterns import (
     Remembered,
+    Words,
     begins_with,
     iter_led,
     iter_near,
@@ -97,33 +97,30 @@ class RuleDetector:
     def __init__(self, rules: Iterable[Rule], *, name: str = "rules") -> None:
         """Take the rules; which are tried where is decided once."""
         self._name = name
+        self._rules = tuple(rules)
         anchored: dict[int, list[Rule]] = defaultdict(list)
-        self._worded: dict[str, list[Rule]] = defaultdict(list)
-        self._marked: list[Rule] = []
+        # By word: numbers of the rules that are tried where it stands, and of those to search for.
+        self._led: dict[str, list[int]] = defaultdict(list)
+        self._searches: dict[str, list[int]] = defaultdict(list)
         self._near: dict[int, frozenset[str] | Remembered] = {}
-        for rule in rules:
+        self._leading: dict[int, frozenset[str] | None] = {}
+        self._gate_leading: dict[int, frozenset[str] | None] = {}
+        for number, rule in enumerate(self._rules):
             for start in rule.starts:
                 anchored[start].append(rule)
             # What a pattern begins with need not be said twice, where it can be read from it.
             begins = begins_with(rule.pattern) if rule.leads else None
             for word in rule.words | (begins or frozenset()):
-                self._worded[word].append(rule)
-            if rule.marks:
-                self._marked.append(rule)
+                (self._led if rule.leads else self._searches)[word].append(number)
             if rule.near:
-                self._near[id(rule)] = _near(rule.near)
-        # A mark is in the text only where its letters are in a word: so many are looked for at once.
-        marks = [mark for rule in self._marked for mark in rule.marks]
-        many = len(marks) > _MARKS_FEW
-        self._pieces = {mark: _piece(mark) if many else "" for mark in marks}
-        self._pieced = Remembered(partial(_within, sorted({*self._pieces.values()} - {""})))
+                self._near[number] = _near(rule.near)
+            if rule.gate:
+                self._gate_leading[number] = begins_with(rule.gate)
+            if rule.words and not rule.leads:
+                self._leading[number] = begins_with(rule.pattern)
         self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
-        self._words = frozenset(self._worded)
-        worded = {id(rule): rule for of_word in self._worded.values() for rule in of_word}
-        gated = {**worded, **{id(rule): rule for rule in self._marked}}
-        self._gate_leading = {at: begins_with(r.gate) for at, r in gated.items() if r.gate}
-        searched = {at: rule for at, rule in worded.items() if not rule.leads}
-        self._leading = {at: begins_with(rule.pattern) for at, rule in searched.items()}
+        self._led_words, self._search_words = frozenset(self._led), frozenset(self._searches)
+        self._marks = _Marks(self._rules)
 
     @property
     def name(self) -> str:
@@ -133,19 +130,20 @@ class RuleDetector:
     def find(self, text: str) -> Iterable[Finding]:
         """Return what the rules find in `text`."""
         values = self._at_tokens(text) if self._anchored else []
-        led, chosen = self._triggered(text)
-        for rule, at in led:
-            match = rule.pattern.match(text, at)
+        rules = self._rules
+        for place, number in self._tried(text):
+            match = rules[number].pattern.match(text, place)
             if match:
-                values.append((rule, *match.span(rule.group)))
-        for rule in chosen:
-            values += [(rule, *match.span(rule.group)) for match in self._searched(rule, text)]
+                values.append((rules[number], *match.span(rules[number].group)))
+        for number in self._searched_for(text):
+            rule = rules[number]
+            values += [(rule, *match.span(rule.group)) for match in self._matches(number, text)]
         found = [rule.finding(text, start, end, self._name) for rule, start, end in values]
         return [finding for finding in found if finding is not None]
 
-    def _searched(self, rule: Rule, text: str) -> Iterable[re.Match[str]]:
-        """Return what a search for the pattern of `rule` finds."""
-        leading = self._leading.get(id(rule))
+    def _matches(self, number: int, text: str) -> Iterable[re.Match[str]]:
+        """Return what a search for the pattern of a rule finds."""
+        rule, leading = self._rules[number], self._leading.get(number)
         if rule.lines:
             return iter_led(rule.pattern, text, line_starts(text))
         if leading is None:
@@ -162,43 +160,37 @@ class RuleDetector:
                 values += anchored.values(text, at)
         return values
 
-    def _triggered(self, text: str) -> tuple[list[tuple[Rule, int]], list[Rule]]:
-        """Return which rules are tried where, and which are searched for."""
+    def _tried(self, text: str) -> list[tuple[int, int]]:
+        """Return at which places which rules are tried, in the order of the text."""
         said = words_of(text)
         hits = [
-            (place, number, rule)
-            for word in said.known & self._words
-            for number, rule in enumerate(self._worded[word])
-            for place in (said.places[word] if rule.leads else said.places[word][:1])
+            (place, number)
+            for word in said.known & self._led_words
+            for place in said.places[word]
+            for number in self._led[word]
         ]
-        # In the order of the text: equal text gives equal findings in equal order.
-        hits.sort(key=itemgetter(0, 1))
-        led = [(rule, place) for place, _, rule in hits if rule.leads]
-        chosen = {id(rule): rule for _, _, rule in hits if not rule.leads}
-        lower = text.lower()
-        pieces = {""}
-        if any(self._pieces.values()):
-            for _, inside in self._pieced.answers(said.known):
-                pieces.update(inside)
-        for rule in self._marked:
-            for mark in rule.marks:  # no any(), which takes longer than looking
-                if self._pieces[mark] in pieces and mark in lower:
-                    chosen[id(rule)] = rule
-                    break
-        return led, [rule for rule in chosen.values() if self._may_match(rule, text, lower)]
+        hits.sort()
+        return hits
 
-    def _may_match(self, rule: Rule, text: str, lower: str) -> bool:
-        said = words_of(text)
+    def _searched_for(self, text: str) -> list[int]:
+        """Return which rules are searched for, in their own order."""
+        said, lower = words_of(text), text.lower()
+        numbers = {n for word in said.known & self._search_words for n in self._searches[word]}
+        numbers |= self._marks.found(said, lower)
+        return [number for number in sorted(numbers) if self._may_match(number, text, lower)]
+
+    def _may_match(self, number: int, text: str, lower: str) -> bool:
+        rule, said = self._rules[number], words_of(text)
         if rule.gate is not None and rule.cased:
             return rule.gate.search(text) is not None
         if rule.gate is not None:
-            leading = self._gate_leading[id(rule)] if len(lower) == len(text) else None
+            leading = self._gate_leading[number] if len(lower) == len(text) else None
             if leading is None:
                 return rule.gate.search(lower) is not None
             return any(rule.gate.match(lower, at) for at in said.starts(leading))
         if rule.beside is None:
             return True
-        near = self._near[id(rule)]
+        near = self._near[number]
         if isinstance(near, frozenset):
             words: Iterable[str] = said.known & near
         else:
@@ -208,6 +200,31 @@ class RuleDetector:
             for word in words
             for start in said.places[word]
         )
+
+
+class _Marks:
+    """The marks of all rules, looked for at once.
+
+    A mark is in a text only where its letters are in a word, and of words that is remembered.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        marks = [(mark, number) for number, rule in enumerate(rules) for mark in rule.marks]
+        many = len(marks) > _MARKS_FEW
+        self._by_piece: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for mark, number in marks:
+            self._by_piece[_piece(mark) if many else ""].append((mark, number))
+        self._pieces = Remembered(partial(_within, sorted({*self._by_piece} - {""})))
+        self._many = many
+
+    def found(self, said: Words, lower: str) -> set[int]:
+        """Return the rules of which a mark is in `lower`, whose words are `said`."""
+        pieces = {""}
+        if self._many:
+            for _, inside in self._pieces.answers(said.known):
+                pieces.update(inside)
+        of_pieces = (self._by_piece.get(piece, ()) for piece in pieces)
+        return {number for marks in of_pieces for mark, number in marks if mark in lower}
 
 
 def _near(parts: tuple[str, ...]) -> frozenset[str] | Remembered:
