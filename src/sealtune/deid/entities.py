@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 class EntityType(StrEnum):
     """The types of identifiers."""
 
+    __hash__ = str.__hash__  # Enum's own runs in Python, and findings go through many sets
+
     PERSON = "person"
     ORGANIZATION = "organization"
     LOCATION = "location"  # a city, county, country or named place
