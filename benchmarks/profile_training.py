@@ -1,8 +1,9 @@
 """Where a training step's time goes: the engine beside Trainer with PEFT, by kind of operator.
 
-Both in plaintext, each a process of its own under torch's profiler, after two steps of warm-up; the
-profiler itself takes some per cent of either. Prints a Markdown table of milliseconds per 1,000
-tokens that are no padding, and with --operators the longest operators of each.
+Both in plaintext, each a process of its own, after two steps of warm-up. Each operator is timed
+where torch dispatches it; that takes time itself, more of it the more and the shorter operators are.
+Prints a Markdown table of milliseconds per 1,000 tokens that are no padding, and with --operators
+the longest operators of each.
 
     python benchmarks/profile_training.py --model smollm2-135m --data chat \\
         --peer-setting bf16-weights-bf16-adapters/micro-4/grouped

@@ -97,7 +97,7 @@ def _boundary(text: str, at: int) -> int:
 
 
 def _adds(again: list[Finding], findings: list[Finding]) -> bool:
-    """Return whether `again` changes anything; both sorted, and each in `again` is one word.
+    """Return whether `again`, in any order, may change the sorted `findings`.
 
     Most that recurs is where it was found first, under a finding that wins over it.
     """
