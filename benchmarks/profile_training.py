@@ -1,7 +1,7 @@
 """Where a training step's time goes: the engine beside Trainer with PEFT, by kind of operator.
 
 Both in plaintext, each a process of its own, after two steps of warm-up. Each operator is timed
-where torch dispatches it; that takes time itself, more of it the more and the shorter operators are.
+where torch dispatches it; that takes time itself, the more of it the shorter operators are.
 Prints a Markdown table of milliseconds per 1,000 tokens that are no padding, and with --operators
 the longest operators of each.
 
