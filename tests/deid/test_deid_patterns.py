@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealtune.deid.names import context, organizations
-from sealtune.deid.patterns import LedPatterns, Words, any_of, leading_words, words_of
+from sealtune.deid.patterns import (
+    LedPatterns,
+    Remembered,
+    Words,
+    any_of,
+    iter_led,
+    iter_near,
+    leading_words,
+    line_starts,
+    words_of,
+)
 from sealtune.deid.structured import all as structured
 from sealtune.deid.structured import blocks, rules
 from sealtune.testing.deid.generator import make_annotated_notes
@@ -79,3 +89,26 @@ def test_every_word_is_where_it_is_said_to_be(text: str) -> None:
     for word, places in Words(text).places.items():
         for place in places:
             assert text[place : place + len(word)].lower() in (word, word.lower())
+
+
+@given(st.text(alphabet="ab@ .\n", max_size=60))
+def test_near_an_anchor_and_at_lines_the_same_is_found_as_everywhere(text: str) -> None:
+    near, anchor = re.compile(r"a{1,3}@b"), re.compile("@")
+    found = [m.span() for m in iter_near(near, text, anchor.finditer(text), 3)]
+    assert found == [m.span() for m in near.finditer(text)]
+    lines = re.compile(r"(?m)^a+")
+    found = [m.span() for m in iter_led(lines, text, line_starts(text))]
+    assert found == [m.span() for m in lines.finditer(text)]
+
+
+def test_what_is_remembered_is_answered_as_it_was_asked() -> None:
+    asked: list[str] = []
+
+    def ask(word: str) -> tuple[str, ...]:
+        asked.append(word)
+        return ("x",) if "x" in word else ()
+
+    remembered = Remembered(ask)
+    for _ in range(2):
+        assert dict(remembered.answers({"ax", "b"})) == {"ax": ("x",)}
+    assert sorted(asked) == ["ax", "b"]
