@@ -16,6 +16,7 @@ from sealtune.deid.folding import Folded, fold
 from sealtune.deid.names import name_detectors
 from sealtune.deid.names.lists import plain
 from sealtune.deid.names.recurrence import iter_recurrences
+from sealtune.deid.names.small_letters import SmallLetters
 from sealtune.deid.ner import ner_detectors
 from sealtune.deid.overlaps import resolve_overlaps
 from sealtune.deid.structured.all import structured_detectors
@@ -32,6 +33,7 @@ class Pipeline:
     def __init__(self, detectors: tuple[Detector, ...], configuration: Configuration) -> None:
         """Take detectors in any order."""
         self._detectors = detectors
+        self._small = SmallLetters()
         self._minimum = configuration.minimum_confidence
         self._allowed = frozenset(plain(word.strip()) for word in configuration.allow)
 
@@ -54,10 +56,11 @@ class Pipeline:
     def find(self, text: str) -> list[Finding]:
         """Return what is found in `text`: offsets of `text`, sorted, not overlapping."""
         folded = fold(text)
-        findings = self._resolved(folded.text, self._windows(folded.text))
-        again = [*iter_recurrences(folded.text, findings), *iter_tails(folded.text, findings)]
+        shown = self._small.restored(folded.text)
+        findings = self._resolved(shown, self._windows(shown))
+        again = [*iter_recurrences(shown, findings), *iter_tails(shown, findings)]
         if _adds(again, findings):
-            findings = self._resolved(folded.text, [*findings, *again])
+            findings = self._resolved(shown, [*findings, *again])
         return _at_origin(findings, folded)
 
     def _windows(self, text: str) -> list[Finding]:

@@ -81,6 +81,22 @@ def read_lexicon() -> Lexicon:
     return lexicon
 
 
+@cache
+def street_suffixes() -> frozenset[str]:
+    """Return words with which streets end in English, `way` and the like among them."""
+    provider = importlib.import_module("faker.providers.address.en_US").Provider
+    return frozenset(plain(word) for word in provider.street_suffixes)
+
+
+@cache
+def running_words() -> frozenset[str]:
+    """Return words of running text in the languages of which `faker` has some in Latin letters."""
+    found: set[str] = set()
+    for _, provider in _providers(importlib.import_module("faker.providers.lorem")):
+        found.update(plain(word) for word in provider.word_list)
+    return frozenset(word for word in found if word.isalpha() and word.isascii())
+
+
 def plain(text: str) -> str:
     """Return `text` in lower case without accents, as lists are compared."""
     if text.isascii():
