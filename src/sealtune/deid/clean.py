@@ -15,6 +15,7 @@ from sealtune.deid.config import Configuration, FieldRule, Role
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.records.leaves import Leaf, as_before, leaves, rebuild
 from sealtune.deid.records.plain_text import Paragraph
+from sealtune.deid.tables.ages import age_fields, top_coded
 from sealtune.deid.tally import Tally
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Cleaner:
         self._configuration = configuration
         self._pipeline = pipeline
         self._transformer = transformer
+        self.ages = age_fields(configuration)
         self._renamed: dict[str, str] = {}
         self._found: list[Finding] = []
         self.tally = Tally()
@@ -88,6 +90,8 @@ class Cleaner:
                 made = self._whole(leaf, rule, subject)
                 new[at] = leaf.value if made is None else as_before(made.replacement, leaf.value)
                 changes += [FieldChange(leaf.name, at, made)] if made else []
+            elif rule.role is Role.QUASI and leaf.name in self.ages:
+                new[at] = self._age(leaf.value)
         for at, replaced in self._texts(parts, texts, subject):
             new[at] = as_before(replaced.text, parts[at].value)
             changes.extend(FieldChange(parts[at].name, at, change) for change in replaced.changes)
@@ -152,6 +156,11 @@ class Cleaner:
         self._found.append(Finding(0, len(text), entity, 1.0, "field-role"))
         action = self._configuration.action(entity)
         return Change(0, len(made), 0, len(text), text, made, entity, action)
+
+    def _age(self, value: Any) -> Any:
+        made = top_coded(value)
+        self.tally.conversions["ages over 89 that became one class"] += made is not value
+        return made
 
     def _texts(
         self, parts: Sequence[Leaf], texts: Sequence[int], subject: str | None

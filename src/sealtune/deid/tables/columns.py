@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from sealtune.core.canonical import canonical_json
+from sealtune.deid.tables.ages import AGE_TOP, OLDEST, top_coded
 from sealtune.deid.tables.hierarchies import (
     Column,
     Ranks,
@@ -38,10 +39,11 @@ Value = str | int | float | bool | None
 
 
 class ColumnReader:
-    """Collects one column, value by value."""
+    """Collects one column, value by value; of `ages` those over 89 are one value."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, ages: bool = False) -> None:
         self.name = name
+        self._ages = ages
         self._codes = array("i")
         self._known: dict[tuple[str, Value], int] = {}
         self._values: list[Value] = []
@@ -52,7 +54,7 @@ class ColumnReader:
         Raises:
             ConfigError: the column has more distinct values than a quasi-identifier can have.
         """
-        plain = plain_value(value)
+        plain = plain_value(top_coded(value) if self._ages else value)
         key = (type(plain).__name__, plain)
         code = self._known.get(key)
         if code is None:
@@ -90,9 +92,11 @@ class ColumnReader:
         if days is not None:
             paths = [None if day is None else date_path(day) for day in days]
             return tree_column(self.name, self.codes, paths)
-        numbers = as_numbers(self._values)
+        aged = self._ages and OLDEST in self._values
+        written = [AGE_TOP if aged and value == OLDEST else value for value in self._values]
+        numbers = as_numbers(written)
         if numbers is not None:
-            return number_column(self.name, self.codes, numbers)
+            return number_column(self.name, self.codes, numbers, top=OLDEST if aged else "")
         return self._categories({})
 
     def _categories(self, hierarchy: Mapping[str, Sequence[str]]) -> Column:

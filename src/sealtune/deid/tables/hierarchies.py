@@ -45,15 +45,20 @@ class NumberColumn:
     name: str
     ranks: Ranks
     values: Sequence[float]  # by rank; the first is no number
+    top: str = ""  # what the largest value is called, where it stands for all above it too
 
     def label(self, low: int, high: int) -> object:
         """Return the number, or `low-high`, or `*` where numbers and missing values meet."""
         if low == high:
-            return None if low == MISSING else _number(self.values[low])
+            return None if low == MISSING else self._written(low)
         if low == MISSING:
             return ANY
-        first, last = _number(self.values[low]), _number(self.values[high])
+        first, last = _number(self.values[low]), self._written(high)
         return f"{first}-{last}" if first >= 0 else f"{first}..{last}"
+
+    def _written(self, rank: int) -> int | float | str:
+        largest = rank == len(self.values) - 1
+        return self.top if self.top and largest else _number(self.values[rank])
 
     def loss(self, low: int, high: int) -> float:
         """Return the width of the band as a share of the column's."""
@@ -118,12 +123,14 @@ class TreeColumn:
         return [(list(np.split(order, edges)), True)]
 
 
-def number_column(name: str, codes: Ranks, values: Sequence[float | None]) -> NumberColumn:
+def number_column(
+    name: str, codes: Ranks, values: Sequence[float | None], *, top: str = ""
+) -> NumberColumn:
     """Return the column of numbers in which code c stands for `values[c]`; None is missing."""
     ordered = sorted({value for value in values if value is not None})
     rank = {value: place for place, value in enumerate(ordered, start=1)}
     ranks = _translated(codes, [MISSING if value is None else rank[value] for value in values])
-    return NumberColumn(name=name, ranks=ranks, values=[float("nan"), *ordered])
+    return NumberColumn(name=name, ranks=ranks, values=[float("nan"), *ordered], top=top)
 
 
 def tree_column(name: str, codes: Ranks, paths: Sequence[tuple[Any, ...] | None]) -> TreeColumn:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealtune.deid.config import Configuration, Role, TableTerms
+from sealtune.deid.tables.ages import age_fields
 from sealtune.deid.tables.closeness import Rows, Sensitive, Terms
 from sealtune.deid.tables.columns import ColumnReader
 from sealtune.deid.tables.hierarchies import Column
@@ -108,7 +109,12 @@ class _Table:
 
 def _read(rows: Iterable[Mapping[str, object]], configuration: Configuration) -> _Table:
     named = configuration.fields.items()
-    quasi = {name: ColumnReader(name) for name, rule in named if rule.role is Role.QUASI}
+    ages = age_fields(configuration)
+    quasi = {
+        name: ColumnReader(name, ages=name in ages)
+        for name, rule in named
+        if rule.role is Role.QUASI
+    }
     sensitive = {name: ColumnReader(name) for name, rule in named if rule.role is Role.SENSITIVE}
     whose = _Subjects(configuration.subject_field)
     count = 0
