@@ -10,7 +10,7 @@ from sealtune.deid.clean import Cleaned, Cleaner
 from sealtune.deid.config import Configuration
 from sealtune.deid.detect import Pipeline
 from sealtune.deid.records.shard import Shard
-from sealtune.deid.risk import RiskMeter
+from sealtune.deid.risk import RiskMeter, Smallest
 from sealtune.deid.shard_work import work_on
 from sealtune.deid.side_files import RISK, VAULT, seal_meter
 from sealtune.deid.transforms import Transformer
@@ -29,6 +29,7 @@ class Engine:
         self._configuration = configuration
         self._key = key
         self.modes = pipeline.modes
+        self._seen = Smallest()
         self.cleaner = Cleaner(configuration, pipeline, Transformer(configuration, key))
 
     @classmethod
@@ -47,7 +48,7 @@ class Engine:
             FormatError: a record that cannot be read.
             StorageError: the disk refuses or is full.
         """
-        meter = risk_meter(self._configuration, self._key)
+        meter = risk_meter(self._configuration, self._key, seen=self._seen)
         entries = Entries()
 
         def see(cleaned: Cleaned) -> None:
@@ -75,6 +76,8 @@ class Engine:
         )
 
 
-def risk_meter(configuration: Configuration, key: DeidKey) -> RiskMeter:
+def risk_meter(
+    configuration: Configuration, key: DeidKey, *, seen: Smallest | None = None
+) -> RiskMeter:
     """Return a meter for one run, or for a part of it."""
-    return RiskMeter(configuration, key.subkey("risk").reveal())
+    return RiskMeter(configuration, key.subkey("risk").reveal(), seen=seen)

@@ -10,7 +10,7 @@ import pytest
 
 from sealtune.deid.config import Action, Configuration, FieldRule, Role, TableTerms
 from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.risk import ResidualRisk, RiskMeter
+from sealtune.deid.risk import ResidualRisk, RiskMeter, Smallest
 from sealtune.deid.transforms import Change
 
 KEY = bytes(range(32))
@@ -350,3 +350,27 @@ def test_deep_nesting_is_read_to_a_limit() -> None:
     meter = RiskMeter(CONFIGURATION, KEY)
     meter.add({}, {"text": value, "other": {"call 555-123-4567": [5551234567, True, None]}}, [])
     assert meter.result().second.sure == {"phone": 1, "other-id": 1}
+
+
+@pytest.mark.parametrize("size", [3, 10, 200])
+def test_shards_of_one_process_share_what_the_sample_needs(size: int) -> None:
+    draw = random.Random(7)
+    drawn = [f"word{draw.randrange(60)} other{draw.randrange(60)}" for _ in range(120)]
+    shards = [drawn[at : at + 20] for at in range(0, 120, 20)]
+    alone, seen = RiskMeter(CONFIGURATION, KEY, sample=size), Smallest(size)
+    shared = RiskMeter(CONFIGURATION, KEY, sample=size)
+    kept = []
+    for shard in shards:
+        meter = RiskMeter(CONFIGURATION, KEY, sample=size, seen=seen)
+        for text in shard:
+            alone.add({"text": text}, {"text": text}, [])
+            meter.add({"text": text}, {"text": text}, [])
+        stored = pickle.loads(pickle.dumps(meter))
+        kept.append(len(stored._linkage._heap))
+        shared.merge(stored)
+    assert shared.result() == alone.result()
+    assert [item[:2] for item in sorted(shared._linkage._heap, key=lambda item: item[:2])] == [
+        item[:2] for item in sorted(alone._linkage._heap, key=lambda item: item[:2])
+    ]
+    if size == 3:  # the words of later records are hardly ever hashed
+        assert kept[-1] < kept[0]

@@ -6,8 +6,9 @@ linkage with the input, small classes. Keeps keyed hashes and counters, never te
 
 from __future__ import annotations
 
+from sealtune.deid.risk.linkage import Smallest
 from sealtune.deid.risk.meter import RiskMeter
 from sealtune.deid.risk.residual import ResidualRisk
 from sealtune.deid.risk.statement import RiskStatement, risk_statement
 
-__all__ = ["ResidualRisk", "RiskMeter", "RiskStatement", "risk_statement"]
+__all__ = ["ResidualRisk", "RiskMeter", "RiskStatement", "Smallest", "risk_statement"]

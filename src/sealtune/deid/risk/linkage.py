@@ -35,12 +35,34 @@ class _Sampled:
     published: Hashes
 
 
+class Smallest:
+    """The smallest priorities in all shards that a process worked on.
+
+    A record above them is in no sample of all records, so that its words need not be hashed.
+    """
+
+    def __init__(self, size: int = SAMPLE) -> None:
+        self._size = size
+        self._heap: list[int] = []  # negative: the largest first
+
+    def admits(self, priority: int) -> bool:
+        """Count `priority` and return whether it may still be among the smallest of all."""
+        if len(self._heap) < self._size:
+            heapq.heappush(self._heap, -priority)
+        elif -priority > self._heap[0]:
+            heapq.heapreplace(self._heap, -priority)
+        return -priority >= self._heap[0]
+
+
 class LinkageMeter:
     """Keeps the sample; merges with others'."""
 
-    def __init__(self, hashed: KeyedHash, *, size: int = SAMPLE) -> None:
+    def __init__(
+        self, hashed: KeyedHash, *, size: int = SAMPLE, seen: Smallest | None = None
+    ) -> None:
         self._hashed = hashed
         self._size = size
+        self._seen = Smallest(size) if seen is None else seen
         self._heap: list[tuple[int, int, _Sampled]] = []  # largest priority first
 
     def add(
@@ -53,7 +75,7 @@ class LinkageMeter:
     ) -> None:
         """Take the record into the sample if its hash is among the smallest."""
         priority = self._hashed.of_long("\n".join(after))
-        if len(self._heap) >= self._size and -priority <= self._heap[0][0]:
+        if not self._seen.admits(priority):
             return
         sampled = _Sampled(
             known=self._words(texts(dict(before))),
@@ -80,6 +102,9 @@ class LinkageMeter:
             whole_text=attack.success([item.known for item in sample]),
             identifiers=attack.success([item.identifiers for item in sample]),
         )
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_seen": None}  # of this process; a merged meter adds no records
 
     def _push(self, item: tuple[int, int, _Sampled]) -> None:
         if len(self._heap) < self._size:

@@ -16,7 +16,7 @@ from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.risk.combinations import ClassMeter, QuasiMeter
 from sealtune.deid.risk.digits import tokens
 from sealtune.deid.risk.leakage import LeakMeter
-from sealtune.deid.risk.linkage import SAMPLE, LinkageMeter
+from sealtune.deid.risk.linkage import SAMPLE, LinkageMeter, Smallest
 from sealtune.deid.risk.marks import Output, Span
 from sealtune.deid.risk.residual import EntityFigures, ResidualRisk
 from sealtune.deid.risk.second import SecondDetector
@@ -29,9 +29,19 @@ _THOUSAND: Final = 1_000
 
 
 class RiskMeter:
-    """What remains in the output of one run; `key` is 32 random bytes that stay with the owner."""
+    """What remains in the output of one run; `key` is 32 random bytes that stay with the owner.
 
-    def __init__(self, configuration: Configuration, key: bytes, *, sample: int = SAMPLE) -> None:
+    Meters of one process may share `seen`, which spares them work and changes no result.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        key: bytes,
+        *,
+        sample: int = SAMPLE,
+        seen: Smallest | None = None,
+    ) -> None:
         hashed = KeyedHash(key)
         quasi = _named(configuration, Role.QUASI)
         kept = [kind for kind, action in configuration.actions.items() if action is Action.KEEP]
@@ -45,7 +55,7 @@ class RiskMeter:
         self._leaks = LeakMeter(hashed)
         self._quasi = QuasiMeter(hashed, quasi)
         self._classes = ClassMeter(hashed, _named(configuration, Role.SENSITIVE), below=small)
-        self._linkage = LinkageMeter(hashed, size=sample)
+        self._linkage = LinkageMeter(hashed, size=sample, seen=seen)
 
     @property
     def records(self) -> int:
