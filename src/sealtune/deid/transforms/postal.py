@@ -12,10 +12,11 @@ from typing import Final
 from sealtune.deid.transforms.replaced import Seen
 
 # With 20,000 people or fewer by the census of 2000: HHS, "Guidance Regarding Methods for
-# De-identification of Protected Health Information" (2012), the list of 17. Then those that the
-# census of 2010 adds. Areas that have grown since stay on the list: it costs little.
+# De-identification of Protected Health Information" (2012), the list of 17. Then those that public
+# lists by the census of 2010 add: 205 and 369, and areas of offices and firms alone, where it
+# counted hardly anybody. Areas that have grown since stay on the list: it costs little.
 _SMALL_2000: Final = "036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893"
-_SMALL_2010: Final = "205 369 753 772"
+_SMALL_2010: Final = "202 204 205 369 753 772"
 RESTRICTED_ZIP3: Final = frozenset(f"{_SMALL_2000} {_SMALL_2010}".split())
 _ZIP: Final = re.compile(r"(\d{5})(?:[- ]?\d{4})?")
 _BRITISH: Final = re.compile(r"([A-Z]{1,2})\d[A-Z\d]?\s{0,2}\d[A-Z]{2}", re.IGNORECASE)
