@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -233,9 +233,3 @@ def _in_another_case(note: Note, draw: Draw) -> Note:
     letters = [change(letter) for letter in note.text]
     same = [new if len(new) == 1 else old for new, old in zip(letters, note.text, strict=True)]
     return replace(note, text="".join(same))
-
-
-def in_lines(notes: list[Note]) -> Iterator[bytes]:
-    """Return the notes' texts as JSON Lines, as `sealtune deidentify` takes them."""
-    for note in notes:
-        yield json.dumps({"text": note.text}, ensure_ascii=False).encode() + b"\n"
