@@ -3,7 +3,9 @@
 Both in plaintext, each a process of its own, after two steps of warm-up. Each operator is timed
 where torch dispatches it; that takes time itself, the more of it the shorter operators are.
 Prints a Markdown table of milliseconds per 1,000 tokens that are no padding, and with --operators
-the longest operators of each.
+the longest operators of each. With --memory-limit ours runs under that hard cap, weights streamed
+and activations in scratch space if they have to be, beside ours without it; weights are read in
+plaintext, so decrypting them is not in the figures.
 
     python benchmarks/profile_training.py --model smollm2-135m --data chat \\
         --peer-setting bf16-weights-bf16-adapters/micro-4/grouped
@@ -18,11 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sealtune.testing.bench.cap import memory_cap
 from sealtune.testing.bench.children import run_child
-from sealtune.testing.bench.prepare import BenchOptions, Compare, prepare
+from sealtune.testing.bench.prepare import BenchOptions, Compare, Prepared, prepare
 from sealtune.testing.bench.profile import INTERPRETER, KINDS, OTHER, WARMUP, kind_of
 from sealtune.testing.bench.run import run_folder
 from sealtune.testing.bench.settings import PeerSetting
+from sealtune.testing.bench.sides import Side
 from sealtune.training.recipe import Precision
 
 
@@ -34,6 +38,7 @@ def main() -> None:
     parser.add_argument("--peer-setting", default="", help="without it ours alone is profiled")
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps that count")
     parser.add_argument("--records-per-step", type=int, default=0)
+    parser.add_argument("--memory-limit", type=int, default=0, help="bytes")
     parser.add_argument("--operators", type=int, default=0, help="how many of each side to list")
     parser.add_argument("--work-dir", type=Path, default=Path("bench-out"))
     parser.add_argument("--data-dir", type=Path, help="the folder of the medical abstracts")
@@ -72,12 +77,25 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
             progress=lambda _done, _total: None,
         )
         jobs = {"sealtune": prepared.job}
+        if arguments.memory_limit:
+            return _capped(prepared, folder, arguments.memory_limit)
         if arguments.peer_setting:
             setting = PeerSetting.parse(arguments.peer_setting).fill(prepared.job.records_per_step)
             jobs["Trainer with PEFT"] = replace(prepared.job, peer=setting.text)
         return {
             name: run_child("profile", job, folder=folder / name)[0] for name, job in jobs.items()
         }
+
+
+def _capped(prepared: Prepared, folder: Path, limit: int) -> dict[str, dict[str, Any]]:
+    """Return what ours gives under a hard cap on its memory, and without."""
+    found = {}
+    for name, bound in (("under the cap", limit), ("without a cap", 0)):
+        side = Side.plain(prepared, name=name, memory_limit=bound)
+        with memory_cap(bound) as cap:
+            job = replace(side.job, cgroup=cap.cgroup, data_limit=cap.data_limit)
+            found[name], _ = run_child("profile", job, folder=folder / name.replace(" ", "-"))
+    return found
 
 
 def per_thousand(side: dict[str, Any], seconds: float) -> float:

@@ -51,7 +51,8 @@ def by_step(so_far: Sequence[int]) -> list[int]:
 
 def main(job: Job, after_step: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Train as the job says, calling `after_step` after each optimizer step; leave the files of the
-    result in its output folder.
+    result in its output folder. Under a memory limit there is scratch space beside it, as a worker
+    has.
     """
     # Under the cap before anything large is loaded: what was counted elsewhere stays there.
     enter(job)
@@ -59,16 +60,19 @@ def main(job: Job, after_step: Callable[[], None] = lambda: None) -> dict[str, A
     from sealtune.training.recipe import recipe_from_dict
     from sealtune.training.sources import NoCheckpoints
     from sealtune.training.train import train
+    from sealtune.worker.scratch import open_scratch
 
     stamps = Stamps(after_step)
-    result = train(
-        recipe_from_dict(job.recipe),
-        weights=FolderWeights(Path(job.model)),
-        records=read_records(Path(job.records)),
-        checkpoints=NoCheckpoints(),
-        telemetry=stamps,
-    )
-    output = Path(job.output)
+    recipe, output = recipe_from_dict(job.recipe), Path(job.output)
+    with open_scratch(output.parent if recipe.memory_limit_bytes else None) as scratch:
+        result = train(
+            recipe,
+            weights=FolderWeights(Path(job.model)),
+            records=read_records(Path(job.records)),
+            checkpoints=NoCheckpoints(),
+            telemetry=stamps,
+            scratch=scratch,
+        )
     output.mkdir()
     for name, data in result.files.items():
         (output / name).write_bytes(data)
