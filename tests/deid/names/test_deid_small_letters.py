@@ -65,6 +65,14 @@ def test_a_paragraph_with_capitals_stays_as_it_is() -> None:
         assert SMALL.restored(written) == written
 
 
+def test_a_long_line_is_looked_at_piece_by_piece() -> None:
+    text = ("zorvald shouted at janet smith, " * 4_000).strip()
+    made = SMALL.restored(text)
+    assert made.lower() == text
+    assert made.count("Janet Smith") > 3_990  # a cut may fall into a name
+    assert SMALL.restored("x" * 100_000) == "x" * 100_000
+
+
 @given(st.text(max_size=200))
 def test_is_as_long_as_the_text_and_differs_in_case_alone(text: str) -> None:
     made = SMALL.restored(text)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sealtune.core.limits import KIB
 from sealtune.deid.names import firm_words, words
 from sealtune.deid.names.known import KNOWN
 from sealtune.deid.names.lists import (
@@ -40,6 +41,7 @@ _CAPITALS: Final = re.compile(r"[A-Z][a-z]")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _NAME_GAPS: Final = frozenset({" ", "-", ". ", "  "})
 _POSSESSIVE: Final = re.compile(r"['\u2019]s?\Z")
+_PIECE_CHARACTERS: Final = 16 * KIB
 _LETTERS_MIN: Final = 3
 _LONE_LETTERS_MIN: Final = 4  # of a word that nothing beside it says to be a name
 _FIRM_WORDS_MAX: Final = 3  # before a legal form
@@ -81,8 +83,20 @@ _FIRM_BEFORE: Final = frozenset({"for", "at"})
 _WORKS: Final = listed("work works worked working employed")
 # What may stand behind a place, and seldom behind a thing that is described: `in nugeri this year`.
 _PLACE_AFTER: Final = listed("""
-    and or by this last next for on in with where which who when while but since until as until
+    and or by this last next for on in with where which who when while but since until as
     today yesterday tomorrow every before after is was
+    """)
+_ADDRESSED: Final = listed("hi hello hey dear ask asked contact regarding kollegin")
+_NAME_AFTER: Final = words.PERSON_VERBS | {"and", "or", "from", "at", "in", "on", "for", "to"}
+_UPPER_DOTTED: Final = frozenset({"s.a.", "s.l.", "s.c.", "s.l.l.", "n.v.", "b.v.", "a.\u015f."})
+_NUMBER_REACH: Final = 10
+_NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d{1,6}[a-z]? (?:[nsew]{1,2}\.? )?\Z")
+_ENDS: Final = frozenset('.!?:;\n"(')
+_VAGUE: Final = listed("is was may can will would could has had")
+_STOPS: Final = listed("""
+    a an the of at in on to for from by with and or is was are were be been has have had he she it
+    we you they i my your his her our their this that not no as but if so than then der die das
+    und mit bei von im am le la les de du des et el los las y en con
     """)
 
 
@@ -325,9 +339,19 @@ class SmallLetters:
 def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for match in _BREAK.finditer(text):
-        yield start, match.start()
+        yield from _pieces(text, start, match.start())
         start = match.end()
-    yield start, len(text)
+    yield from _pieces(text, start, len(text))
+
+
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what is between `start` and `end`, in pieces that a word's bookkeeping has room for."""
+    while end - start > _PIECE_CHARACTERS:
+        cut = text.rfind(" ", start + _PIECE_CHARACTERS // 2, start + _PIECE_CHARACTERS) + 1
+        cut = cut or start + _PIECE_CHARACTERS
+        yield start, cut
+        start = cut
+    yield start, end
 
 
 def _has_capitals(text: str) -> bool:
@@ -396,20 +420,6 @@ def _before(text: str, found: Sequence[_Word], at: int, *, most: int) -> Iterato
             return
         yield word
         end = word.start
-
-
-_ADDRESSED: Final = listed("hi hello hey dear ask asked contact regarding kollegin")
-_NAME_AFTER: Final = words.PERSON_VERBS | {"and", "or", "from", "at", "in", "on", "for", "to"}
-_UPPER_DOTTED: Final = frozenset({"s.a.", "s.l.", "s.c.", "s.l.l.", "n.v.", "b.v.", "a.\u015f."})
-_NUMBER_REACH: Final = 10
-_NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d{1,6}[a-z]? (?:[nsew]{1,2}\.? )?\Z")
-_ENDS: Final = frozenset('.!?:;\n"(')
-_VAGUE: Final = listed("is was may can will would could has had")
-_STOPS: Final = listed("""
-    a an the of at in on to for from by with and or is was are were be been has have had he she it
-    we you they i my your his her our their this that not no as but if so than then der die das
-    und mit bei von im am le la les de du des et el los las y en con
-    """)
 
 
 def _capitalized(word: str) -> str:
