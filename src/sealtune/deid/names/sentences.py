@@ -97,7 +97,7 @@ def _names(table: tuple[str, ...]) -> tuple[str, str]:
 _KNOWN, _KNOWN_LEADS = _names(COMPANIES)
 _AGENCIES, _AGENCY_LEADS = _names(AGENCIES)
 # Places that are words, too: only behind a preposition of place.
-_WORD_PLACES: Final = (
+WORD_PLACES: Final = (
     "Nice|Bath|Reading|Mobile|Split|Chad|Guinea|Georgia|Jersey|Turkey|Jordan|Cork|Hull|Orange|Mesa|Hue|Perm|Essen|Derby|Lima|Cali"
     "|Phoenix|Buffalo|Independence|Concord|Providence|Enterprise|Normal|Eureka|Surprise|Sandwich|Battle|Rugby|Deal|Ware|Wells|Rye|Poole"
 )
@@ -151,7 +151,7 @@ RULES: Final = (
     _rule("place-particle", 0.45, rf"{_PLACE_BEFORE}(?:da|de|do|dos|das) {_C}(?: (?:d[aeo]s? )?{_C}){{0,2}}", leads="da de do dos das", entity=_L, check=_last),
     _rule("place-joined", 0.6, rf"(?<![\w])(?:{_C} ){{1,3}}(?:nad|pod|los|las) (?:{_C}|altos|bajos)", on="nad pod altos bajos", entity=_L, check=_any),
     _rule("place-compass", 0.65, rf"(?<![\w])(?:New|North|South|East|West|Lake|Port|High) {_UP}[a-z'\-]{{2,20}}(?:{_TOWN_ENDS})(?![\w])", leads="new north south east west lake port high", entity=_L, check=_any),
-    _rule("place-word", 0.5, rf"{_PLACE_BEFORE}(?:{_WORD_PLACES})(?![\w\-])", leads=_WORD_PLACES.lower().replace("|", " "), entity=_L, check=_any),
+    _rule("place-word", 0.5, rf"{_PLACE_BEFORE}(?:{WORD_PLACES})(?![\w\-])", leads=WORD_PLACES.lower().replace("|", " "), entity=_L, check=_any),
     _rule("country-word", 0.5, r"(?:(?<=[a-z], )|(?<=; )|(?<=irth: )|(?<=ity: )|(?<=ation: )|(?<=own: )|(?<=try: ))(?:Chad|Guinea|Georgia|Jersey|Jordan|Turkey|Split|Nice|Bath|Reading|Mobile|Cork)(?=[.,;!?\n]|$| [a-z])", leads="chad guinea georgia jersey jordan turkey split nice bath reading mobile cork", entity=_L, check=_any),
     _rule("place-hyphens", 0.6, rf"(?<![\w\-]){_UP}[\w']{{2,20}}(?:-[a-z\u00e0-\u017f]{{1,5}}){{1,2}}-{_C}", marks="-sur-|-près-|-la-|-les-|-le-", entity=_L, check=_last),
     _rule("place-river", 0.6, rf"(?<![\w]){_UP}[\w']{{2,20}} (?:am|an der|im|ob der|na|v) {_C}(?: gori\w+)?", marks=" am see| am inn| am main| am rhein| an der ", entity=_L, check=_last),

@@ -32,6 +32,7 @@ from sealtune.deid.names.lists import (
     running_words,
     street_suffixes,
 )
+from sealtune.deid.names.sentences import WORD_PLACES
 from sealtune.deid.names.shapes import capitals
 from sealtune.deid.patterns import any_of
 from sealtune.deid.structured.rules import words as listed
@@ -81,6 +82,7 @@ _TOWN_LETTERS_MIN: Final = 7
 _PLACE_BEFORE: Final = listed("in from at near to around visited outside")
 _FIRM_BEFORE: Final = frozenset({"for", "at"})
 _WORKS: Final = listed("work works worked working employed")
+_WORD_PLACES: Final = listed(WORD_PLACES.lower().replace("|", " "))
 # What may stand behind a place, and seldom behind a thing that is described: `in nugeri this year`.
 _PLACE_AFTER: Final = listed("""
     and or by this last next for on in with where which who when while but since until as
@@ -179,7 +181,7 @@ class SmallLetters:
         word = plain(written)
         if flags & PLAIN:
             return False
-        if word in words.PERSON_VERBS:
+        if word in words.PERSON_VERBS or word in _WORD_PLACES:
             return True
         if word in self._running and not flags & (FIRST | KNOWN_PLACE):
             return True
