@@ -21,9 +21,9 @@ STRUCTURED = tuple(one for one in EntityType if one not in NAMES)
 # them with the rules.
 STRUCTURED_RECALL = 0.995
 NAMES_RECALL = {
-    EntityType.PERSON: 0.955,
-    EntityType.ORGANIZATION: 0.94,
-    EntityType.LOCATION: 0.96,
+    EntityType.PERSON: 0.97,
+    EntityType.ORGANIZATION: 0.955,
+    EntityType.LOCATION: 0.97,
     EntityType.ADDRESS: 0.96,
 }
 
