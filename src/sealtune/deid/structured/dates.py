@@ -66,7 +66,8 @@ _DATED_WORDS: Final = any_of(
     "|signed|collected|received|scheduled|due|exam|surgery|follow-?up|labs?|ct|mri|x-?ray"
     "|comparison|comparison with|comparison to|compared with|compared to|made with|made to|seen with"
     "|seen to|visit of|adm|disch|of birth|d.o.b.?|performed|read|birth ?date|notes?|rn|nsg|addendum"
-    "|progress|update|today"
+    "|progress|update|today|birthday|birthday is|birthday was|birthday falls on|see you|sees you|clinic"
+    "|office|hospital"
 )
 _DATED: Final = re.compile(
     r"(?i)(?:\d{1,2}[/-]\d{1,2}(?:,| to| and| through| -| or|-)?"
@@ -86,6 +87,10 @@ _DAY_MONTH: Final = (
     + r"\.?(?:(?i:,? | de | del |[-/. ]){1}"
     + rf"(?:{_YEAR}|(?<=[-/])\d{{2}}(?!\d)|(?<= )\d{{2}}(?![\d%]|[:/.,]\d| ?{_COUNTED})))?"
     + _TIME
+)
+_LETTER_OPENS: Final = (
+    r"(?=[ \t]{0,4}\n\s{0,4}(?i:dear|to|re|hi|hello|regarding|subject|sehr|liebe[rs]?|cher|chère"
+    r"|madame|monsieur|estimad[oa])\b)"
 )
 RULES: Final = (
     Rule(
@@ -149,6 +154,24 @@ RULES: Final = (
             + _DAY
             + r"(?![\d/%]|[.-]\d| ?(?i:mm ?hg|strength|pain|scale|motor|edema|murmur|hours?|days?|weeks?|months?|mg|ml|times|tab))"
         ),
+    ),
+    Rule(
+        kind="date-month-day-time",
+        entity=EntityType.DATE,
+        confidence=0.6,
+        starts=(1, 2),
+        check=_day_and_month,
+        pattern=re.compile(_DAY + "[/-]" + _DAY + r"(?=[ ,]{1,2}(?:at )?\d{1,2}:\d{2}(?![\d:]))"),
+    ),
+    Rule(
+        kind="date-month-day-letter",  # `Spokane, 2/4` on a line of its own
+        entity=EntityType.DATE,
+        confidence=0.6,
+        starts=(1, 2),
+        context=re.compile(r"(?:\A|\n)[ \t]{0,8}[^\W\d_][^\n,\d]{2,24}, $"),
+        window=BESIDE,
+        check=_day_and_month,
+        pattern=re.compile(_DAY + "[/-]" + _DAY + _LETTER_OPENS),
     ),
     Rule(
         kind="date-day-month-word",

@@ -15,7 +15,14 @@ _CARS: Final = (
     "|lexus|acura|buick|cadillac|chrysler|lincoln|mitsubishi|suzuki|porsche|yamaha|harley|prius"
     "|corolla|camry|civic|accord|golf|auto|voiture|coche|wagen|fahrzeug|véhicule"
 )
-_FORM: Final = r"(?P<v>[A-Z0-9ÄÖÜ]{1,8}(?:[\- ·.•]{1,2}[A-Z0-9]{1,5}){0,3})(?![\w])"
+# In small letters only what a word cannot be: with a hyphen, or letters and digits together.
+_LOWER: Final = (
+    r"(?=[a-zäöü\- ]{0,8}\d)[a-zäöü]{1,3}(?:-[a-z0-9]{1,4}){1,2}(?: \d{1,4})?"
+    r"|[a-z]{1,3}\d{2,4}[a-z]{0,3}|\d{1,4}-?[a-z]{2,4}"
+)
+_FORM: Final = (
+    rf"(?P<v>[A-Z0-9ÄÖÜ]{{1,8}}(?:[\- ·.•]{{1,2}}[A-Z0-9]{{1,5}}){{0,3}}|{_LOWER})(?![\w])"
+)
 
 
 def _plate(text: str) -> bool:
