@@ -21,15 +21,15 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
 
     What a loser covers outside a winner stays found, under the loser's type.
     """
-    waiting = [(_rank(finding), index, finding) for index, finding in enumerate(findings)]
+    waiting = [_ranked(finding, index) for index, finding in enumerate(findings)]
     waiting.sort(reverse=True)
-    parts: list[tuple[tuple[int, int, float], int, Finding]] = []  # a heap; seldom are there any
+    parts: list[_Ranked] = []  # a heap; seldom are there any
     taken: list[Finding] = []
     covered = bytearray(len(text))  # 1 where a finding is taken
     count = len(waiting)
     while waiting or parts:
         first_part = parts and (not waiting or parts[0] < waiting[-1])
-        _, _, finding = heapq.heappop(parts) if first_part else waiting.pop()
+        finding = (heapq.heappop(parts) if first_part else waiting.pop())[4]
         start, end = finding[:2]
         if covered.find(1, start, end) < 0:
             covered[start:end] = b"\x01" * (end - start)
@@ -42,19 +42,23 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
             if first < last:
                 part = finding.at(first, last)
                 count += 1
-                heapq.heappush(parts, (_rank(part), count, part))
+                heapq.heappush(parts, _ranked(part, count))
     taken.sort(key=lambda finding: finding.start)
     return _merged(text, taken)
 
 
-def _rank(finding: Finding) -> tuple[int, int, float]:
+# How it is ranked: specific ones first, longer ones, surer ones, in their order.
+_Ranked = tuple[int, int, float, int, Finding]
+
+
+def _ranked(finding: Finding, index: int) -> _Ranked:
     start, end, entity, confidence, _, _ = finding
-    specific = (
-        (confidence >= _LIKELY and entity in _SPECIFIC)
+    specific = confidence >= _LIKELY and (
+        entity in _SPECIFIC
         or (confidence >= _STREET and entity is EntityType.ADDRESS)
         or (confidence >= _SURE and entity not in _MERGED)
     )
-    return 0 if specific else 1, start - end, -confidence
+    return 0 if specific else 1, start - end, -confidence, index, finding
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

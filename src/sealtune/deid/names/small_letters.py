@@ -42,6 +42,7 @@ _CAPITALS: Final = re.compile(r"[A-Z][a-z]")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _NAME_GAPS: Final = frozenset({" ", "-", ". ", "  "})
 _POSSESSIVE: Final = re.compile(r"['\u2019]s?\Z")
+_SEEN_MAX: Final = 50_000  # words that are remembered
 _PIECE_CHARACTERS: Final = 16 * KIB
 _LETTERS_MIN: Final = 3
 _LONE_LETTERS_MIN: Final = 4  # of a word that nothing beside it says to be a name
@@ -135,6 +136,7 @@ class SmallLetters:
         self._lexicon: Lexicon = read_lexicon()
         self._running = running_words()
         self._streets = street_suffixes()
+        self._seen: dict[str, tuple[int, bool, bool]] = {}
 
     def restored(self, text: str) -> str:
         """Return `text`, as long as it is, with capitals in paragraphs that have none."""
@@ -169,10 +171,16 @@ class SmallLetters:
         return "".join(letters)
 
     def _word(self, match: re.Match[str]) -> _Word:
-        written = _POSSESSIVE.sub("", match[0])
-        flags = self._lexicon.flags.get(plain(written), 0)
-        everyday = self._everyday(written, flags)
-        return _Word(match.start(), match[0], flags, everyday, written != match[0])
+        text = match[0]
+        known = self._seen.get(text)
+        if known is None:
+            if len(self._seen) >= _SEEN_MAX:
+                self._seen.clear()
+            written = _POSSESSIVE.sub("", text)
+            flags = self._lexicon.flags.get(plain(written), 0)
+            known = flags, self._everyday(written, flags), written != text
+            self._seen[text] = known
+        return _Word(match.start(), text, *known)
 
     def _everyday(self, written: str, flags: int) -> bool:
         """Return whether a word is an ordinary one, in whatever form."""

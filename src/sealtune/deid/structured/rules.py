@@ -81,13 +81,16 @@ class Rule:
     def finding(self, text: str, start: int, end: int, detector: str) -> Finding | None:
         """Return what a value in `text` is, or None where check or context speak against it."""
         confidence = self.confidence
+        if start >= end:
+            return None
         if self.check is not None and not self.check(text[start:end]):
             confidence = self.weak
-        if confidence and self.context is not None:
+            if not confidence:
+                return None
+        if self.context is not None:
             before = text[max(0, start - self.window) : start]
-            confidence = confidence if self.context.search(before) else 0.0
-        if not confidence or start >= end:
-            return None
+            if not self.context.search(before):
+                return None
         return Finding(start, end, self.entity, confidence, detector, self.kind)
 
 
