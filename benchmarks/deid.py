@@ -404,8 +404,9 @@ def measure(arguments: argparse.Namespace) -> dict:
                 show_failures(item["score"])
         result["quality"] = [{k: v for k, v in item.items() if k != "score"} for item in found]
     if arguments.only != "quality":
-        # Notes full of identifiers, and prose with few: what most text lies between.
-        texts = {"generated notes": [note.text for note in notes]}
+        # Notes of identifiers alone, notes in prose, and prose with hardly any.
+        letters = [json.loads(line)["text"] for line in _letters(400_000)]
+        texts = {"generated notes": [note.text for note in notes], "notes within prose": letters}
         if arguments.abstracts and arguments.abstracts.is_file():
             texts["medical abstracts"] = read_abstracts(arguments.abstracts)[0][: arguments.notes]
         result["rate"] = {name: rate(each, arguments.pairs) for name, each in texts.items()}

@@ -133,10 +133,16 @@ def iter_near(
     """
     done = 0
     for anchor in anchors:
-        if anchor.end() > done:
-            match = pattern.search(text, max(done, anchor.start() - reach))
+        start = anchor.start()
+        if not reach and start >= done:
+            match = pattern.match(text, start)
+        elif reach and anchor.end() > done:
+            match = pattern.search(text, max(done, start - reach))
             if match is None:
                 return
+        else:
+            continue
+        if match:
             done = match.end()
             yield match
 

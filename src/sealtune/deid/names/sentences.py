@@ -72,6 +72,7 @@ def _rule(
     leads: str = "",
     on: str = "",
     marks: str = "",
+    gate: str = "",
     entity: EntityType = _O,
     check: Check = _org,
 ) -> Rule:
@@ -83,6 +84,8 @@ def _rule(
         words=frozenset((leads or on).split()),
         leads=bool(leads),
         marks=tuple(marks.split("|")) if marks else (),
+        gate=re.compile(gate) if gate else None,
+        reach=_REACH if gate else None,
         check=check,
     )
 
@@ -94,6 +97,10 @@ def _names(table: tuple[str, ...]) -> tuple[str, str]:
     return "|".join(map(re.escape, longest)), " ".join(sorted(firsts))
 
 
+_SAYS: Final = (
+    r" (?:said|replied|testified|explained|argued) (?:the|that|he|she|it|they|on|in|to)\b"
+)
+_REACH: Final = 64  # characters of a name
 _KNOWN, _KNOWN_LEADS = _names(COMPANIES)
 _AGENCIES, _AGENCY_LEADS = _names(AGENCIES)
 # Places that are words, too: only behind a preposition of place.
@@ -158,7 +165,7 @@ RULES: Final = (
     _rule("brazilian-state", 0.6, r"(?<=[a-z\u00e0-\u00fa] / )(?:AC|AL|AP|AM|BA|CE|DF|ES|GO|MA|MT|MS|MG|PA|PB|PR|PE|PI|RJ|RN|RS|RO|RR|SC|SP|SE|TO)(?![\w])", marks=" / ", entity=_L, check=_any),
     _rule("place-based", 0.5, rf"(?<![\w]){_UP}[a-z]{{2,20}}(?: {_UP}[a-z]{{2,20}})?(?=-based (?:[a-z]{{3,16}} )?(?:company|firm|start-?up|bank|group|charity|band|retailer|manufacturer|airline|{_UP}))", marks="-based", entity=_L, check=_last),
     _rule("term-first", 0.6, rf"(?<![\w])(?:Ana|Ester|Elisa|Imam|Gerd|Heinz|Per|Tia|Tea|Urban|Dick|Christian|Chase|Norma|Iris|Cornea|Rose|Grace) (?:{_PARTICLES}|d[aoe]s? )?{_C}(?: {_C})?(?![\w])", leads="ana ester elisa imam gerd heinz per tia tea urban dick christian chase norma iris rose grace", entity=_P, check=_last),
-    _rule("surname-saying", 0.5, rf"(?<![\w])(?:{_PARTICLES})?{_C}(?= (?:said|replied|testified|explained|argued) (?:the|that|he|she|it|they|on|in|to)\b)", on="said replied testified explained argued", entity=_P, check=_eponym),
+    _rule("surname-saying", 0.5, rf"(?<![\w])(?:{_PARTICLES})?{_C}(?={_SAYS})", on="said replied testified explained argued", gate=_SAYS, entity=_P, check=_eponym),
     _rule("particle-last-first", 0.6, rf"(?<![\w]){_PARTICLES}{_C}, {_C}(?=[;.\n]|$)", leads="van von de da dos der ten", entity=_P, check=_last),
     _rule("capital-particle", 0.6, rf"(?<![\w]){_C} Van (?:den|der|de) {_C}", marks=" van d", entity=_P, check=_last),
     _rule("told", 0.45, r"(?:[Tt]ell|[Aa]sk|[Cc]all|[Dd]ocs to|[Mm]essage|[Tt]ext|[Pp]ing|[Ee]mail|[Ii]nvite|[Hh]ire|arrested|hired) (?P<v>(?:Ana|Ester|Elisa|Ole|Ruby|Dick|August|Tea|Angel|Frank|Chase|April|June|May|Mark|Will|Rose|Grace|Hope|Joy|Bill|Grant|Iris)(?: [A-Z][\w'\-]{1,24})?)(?![\w])", leads="tell ask call docs message text ping email invite hire arrested hired", entity=_P, check=_any),

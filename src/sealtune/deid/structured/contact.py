@@ -19,6 +19,7 @@ _TLDS: Final = (
     "|jp|kr|sg|hk|tw|my|th|vn|ph|id|za|ng|ke|eg|ma|br|ar|cl|mx|pe|eu|health|care|clinic|hospital"
     "|online|site|tech|cloud|xyz|club|shop|blog|live|news|local|internal|example|test"
 )
+_DOMAIN_MAX: Final = 384  # characters before the last dot: five labels
 _TLD: Final = any_of(_TLDS)
 _PHONE_LABEL: Final = (
     r"(?<![A-Za-z])(?i:tele(?:phone|fon|phono|fono)|t[eé]l[eé]fono|t[eé]l[eé]phone|phone|phones|tel|t[eé]l|ph|cell"
@@ -198,7 +199,8 @@ RULES: Final = (
         entity=EntityType.URL,
         confidence=0.75,
         marks=(".",),
-        gate=re.compile(rf"\.{_TLD}(?![a-z0-9])"),
+        gate=re.compile(rf"\.(?i:{_TLD})(?![A-Za-z0-9])"),
+        reach=_DOMAIN_MAX,
         pattern=re.compile(
             r"(?<![\w@.\-/])(?=[\w-]{2,63}\.\w)[A-Za-z0-9](?:[\w-]{0,62}\.){1,5}(?i:" + _TLD + r")"
             r"(?![\w@-]|\.\w)(?::\d{2,5})?(?:/[^\s<>\"']{0,500}(?<![.,;:!?)\]]))?"
@@ -228,12 +230,22 @@ RULES: Final = (
         kind="mac",
         entity=EntityType.DEVICE,
         confidence=0.97,
-        marks=(":", "-", "."),
-        gate=re.compile(r"[:.\-](?:[0-9a-f]{2}[:\-][0-9a-f]{2}[:\-]|[0-9a-f]{4}\.)"),
+        marks=(":", "-"),
+        gate=re.compile(r"[:\-][0-9A-Fa-f]{2}[:\-][0-9A-Fa-f]{2}[:\-]"),
+        reach=2,
         pattern=re.compile(
-            r"[0-9A-Fa-f]{2}(?:(?=:)(?<![\w:-]..)(?::[0-9A-Fa-f]{2}){5}|(?=-)(?<![\w-]..)(?:-[0-9A-Fa-f]{2}){5}"
-            r"|(?<![\w:-]..)[0-9A-Fa-f]{2}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![\w:-])"
+            r"[0-9A-Fa-f]{2}(?:(?=:)(?<![\w:-]..)(?::[0-9A-Fa-f]{2}){5}|(?=-)(?<![\w-]..)(?:-[0-9A-Fa-f]{2}){5})"
+            r"(?![\w:-])"
         ),
+    ),
+    Rule(
+        kind="mac",
+        entity=EntityType.DEVICE,
+        confidence=0.97,
+        marks=(".",),
+        gate=re.compile(r"\.[0-9A-Fa-f]{4}\."),
+        reach=4,
+        pattern=re.compile(r"(?<![\w:-])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![\w:-])"),
     ),
     Rule(
         kind="username",
