@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.following import follows_number
 from sealtune.deid.patterns import (
     Remembered,
     Words,
@@ -38,6 +39,7 @@ _APART: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,3} \Z")  # `AB 12 34 56 
 PREFIXED: Final = -1  # the token begins with + or (
 LETTERS: Final = 0  # with letters; otherwise the number of its first digits
 _LENGTH_MAX: Final = 31
+_CHARACTERS_MAX: Final = 1_000  # that were seen behind numbers
 
 DIGITS_MAX: Final = 99  # of one value
 
@@ -121,7 +123,10 @@ class RuleDetector:
                 self._gate_leading[number] = begins_with(rule.gate)
             if rule.words and not rule.leads:
                 self._leading[number] = begins_with(rule.pattern)
-        self._anchored = {start: _Anchored(of_start) for start, of_start in anchored.items()}
+        self._anchored = {
+            start: _Anchored(of_start, digits=start if 0 < start < _LENGTH_MAX else 0)
+            for start, of_start in anchored.items()
+        }
         self._led_words, self._search_words = frozenset(self._led), frozenset(self._searches)
         self._marks = _Marks(self._rules)
 
@@ -252,24 +257,52 @@ _Value = tuple[Rule, int, int]  # with start and end
 
 
 class _Anchored:
-    """The rules that are tried at one kind of token, asked all at once which of them match."""
+    """The rules that are tried at one kind of token, asked all at once which of them match.
 
-    def __init__(self, rules: list[Rule]) -> None:
+    Of a token with so many `digits`, only rules are asked that allow the character behind it.
+    """
+
+    def __init__(self, rules: list[Rule], *, digits: int) -> None:
         self._rules = rules
-        self._probe: re.Pattern[str] | None = None
-        self._groups: list[tuple[Rule, int]] = []
+        self._digits = digits
+        self._follows: list[frozenset[str] | None] | None = None
+        self._by_character: dict[str, _Asked] = {}
+        self._by_rules: dict[tuple[int, ...], _Asked] = {}
 
     def values(self, text: str, at: int) -> list[_Value]:
         """Return what the rules that match at the place `at` take for a value."""
-        if self._probe is None:  # compiled at the first token: some kinds hardly ever come
-            self._probe = _probe(self._rules)
-            named = self._probe.groupindex
-            self._groups = [(rule, named[f"value{n}"]) for n, rule in enumerate(self._rules)]
-        said = self._probe.match(text, at)
+        behind = text[at + self._digits : at + self._digits + 1] if self._digits else ""
+        asked = self._by_character.get(behind) or self._asked(behind)
+        said = asked.probe.match(text, at) if asked.groups else None
         if said is None or said.lastindex is None:
             return []
         spans = said.regs
-        return [(rule, *spans[group]) for rule, group in self._groups if spans[group][0] >= 0]
+        return [(rule, *spans[group]) for rule, group in asked.groups if spans[group][0] >= 0]
+
+    def _asked(self, behind: str) -> _Asked:
+        """Return the rules to ask where `behind` follows, compiled when it first does."""
+        if self._follows is None:
+            digits = self._digits
+            self._follows = [
+                follows_number(rule.pattern, digits) if digits else None for rule in self._rules
+            ]
+        pairs = enumerate(self._follows)
+        chosen = tuple(n for n, follows in pairs if follows is None or behind in follows)
+        asked = self._by_rules.get(chosen)
+        if asked is None:
+            asked = self._by_rules[chosen] = _Asked([self._rules[n] for n in chosen])
+        if len(self._by_character) < _CHARACTERS_MAX:
+            self._by_character[behind] = asked
+        return asked
+
+
+class _Asked:
+    """Some rules as one pattern."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self.probe = _probe(rules)
+        named = self.probe.groupindex
+        self.groups = [(rule, named[f"value{n}"]) for n, rule in enumerate(rules)]
 
 
 def _probe(rules: list[Rule]) -> re.Pattern[str]:
