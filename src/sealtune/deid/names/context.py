@@ -311,6 +311,8 @@ class ContextRules:
 
 def _label_before(text: str, at: int) -> re.Match[str] | None:
     """Return the label that ends at `at`."""
+    if text[at - 1 : at].isdigit():  # a time of day
+        return None
     first = max(0, at - _LABEL_CHARACTERS)
     before = text[first:at].rstrip()
     if before.isascii() and not before.lower().endswith(_LABEL_ENDS):
