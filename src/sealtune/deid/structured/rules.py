@@ -273,7 +273,9 @@ class _Anchored:
         """Return what the rules that match at the place `at` take for a value."""
         behind = text[at + self._digits : at + self._digits + 1] if self._digits else ""
         asked = self._by_character.get(behind) or self._asked(behind)
-        said = asked.probe.match(text, at) if asked.groups else None
+        if not asked.groups:
+            return []
+        said = asked.probe.match(text, at)
         if said is None or said.lastindex is None:
             return []
         spans = said.regs
@@ -336,6 +338,10 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
                 yield head.start(2), LETTERS
                 continue
         elif before == " " and at > 1 and text[at - 2] in _LETTERS:
+            word = text[at - 5 : at - 1] if at > 4 else ""
+            if word.isalpha() and word.isascii():  # longer than what may stand apart
+                yield at, min(end - at, _LENGTH_MAX)
+                continue
             apart = _APART.search(text, max(0, at - 5), at)
             if apart:
                 yield apart.start(), LETTERS
