@@ -19,7 +19,7 @@ uses the network. Without a model it splits words with a blank spaCy pipeline fo
 
 Memory: the greatest resident set of `sealtune deidentify` and its processes, each on its own, over
 inputs of growing size. A record is a note full of identifiers, a line with a person and numbers
-that no other record has, and prose: an identifier every 250 characters or so.
+that no other record has, and prose: an identifier every 200 characters or so.
 
 Utility: a linear classifier over words, trained and tested on text as it is and on the same text
 de-identified (rules, `hipaa-safe-harbor`), on the same split: the specialty of the demo's notes,

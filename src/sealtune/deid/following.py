@@ -94,7 +94,9 @@ def _item_may_be_digit(code: Any, value: Any) -> bool:
     if code is codes.LITERAL:
         return chr(value).isdigit()
     if code is codes.RANGE:
-        return any(chr(n).isdigit() for n in range(value[0], min(value[1], value[0] + 0x100) + 1))
+        if value[1] - value[0] >= _RANGE_MAX:
+            return True
+        return any(chr(n).isdigit() for n in range(value[0], value[1] + 1))
     return value is not codes.CATEGORY_SPACE
 
 

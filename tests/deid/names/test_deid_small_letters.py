@@ -71,6 +71,7 @@ def test_a_long_line_is_looked_at_piece_by_piece() -> None:
     assert made.lower() == text
     assert made.count("Janet Smith") > 3_990  # a cut may fall into a name
     assert SMALL.restored("x" * 100_000) == "x" * 100_000
+    assert max(map(len, SMALL._seen)) <= 40  # no memory for what will not come again
 
 
 @given(st.text(max_size=200))

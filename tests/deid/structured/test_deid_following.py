@@ -25,6 +25,7 @@ from sealtune.testing.deid.generator import make_annotated_notes
         (r"(?i:\d k)", 1, " "),
         (r"(?i:\dk)", 1, "kK\u212a"),
         (r"[a-z]\d", 1, ""),
+        (r"[a-\uffff]x", 1, "xX"),  # digits of other scripts are in the range
     ],
 )
 def test_reads_it_from_the_pattern(pattern: str, digits: int, follows: str) -> None:

@@ -32,6 +32,13 @@ def asked(k: int = 1, name: str = "age", **rule: Any) -> Configuration:
         *((89, 89), (90, "90+"), (104, "90+"), (89.9, 89.9), (91.5, "90+"), ("89", "89")),
         *((" 93 ", "90+"), ("90+", "90+"), (None, None), (True, True), ("unknown", "unknown")),
         *((float("inf"), "90+"), ("1e9", "1e9"), ("", "")),
+        *(
+            ("91 years", "90+"),
+            ("95+", "90+"),
+            ("85-95", "90+"),
+            ("y90", "90+"),
+            ("88 years", "88 years"),
+        ),
     ],
 )
 def test_ages_over_89_are_one_class(value: Any, made: Any) -> None:

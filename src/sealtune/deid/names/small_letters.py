@@ -43,6 +43,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _NAME_GAPS: Final = frozenset({" ", "-", ". ", "  "})
 _POSSESSIVE: Final = re.compile(r"['\u2019]s?\Z")
 _SEEN_MAX: Final = 50_000  # words that are remembered
+_SEEN_LETTERS_MAX: Final = 40  # of one: longer ones hardly recur, and would fill the memory
 _PIECE_CHARACTERS: Final = 16 * KIB
 _LETTERS_MIN: Final = 3
 _LONE_LETTERS_MIN: Final = 4  # of a word that nothing beside it says to be a name
@@ -179,7 +180,8 @@ class SmallLetters:
             written = _POSSESSIVE.sub("", text)
             flags = self._lexicon.flags.get(plain(written), 0)
             known = flags, self._everyday(written, flags), written != text
-            self._seen[text] = known
+            if len(text) <= _SEEN_LETTERS_MAX:
+                self._seen[text] = known
         return _Word(match.start(), text, *known)
 
     def _everyday(self, written: str, flags: int) -> bool:

@@ -11,7 +11,8 @@ from sealtune.deid.entities import EntityType
 AGE_TOP: Final = 90  # 45 CFR 164.514(b)(2)(i)(C)
 OLDEST: Final = f"{AGE_TOP}+"
 _NAME: Final = re.compile(r"(?<![a-z])(?:age|alter|edad|leeftijd)(?![a-z])")
-_NUMBER: Final = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
+_NUMBER: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3})?(?!\d)")
+_AGE_MAX: Final = 200  # a larger number is none: a year, a code
 
 
 def age_fields(configuration: Configuration) -> frozenset[str]:
@@ -27,10 +28,10 @@ def age_fields(configuration: Configuration) -> frozenset[str]:
 
 
 def top_coded(value: Any) -> Any:
-    """Return `90+` for a number of 90 or more, else `value`."""
+    """Return `90+` for a number of 90 or more, or a text with one (`91 years`), else `value`."""
     if isinstance(value, str):
-        written = value.strip()
-        return OLDEST if _NUMBER.fullmatch(written) and float(written) >= AGE_TOP else value
+        found = map(float, _NUMBER.findall(value))
+        return OLDEST if any(AGE_TOP <= number < _AGE_MAX for number in found) else value
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return OLDEST if number and value >= AGE_TOP else value
 
