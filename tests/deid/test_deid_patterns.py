@@ -65,7 +65,9 @@ def test_a_pattern_that_can_begin_with_any_word_is_refused(pattern: str) -> None
 def test_led_patterns_find_what_a_search_finds(led: LedPatterns) -> None:
     for text in NOTES:
         found = led.matches(text, words_of(text))
-        for name, pattern in led._patterns.items():
+        patterns = {name: one for of_word in led._led.values() for name, one in of_word._patterns}
+        assert patterns
+        for name, pattern in patterns.items():
             spans = [match.span() for match in found.get(name, ())]
             assert spans == [match.span() for match in pattern.finditer(text)]
 
@@ -94,8 +96,10 @@ def test_every_word_is_where_it_is_said_to_be(text: str) -> None:
 @given(st.text(alphabet="ab@ .\n", max_size=60))
 def test_near_an_anchor_and_at_lines_the_same_is_found_as_everywhere(text: str) -> None:
     near, anchor = re.compile(r"a{1,3}@b"), re.compile("@")
-    found = [m.span() for m in iter_near(near, text, anchor.finditer(text), 3)]
-    assert found == [m.span() for m in near.finditer(text)]
+    anchors = [m.span() for m in anchor.finditer(text)]
+    for unbroken in (False, True):
+        found = [m.span() for m in iter_near(near, text, anchors, 3, unbroken=unbroken)]
+        assert found == [m.span() for m in near.finditer(text)]
     lines = re.compile(r"(?m)^a+")
     found = [m.span() for m in iter_led(lines, text, line_starts(text))]
     assert found == [m.span() for m in lines.finditer(text)]

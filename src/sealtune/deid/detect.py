@@ -73,7 +73,7 @@ class Pipeline:
         return findings
 
     def _resolved(self, text: str, findings: list[Finding]) -> list[Finding]:
-        resolved = resolve_overlaps(text, dict.fromkeys(findings))
+        resolved = resolve_overlaps(text, findings)
         if not self._allowed:
             return resolved
         return [f for f in resolved if plain(text[f.start : f.end].strip()) not in self._allowed]

@@ -7,6 +7,7 @@ are those of the HIPAA Safe Harbor list, 45 CFR 164.514(b)(2)(i).
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import Final, NamedTuple
 
 
@@ -97,3 +98,7 @@ class Finding(NamedTuple):
     def at(self, start: int, end: int) -> Finding:
         """Return the same finding at another place."""
         return Finding(start, end, self.entity, self.confidence, self.detector, self.kind)
+
+
+# Takes all fields as one tuple, in a third of the time: dozens are made of a note.
+new_finding: Final = partial(tuple.__new__, Finding)

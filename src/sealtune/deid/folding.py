@@ -25,6 +25,7 @@ _SPECIAL: Final = re.compile(
     r"|[A-Za-z][\u0300-\u036f]{1,8}"
     r"|[^\x00-\x7f]{1,64}"
 )
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]{1,64}")
 _PLAIN_MARKS: Final = ("&", "<", "\\", "%40", '":', '" :')
 _INLINE: Final = re.compile(
     r"</?(?:b|i|u|em|strong|span|font|small|big|sup|sub|mark|code|tt|wbr)\b"
@@ -88,8 +89,10 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """Return `text` folded; plain ASCII without markup is returned as it is."""
-    if text.isascii() and not any(mark in text for mark in _PLAIN_MARKS):
-        return Folded(text, [], len(text))
+    if not any(mark in text for mark in _PLAIN_MARKS):
+        same = text if text.isascii() else _letter_for_letter(text)
+        if same is not None:
+            return Folded(same, [], len(text))
     parts: list[str] = []
     pieces: list[tuple[int, int, int, int]] = []
     at = done = 0
@@ -110,6 +113,20 @@ def fold(text: str) -> Folded:
     add(text[done:], done, len(text))
     folded = "".join(parts)
     return Folded(_unmasked(folded), pieces, len(text))
+
+
+def _letter_for_letter(text: str) -> str | None:
+    """Return `text` folded, None where a letter becomes none or several: few texts have such."""
+    parts: list[str] = []
+    done = 0
+    for match in _NOT_ASCII.finditer(text):
+        values = [_folded_letter(letter) for letter in match[0]]
+        # A mark first in a run may belong to the letter before it.
+        if "\u0300" <= values[0] <= "\u036f" or any(len(value) != 1 for value in values):
+            return None
+        parts += (text[done : match.start()], *values)
+        done = match.end()
+    return _unmasked("".join((*parts, text[done:])))
 
 
 def _replacements(text: str, start: int, end: int) -> list[tuple[str, int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -11,8 +12,13 @@ from sealtune.deid.entities import EntityType, Finding
 _SURE: Final = 0.95  # what a check digit or the owner's own list says
 _LIKELY: Final = 0.6  # below it even an address of the web may be the middle of something else
 _STREET: Final = 0.85  # a number and a street's word: `12 Oak Street, Boston` ends in no name
-_SPECIFIC: Final = frozenset({EntityType.EMAIL, EntityType.URL, EntityType.SECRET})
 _MERGED: Final = frozenset({EntityType.PERSON})
+# How sure a finding of each type has to be to win over longer ones.
+_SPECIFIC_FROM: Final = (
+    dict.fromkeys(EntityType, _SURE)
+    | dict.fromkeys((EntityType.EMAIL, EntityType.URL, EntityType.SECRET), _LIKELY)
+    | {EntityType.ADDRESS: _STREET, EntityType.PERSON: math.inf}
+)
 _MERGE_GAPS: Final = frozenset({" ", "  ", "-", ". ", ", "})
 
 
@@ -21,7 +27,7 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
 
     What a loser covers outside a winner stays found, under the loser's type.
     """
-    waiting = [_ranked(finding, index) for index, finding in enumerate(findings)]
+    waiting = _ranked(findings)
     waiting.sort(reverse=True)
     parts: list[_Ranked] = []  # a heap; seldom are there any
     taken: list[Finding] = []
@@ -40,10 +46,9 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
         for first, last in _free(covered, start, end):
             first, last = _trimmed(text, first, last)
             if first < last:
-                part = finding.at(first, last)
                 count += 1
-                heapq.heappush(parts, _ranked(part, count))
-    taken.sort(key=lambda finding: finding.start)
+                heapq.heappush(parts, *_ranked([finding.at(first, last)], count))
+    taken.sort()  # by their starts, all of which differ
     return _merged(text, taken)
 
 
@@ -51,14 +56,12 @@ def resolve_overlaps(text: str, findings: Iterable[Finding]) -> list[Finding]:
 _Ranked = tuple[int, int, float, int, Finding]
 
 
-def _ranked(finding: Finding, index: int) -> _Ranked:
-    start, end, entity, confidence, _, _ = finding
-    specific = confidence >= _LIKELY and (
-        entity in _SPECIFIC
-        or (confidence >= _STREET and entity is EntityType.ADDRESS)
-        or (confidence >= _SURE and entity not in _MERGED)
-    )
-    return 0 if specific else 1, start - end, -confidence, index, finding
+def _ranked(findings: Iterable[Finding], first: int = 0) -> list[_Ranked]:
+    return [
+        (confidence < _SPECIFIC_FROM[entity], start - end, -confidence, index, finding)
+        for index, finding in enumerate(findings, first)
+        for start, end, entity, confidence, _, _ in (finding,)
+    ]
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -11,42 +11,63 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
+
+from sealtune.deid.following import Beginning, of_word, shape
+
+_Name = TypeVar("_Name", int, str)
+_Tried = Callable[[str, int], re.Match[str] | None]
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _NUMBER: Final = re.compile(r"\d+")
 # The same in ASCII text, which `re` goes through faster.
 _ASCII_WORD: Final = re.compile("[a-z]+")
 _ASCII_NUMBER: Final = re.compile("[0-9]+")
+_SIGMA: Final = "\u03a3"  # in lower case another letter where a word ends
 _REMEMBERED_MAX: Final = 50_000  # words
+SHAPES_MAX: Final = 2_000  # that are remembered of what stands behind a word or a number
+_BEHIND: Final = 3  # characters behind a word that are looked at before a pattern is tried
+_PLACE_AND_NAME: Final = itemgetter(0, 1)
 _LETTERS_MAX: Final = 8  # of a class that a word may have in a place: `organi[sz]ation`
 
 
 class Words:
-    """The words of a text in lower case, each with the places where it stands; its numbers."""
+    """The words of a text in lower case, each with the places where it stands; numbers; shape."""
 
-    __slots__ = ("known", "numbers", "places")
+    __slots__ = ("known", "numbers", "places", "shape")
 
     def __init__(self, text: str) -> None:
         """Split `text`."""
         self.places: dict[str, list[int]] = defaultdict(list)
         places = self.places
         ascii_only = text.isascii()
+        lower = text.lower()
         if ascii_only:
-            for match in _ASCII_WORD.finditer(text.lower()):
+            for match in _ASCII_WORD.finditer(lower):
+                places[match[0]].append(match.start())
+        elif len(lower) == len(text) and _SIGMA not in text:
+            for match in _WORD.finditer(lower):
                 places[match[0]].append(match.start())
         else:
             for match in _WORD.finditer(text):
                 places[lowered(match[0])].append(match.start())
         self.known = set(places)
+        self.shape = shape(text)
         numbers = _ASCII_NUMBER if ascii_only else _NUMBER
         self.numbers = [match.span() for match in numbers.finditer(text)]
 
     def starts(self, words: frozenset[str]) -> list[int]:
         """Return where one of `words` stands."""
         return sorted(start for word in self.known & words for start in self.places[word])
+
+    def spans(self, words: Iterable[str]) -> list[tuple[int, int]]:
+        """Return where `words`, all of which are in the text, stand, in order."""
+        spans = [(start, start + len(word)) for word in words for start in self.places[word]]
+        spans.sort()
+        return spans
 
 
 def lowered(word: str) -> str:
@@ -84,32 +105,73 @@ class Remembered:
                 self._nothing.add(word)
 
 
-class LedPatterns:
+class LedPatterns(Generic[_Name]):
     """Patterns that begin with a word, by a name each."""
 
-    def __init__(self, patterns: Mapping[str, re.Pattern[str]]) -> None:
-        """Take the patterns; the words are read from them.
+    def __init__(self, patterns: Mapping[_Name, re.Pattern[str]] | None = None) -> None:
+        """Take patterns of which the words are read.
 
         Raises:
             ValueError: one can begin with any word, or with none.
         """
-        self._patterns = dict(patterns)
-        self._names: dict[str, list[str]] = defaultdict(list)
-        for name, pattern in patterns.items():
-            for word in leading_words(pattern):
-                self._names[word].append(name)
-        self._words = frozenset(self._names)
+        self._led: dict[str, _Led[_Name]] = {}
+        for name, pattern in (patterns or {}).items():
+            self.add(name, pattern, leading_words(pattern))
 
-    def matches(self, text: str, words: Words) -> dict[str, list[re.Match[str]]]:
-        """Return by name what a search for each pattern finds in `text`, whose words are given."""
-        starts: dict[str, list[int]] = defaultdict(list)
-        for word in words.known & self._words:
-            for name in self._names[word]:
-                starts[name] += words.places[word]
-        return {
-            name: list(iter_led(self._patterns[name], text, sorted(places)))
-            for name, places in starts.items()
-        }
+    def add(self, name: _Name, pattern: re.Pattern[str], words: Iterable[str]) -> None:
+        """Take one more, which is tried where one of `words` stands."""
+        for word in words:
+            self._led.setdefault(word, _Led(word)).add(name, pattern)
+
+    def hits(self, text: str, said: Words) -> list[tuple[int, _Name, re.Match[str]]]:
+        """Return every match in `text`, whose words are `said`: its place and name; in order."""
+        led, shaped = self._led, said.shape
+        hits = [
+            (place, name, match)
+            for word in said.known & led.keys()
+            for patterns in (led[word],)
+            for length in (patterns.length,)
+            for place in said.places[word]
+            for name, tried in patterns[shaped[place + length : place + length + _BEHIND]]
+            if (match := tried(text, place)) is not None
+        ]
+        hits.sort(key=_PLACE_AND_NAME)
+        return hits
+
+    def matches(self, text: str, said: Words) -> dict[_Name, list[re.Match[str]]]:
+        """Return by name what a search for each pattern finds in `text`, whose words are `said`."""
+        found: dict[_Name, list[re.Match[str]]] = {}
+        for place, name, match in self.hits(text, said):
+            of_name = found.setdefault(name, [])
+            if not of_name or of_name[-1].end() <= place:
+                of_name.append(match)
+        return found
+
+
+class _Led(dict[str, list[tuple[_Name, _Tried]]]):
+    """By the shape of what stands behind one word: which of the patterns it leads may match."""
+
+    def __init__(self, word: str) -> None:
+        self.length = len(word)
+        self._word = word
+        self._patterns: list[tuple[_Name, re.Pattern[str]]] = []
+        self._begun: list[Beginning] = []
+
+    def add(self, name: _Name, pattern: re.Pattern[str]) -> None:
+        self._patterns.append((name, pattern))
+
+    def __missing__(self, behind: str) -> list[tuple[_Name, _Tried]]:
+        if not self._begun:
+            word = of_word(self._word)
+            self._begun = [Beginning(pattern, word) for _, pattern in self._patterns]
+        found: list[tuple[_Name, _Tried]] = [
+            (name, pattern.match)
+            for (name, pattern), begun in zip(self._patterns, self._begun, strict=True)
+            if begun.may_go_on(behind)
+        ]
+        if len(self) < SHAPES_MAX:
+            self[behind] = found
+        return found
 
 
 def iter_led(
@@ -125,23 +187,35 @@ def iter_led(
 
 
 def iter_near(
-    pattern: re.Pattern[str], text: str, anchors: Iterable[re.Match[str]], reach: int
+    pattern: re.Pattern[str],
+    text: str,
+    anchors: Iterable[tuple[int, int]],
+    reach: int,
+    *,
+    unbroken: bool = False,
 ) -> Iterator[re.Match[str]]:
-    """Yield what a search for `pattern` finds, given what is in each of its matches, in order.
+    """Yield what a search for `pattern` finds, given the spans of what is in each match, in order.
 
-    A match begins at most `reach` characters before its anchor.
+    A match begins at most `reach` characters before its anchor. In one that is `unbroken` is no
+    blank, and a blank behind it is to the pattern as the end of the text.
     """
-    done = 0
-    for anchor in anchors:
-        start = anchor.start()
-        if not reach and start >= done:
-            match = pattern.match(text, start)
-        elif reach and anchor.end() > done:
-            match = pattern.search(text, max(done, start - reach))
-            if match is None:
-                return
-        else:
+    done, last = 0, len(text)
+    for start, end in anchors:
+        if not reach:
+            match = pattern.match(text, start) if start >= done else None
+        elif end <= done:
             continue
+        else:
+            first, stop = max(done, start - reach), last
+            if unbroken:
+                first = max(first, text.rfind(" ", first, start) + 1)
+                stop = text.find(" ", end)
+                stop = last if stop < 0 else stop
+            match = pattern.search(text, first, stop)
+            if match is None:
+                if stop == last:
+                    return
+                done = stop
         if match:
             done = match.end()
             yield match

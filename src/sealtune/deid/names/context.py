@@ -118,7 +118,7 @@ _RULES: Final = (
         sure=False,
     ),
 )
-_LED: Final = LedPatterns({str(at): rule.pattern for at, rule in enumerate(_RULES)})
+_LED: Final = LedPatterns({at: rule.pattern for at, rule in enumerate(_RULES)})
 _LABEL: Final = re.compile(rf"(?:{_LABELS})\s?$", re.IGNORECASE)
 _LABEL_CHARACTERS: Final = 26  # "electronically signed by" and a blank
 # How a label ends that is in ASCII: most colons stand behind something else.
@@ -185,7 +185,7 @@ class ContextRules:
         said = words_of(text)
         led = _LED.matches(text, said)
         for at, rule in enumerate(_RULES):
-            matches = led.get(str(at))
+            matches = led.get(at)
             if matches and not said.known.isdisjoint(rule.keys):
                 for match in matches:
                     span = self._value(text, match.end(), rule.entity, sure=rule.sure)
@@ -195,9 +195,10 @@ class ContextRules:
         yield from self._listed(text, said)
         yield from self._lines(text)
         yield from self._after_street(text)
-        commas = list(_COMMA.finditer(text))
+        commas = [match.span() for match in _COMMA.finditer(text)]
         if commas:
-            yield from self._firms(text, commas)
+            if "and" in said.known or " & " in text:
+                yield from self._firms(text, commas)
             yield from self._turned(text, commas)
         if not text.isascii():
             for pattern in _EAST_ASIAN:
@@ -258,7 +259,7 @@ class ContextRules:
                     yield match.start(1), match.end(1), _PLACE, 0.5, "address-line"
 
     def _turned(
-        self, text: str, commas: list[re.Match[str]]
+        self, text: str, commas: list[tuple[int, int]]
     ) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield names with the family name first: `SMITH, JOHN A.`."""
         for match in iter_near(_TURNED, text, commas, _REACH):
@@ -267,7 +268,7 @@ class ContextRules:
                 yield match.start(), match.end(), _PERSON, 0.8, "family-name-first"
 
     def _firms(
-        self, text: str, commas: list[re.Match[str]]
+        self, text: str, commas: list[tuple[int, int]]
     ) -> Iterator[tuple[int, int, EntityType, float, str]]:
         """Yield partners as firms are called: `Hubbard, Fox and Gillespie`."""
         for match in iter_near(_FIRM, text, commas, _REACH):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from sealtune.deid.entities import EntityType, Finding
+from sealtune.deid.entities import EntityType, Finding, new_finding
 from sealtune.deid.names import words
 from sealtune.deid.names.context import ContextRules
 from sealtune.deid.names.lists import (
@@ -66,15 +66,16 @@ class NameDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`; overlaps are left to the caller."""
+        for start, end, entity, confidence, kind in self._of_all(text):
+            yield new_finding((start, end, entity, confidence, self.name, kind))
+
+    def _of_all(self, text: str) -> Iterator[_Found]:
         for run in iter_runs(text, self._tokens(text)):
             if len(run) == 1 and _is_ordinary(run[0]):  # most of them
                 continue
-            for start, end, entity, confidence, kind in self._of_run(text, run):
-                yield Finding(start, end, entity, confidence, self.name, kind)
-        for start, end, entity, confidence, kind in self._contexts.find(text):
-            yield Finding(start, end, entity, confidence, self.name, kind)
-        for start, end, entity, confidence, kind in self._beside.find(text):
-            yield Finding(start, end, entity, confidence, self.name, kind)
+            yield from self._of_run(text, run)
+        yield from self._contexts.find(text)
+        yield from self._beside.find(text)
 
     def _tokens(self, text: str) -> Iterator[Token]:
         seen = self._seen
@@ -109,24 +110,23 @@ class NameDetector:
         if organization:
             yield organization
             return
-        at = 0
-        while at < len(run):
-            length = self._place_length(text, run, at)
+        at, count = 0, len(run)
+        while at < count:
+            length = self._place_length(text, run, at) if run[at].flags & PLACE_PART else 0
             if length:
                 yield run[at].start, run[at + length - 1].end, _PLACE, 0.8, "place"
                 at += length
                 continue
             end = at
-            while end < len(run) and _may_name(run, end, start=at):
+            while end < count and _may_name(run, end, start=at):
                 end += 1
-            if end > at:
-                yield from self._of_segment(text, run, at, end)
-            at = max(end, at + 1)
+            found = self._of_segment(text, run, at, end) if end > at else None
+            if found:
+                yield found
+            at = end if end > at else at + 1
 
     def _place_length(self, text: str, run: list[Token], at: int) -> int:
         """Return how many tokens from `at` are a place of several words."""
-        if not run[at].flags & PLACE_PART:
-            return 0
         following = text[run[at].start : run[-1].end]
         written = plain(following).replace("-", " ").replace(".", "").split()
         for parts in self._lexicon.places.get(run[at].word, ()):
@@ -135,38 +135,38 @@ class NameDetector:
                 return sum(1 for token in run[at:] if token.end <= end)
         return 0
 
-    def _of_segment(self, text: str, run: list[Token], at: int, end: int) -> Iterator[_Found]:
-        tokens = run[at:end]
-        first, last = tokens[0], tokens[-1]
+    def _of_segment(self, text: str, run: list[Token], at: int, end: int) -> _Found | None:
+        first, last = run[at], run[end - 1]
         before = run[at - 1].word if at else _word_before(text, first.start)
         if before in words.TITLES or before in words.ROLES:
-            yield first.start, last.end, _PERSON, 0.95, "after-title"
-            return
-        if len(tokens) == 1:
-            yield from self._of_one(text, first, before, mid=at > 0)
-            return
-        yield from _of_several(text, tokens, before)
+            return first.start, last.end, _PERSON, 0.95, "after-title"
+        if first is last:
+            return _of_one(text, first, before, mid=at > 0)
+        return _of_several(text, run[at:end], before)
 
-    def _of_one(self, text: str, token: Token, before: str, *, mid: bool) -> Iterator[_Found]:
-        flags, start, end = token.flags, token.start, token.end
-        after = _word_after(text, end)
-        known = flags & MEDICAL and not flags & FIRST
-        if end - start < 2 or after in words.EPONYM_NOUNS or known:
-            return
-        starts = not mid and _starts_sentence(text, start)
-        if before in _PLACE_WORDS and not flags & (MEDICAL | COMMON):
-            if end - start > (2 if flags & PLACE else 3):
-                yield start, end, _PLACE, 0.7 if flags & PLACE else 0.4, "place"
-        elif flags & PLACE and end - start > 3 and not flags & (COMMON | FIRST):
-            yield start, end, _PLACE, 0.6, "place"
-        elif flags:
-            confidence = _of_known(token, after, starts=starts)
-            if confidence:
-                yield start, end, _PERSON, confidence, "one-name"
-        elif end - start > 3 and (
-            not starts or text.startswith(", ", end) or after in words.PERSON_VERBS
-        ):
-            yield start, end, _PERSON, 0.35, "unknown-word"
+
+def _of_one(text: str, token: Token, before: str, *, mid: bool) -> _Found | None:
+    flags, start, end = token.flags, token.start, token.end
+    if end - start < 2 or (flags & MEDICAL and not flags & FIRST):
+        return None
+    after = _word_after(text, end)
+    if after in words.EPONYM_NOUNS:
+        return None
+    if before in _PLACE_WORDS and not flags & (MEDICAL | COMMON):
+        if end - start > (2 if flags & PLACE else 3):
+            return start, end, _PLACE, 0.7 if flags & PLACE else 0.4, "place"
+        return None
+    if flags & PLACE and end - start > 3 and not flags & (COMMON | FIRST):
+        return start, end, _PLACE, 0.6, "place"
+    starts = not mid and _starts_sentence(text, start)
+    if flags:
+        confidence = _of_known(token, after, starts=starts)
+        return (start, end, _PERSON, confidence, "one-name") if confidence else None
+    if end - start > 3 and (
+        not starts or text.startswith(", ", end) or after in words.PERSON_VERBS
+    ):
+        return start, end, _PERSON, 0.35, "unknown-word"
+    return None
 
 
 def _of_known(token: Token, after: str, *, starts: bool) -> float:
@@ -184,22 +184,22 @@ def _of_known(token: Token, after: str, *, starts: bool) -> float:
 _Found = tuple[int, int, EntityType, float, str]
 
 
-def _of_several(text: str, tokens: list[Token], before: str) -> Iterator[_Found]:
+def _of_several(text: str, tokens: list[Token], before: str) -> _Found | None:
     start, end = tokens[0].start, tokens[-1].end
-    after = _word_after(text, end)
-    known = sum(1 for token in tokens if token.flags & NAME)
-    if before in _PLACE_WORDS and not any(token.flags & FIRST for token in tokens):
-        yield start, end, _PLACE, 0.6, "place"
-    elif any(token.flags & FIRST and not token.flags & COMMON for token in tokens):
-        yield start, end, _PERSON, 0.9, "full-name"
-    elif after in words.EPONYM_NOUNS or all(token.flags & MEDICAL for token in tokens):
-        return
-    elif known and not all(token.flags & COMMON for token in tokens):
-        yield start, end, _PERSON, 0.7, "full-name"
-    elif all(token.flags & AMBIGUOUS and token.flags & NAME for token in tokens):
-        yield start, end, _PERSON, 0.5, "full-name"
-    elif not text[start:end].isupper() and not any(token.flags for token in tokens):
-        yield start, end, _PERSON, 0.45, "unknown-words"
+    flags = [token.flags for token in tokens]
+    if before in _PLACE_WORDS and not any(f & FIRST for f in flags):
+        return start, end, _PLACE, 0.6, "place"
+    if any(f & FIRST and not f & COMMON for f in flags):
+        return start, end, _PERSON, 0.9, "full-name"
+    if all(f & MEDICAL for f in flags) or _word_after(text, end) in words.EPONYM_NOUNS:
+        return None
+    if any(f & NAME for f in flags) and not all(f & COMMON for f in flags):
+        return start, end, _PERSON, 0.7, "full-name"
+    if all(f & AMBIGUOUS and f & NAME for f in flags):
+        return start, end, _PERSON, 0.5, "full-name"
+    if not any(flags) and not text[start:end].isupper():
+        return start, end, _PERSON, 0.45, "unknown-words"
+    return None
 
 
 def _after_at(text: str, run: list[Token]) -> Iterator[_Found]:

@@ -24,6 +24,7 @@ _LINK: Final = (
     r"|és|en|für|sur|am|&|\+)"
 )
 SEQUENCE: Final = rf"{_C}(?:(?: {_LINK}){{0,2}}(?: |, (?={_C}(?: {_C})?,? (?:and|&|y|e|et|und|og|och|i|en) )){_C}){{0,6}}"
+_LINE_MAX: Final = 300  # characters of six words, and of what links them
 _CODED: Final = re.compile(r"\d|-[a-z]")
 _WORDS: Final = re.compile(r"[^\W\d_][\w'\u2019]{1,40}")
 
@@ -97,6 +98,7 @@ def _rule(
     leads: str = "",
     marks: str = "",
     gate: str = "",
+    reach: int | None = None,
     check: Check = _opens,
 ) -> Rule:
     return Rule(
@@ -108,6 +110,7 @@ def _rule(
         leads=bool(leads),
         marks=tuple(marks.split()),
         gate=re.compile(gate) if gate else None,
+        reach=reach,
         check=check,
     )
 
@@ -118,7 +121,7 @@ _DETERMINERS: Final = frozenset(
 RULES: Final = (
     _rule("head-first", 0.7, rf"(?<![\w])(?P<v>(?:{firm_words.FIRST_HEADS})(?: {_LINK}){{0,2}}(?:[ \-]{_C}){{1,4}})", leads=" ".join(re.findall(r"[^\W\d_]{2,}", re.sub(r"\[(.)[^\]]*\]", r"\1", firm_words.FIRST_HEADS).replace("s?", "s").replace("e?", "e"))) + " fundacion corporacion compania cafe musee galeria école restaurant laboratoire", check=lambda text: _telling(text + " X")),
     _rule("after-phrase", 0.55, rf"(?<![\w])(?:{firm_words.OBJECT})[ ](?:the )?(?P<v>{SEQUENCE})", leads=firm_words.OBJECT_WORDS),
-    _rule("above-address", 0.5, rf"(?m)(?:^|>)[ \t?]{{0,4}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{0,5}})(?:,? ?\n[ \t?]{{0,4}}|, )(?=(?:\d{{1,6}}[A-Za-z]? (?:[NSEW]{{1,2}}\.? )?{_UP}|P\.? ?O\.? Box|Post Office Box))", marks="0 1 2 3 4 5 6 7 8 9", gate=r"(?:\n[ \t?]{0,4}|, )(?:\d{1,6}[a-z]? [^\W\d_]|p\.? ?o\.? box|post office box)", check=_headed),
+    _rule("above-address", 0.5, rf"(?m)(?:^|>)[ \t?]{{0,4}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{0,5}})(?:,? ?\n[ \t?]{{0,4}}|, )(?=(?:\d{{1,6}}[A-Za-z]? (?:[NSEW]{{1,2}}\.? )?{_UP}|P\.? ?O\.? Box|Post Office Box))", marks="0 1 2 3 4 5 6 7 8 9", gate=rf"(?:\n[ \t?]{{0,4}}|, )(?:\d{{1,6}}[A-Za-z]? (?:[NSEW]{{1,2}}\.? )?{_UP}|P\.? ?O\.? Box|Post Office Box)", reach=_LINE_MAX, check=_headed),
     _rule("heading", 0.45, rf"\A(?:[^\n]{{0,40}}\n|<h1>|<[a-z]{{1,8}}>){{0,2}}(?P<v>{_C}(?:(?: {_LINK}){{0,2}} {_C}){{1,5}})(?=\n| - | \u2013 |</h1>)", marks="\n </h1>", check=_headed),
     _rule("in-heading", 0.5, rf"(?:[Nn]ote|NOTE|[Ss]ummary|SUMMARY|[Rr]eport|REPORT|[Ll]etter|LETTER|[Aa]ccount|ACCOUNT|[Ss]tatement|[Dd]epartment of \w{{4,14}}|DEPARTMENT OF \w{{4,14}})(?:, [^\n,A-Z]{{0,4}}[\w\-/. ]{{3,18}})?(?:, | - )(?P<v>{SEQUENCE})(?=\n|$)", leads="note summary report letter account statement department", check=_headed),
     _rule("in-brackets", 0.5, rf"(?:home|hospital|clinic|facility|employer|company|firm|school|hospice|bank|insurer|pharmacy|HOME|HOSPITAL|CLINIC) \((?P<v>(?:[Tt]he )?{SEQUENCE})\)", leads="home hospital clinic facility employer company firm school hospice bank insurer pharmacy", check=_headed),
@@ -199,19 +202,20 @@ class FirmDetector:
 
     def find(self, text: str) -> Iterator[Finding]:
         """Yield what the rules find in `text`."""
+        said = not _VERB_MARKS.isdisjoint(words_of(text).known)
         for run in _RUN.finditer(text):
             start, end = run.span()
-            written = run.group()
+            written = run[0]
             if " " in written:
                 parts = _lower_parts(written)
                 yield from self._within(text, start, end, parts)
                 yield from self._several(text, start, written, parts)
             behind = text[end : end + 1]
-            if behind in _BEFORE_FORMS:
+            if behind in _BEFORE_FORMS and _may_form(text[end : end + 9]):
                 yield from self._behind(text, start, end)
             kind = _before_noun(text, start, written) if behind == " " else ""
-            if not kind and behind in _BEFORE_VERBS and _VERB_AFTER.match(text, end):
-                kind = "before-verb" if _said(text) else ""
+            if said and not kind and behind in _BEFORE_VERBS and _VERB_AFTER.match(text, end):
+                kind = "before-verb"
             if kind and _opens(written):
                 yield self._found(start, end, 0.5, kind)
 
@@ -272,14 +276,21 @@ def _lower_parts(written: str) -> list[str]:
     return written.lower().replace(",", "").replace("'s", "").split()
 
 
-def _said(text: str) -> bool:
-    return not _VERB_MARKS.isdisjoint(words_of(text).known)
+def _may_form(behind: str) -> bool:
+    """Return whether a legal form or a head noun may be what stands behind a run."""
+    return (
+        behind[0] in "./"
+        or "." in behind[2:]
+        or "/" in behind
+        or behind[1:3] in _FAMILY_OPENINGS
+        or (behind[0] == " " and behind[1:6] in _LOWER_OPENINGS)
+    )
 
 
 def _before_noun(text: str, start: int, written: str) -> str:
     """Return a kind if a noun behind the run says that it is one of an organization's things."""
     end = start + len(written)
-    before = text[max(0, start - 4) : start]
+    before = text[start - 4 : start] if start > 4 else text[:start]
     opened = written[:3].lower() == "the" and _lower_parts(written)[0] == "the"
     owned = (opened or before[:3].lower() == "the") and _NOUN_AFTER.match(text, end)
     owned = owned or (before[-3:] in _OWNERS and _OWNED.match(text, end))

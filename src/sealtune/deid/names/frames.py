@@ -19,7 +19,8 @@ from sealtune.deid.structured.rules import Beside, Check, Rule, RuleDetector
 _P, _O, _L = EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION
 _W: Final = r"[^\W\d_][\w'\u2019.\-]{0,24}"  # a word in any case
 _C: Final = r"[A-Z\u00c0-\u00de\u0100-\u017f][\w'\u2019\-]{0,24}"  # a capitalized one
-_WORD_MAX: Final = 25  # characters
+_WORD_MAX: Final = 26  # characters, and a blank
+_LINE_MAX: Final = 256
 _LINKS: Final = r"(?:of|de|du|des|del|de la|la|le|von|van|and|&|y|et|für|d[ei]|the)"
 _PARTICLE: Final = r"(?:(?i:de la|de los|del|de|du|la|le|van der|van den|van de|van|von der|von den|von|ter|ten|zu|di|da|dos|al|el|ap|bin|ibn|mac|mc|st)[ \-]){0,2}"
 _NAME: Final = rf"{_PARTICLE}{_W}"
@@ -112,7 +113,6 @@ def _frame(
     near: str = "",
     beside: Beside | None = None,
     reach: int | None = None,
-    lines: bool = False,
 ) -> Rule:
     """Return the rule: `leads` are the words that it begins with, `on` those that it needs.
 
@@ -131,7 +131,6 @@ def _frame(
         near=tuple(f" {word} ".replace("* ", "") for word in near.split()),
         beside=beside,
         reach=reach,
-        lines=lines,
         check=check or (_uncommon if uncommon else _named),
     )
 
@@ -169,16 +168,16 @@ _FRAMES: Final = (
     _frame("labelled-full", _P, 0.75, rf"(?i:(?<![\w])(?:guarantor|patient name|pt|full name|next of kin|emergency contact|charted by|dictated by|bill to|speaking with|regarding|re|name)\s?[:\-]?\s{{1,3}})(?P<v>{_C} (?:{_C}\.? ){{0,2}}{_PARTICLE}{_C})", leads="guarantor patient pt full next emergency charted dictated bill speaking regarding re name", uncommon=True),
     _frame("title", _P, 0.8, rf"(?<![\w.])(?i:m\.|mme|mlle|frau|herr|madame|monsieur|sra?\.|docteur|doctor|dr\.?|miss|mrs\.?|mr\.?|ms\.?|prof\.?|señora?|don|doña|sig\.(?:ra)?) (?P<v>(?:[^\W\d_]\. )?{_NAME}(?: {_C})?)", leads="m mme mlle frau herr madame monsieur sr sra docteur doctor dr miss mrs mr ms prof señor señora don doña sig", uncommon=True),
     _frame("introduced", _P, 0.75, rf"(?i:\b(?:hi,? it'?s|hello,? it'?s|it'?s|its|this is|my name is|i am called|thanks,|cheers,|regards,|best,))\s{{1,2}}(?P<v>{_W}(?: {_NAME})?)(?=[,.!?\n]|$)", leads="hi hello it its this my i thanks cheers regards best", uncommon=True),
-    _frame("over-telephone", _P, 0.85, rf"(?m)^(?P<v>(?:{_C}\.? ){{1,3}}{_PARTICLE}{_C}|{_C}\. {_PARTICLE}{_C}|{_C}, {_C}(?: {_C}\.?)?)\n(?=(?i:tel|phone|ph\b|mobile|cell|e-?mail|fax))", on="tel telephone phone ph mobile cell email mail fax", near="tel* phone* ph mobile* cell* e email* fax*", beside=_on_new_line, lines=True),
+    _frame("over-telephone", _P, 0.85, rf"(?m)^(?P<v>(?:{_C}\.? ){{1,3}}{_PARTICLE}{_C}|{_C}\. {_PARTICLE}{_C}|{_C}, {_C}(?: {_C}\.?)?)\n(?=(?i:tel|phone|ph\b|mobile|cell|e-?mail|fax))", on="tel telephone phone ph mobile cell email mail fax", near="tel* phone* ph mobile* cell* e email* fax*", beside=_on_new_line, reach=_LINE_MAX),
     _frame("middle-initial", _P, 0.6, rf"(?P<v>{_C} [A-Z]\.? {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{1,30}})(?![\w@])", marks=" ", gate=r" [A-Z](?=\.? )", reach=_WORD_MAX, check=_middled),
     _frame("last-first-initial", _P, 0.6, rf"(?P<v>{_C}, {_C} [A-Z])(?![\w'])", marks=", ", gate=rf", {_C} [A-Z]", reach=_WORD_MAX, check=_middled),
     _frame("role", _P, 0.7, rf"(?<![\w])(?i:wife|husband|daughter|son|mother|father|brother|sister|spouse|partner|aunt|uncle|cousin|guardian|caregiver|nephew|niece|neighbou?r|friend|family|pt|patient|provider|contact|caller|docteur|dra?\.)(?:,| is|:)? \(?(?P<v>{_PARTICLE}{_C}(?:(?:,? {_C}\.?){{0,2}},? {_C})?)", leads="wife husband daughter son mother father brother sister spouse partner aunt uncle cousin guardian caregiver nephew niece neighbor neighbour friend family pt patient provider contact caller docteur dr dra", uncommon=True),
-    _frame("before-role", _P, 0.65, rf"(?P<v>{_C}(?: {_C}){{0,2}}) \((?:his |her |the )?(?i:daughter|son|wife|husband|mother|father|brother|sister|spouse|partner|aunt|uncle|cousin|guardian|caregiver|friend|neighbou?r)\)", on="daughter son wife husband mother father brother sister spouse partner aunt uncle cousin guardian caregiver friend neighbor neighbour", near="daughter son wife husband mother father brother sister spouse partner aunt uncle cousin guardian caregiver friend neighbor neighbour", beside=_before_bracket, uncommon=True),
-    _frame("before-saying", _P, 0.5, rf"(?<![\w])(?P<v>{_C}(?: {_C})?)(?= (?:c/o|denies|complains|says|said|told|asked|replied|laughed|smiled|nodded|shouted|whispered|called)\b|'s (?:wife|husband|son|daughter|brother|sister|mother|father|parents|friend|boss|employer|address|account|birthday|house)\b)", on="denies complains says said told asked replied laughed smiled nodded shouted whispered called wife husband son daughter brother sister mother father parents friend boss employer address account birthday house", marks="c/o", near="denies complains says said told asked replied laughed smiled nodded shouted whispered called wife husband son daughter brother sister mother father parents friend boss employer address account birthday house c", beside=_after_capital, check=_spoken),
+    _frame("before-role", _P, 0.65, rf"(?P<v>{_C}(?: {_C}){{0,2}}) \((?:his |her |the )?(?i:daughter|son|wife|husband|mother|father|brother|sister|spouse|partner|aunt|uncle|cousin|guardian|caregiver|friend|neighbou?r)\)", on="daughter son wife husband mother father brother sister spouse partner aunt uncle cousin guardian caregiver friend neighbor neighbour", near="daughter son wife husband mother father brother sister spouse partner aunt uncle cousin guardian caregiver friend neighbor neighbour", beside=_before_bracket, reach=4 * _WORD_MAX, uncommon=True),
+    _frame("before-saying", _P, 0.5, rf"(?<![\w])(?P<v>{_C}(?: {_C})?)(?= (?:c/o|denies|complains|says|said|told|asked|replied|laughed|smiled|nodded|shouted|whispered|called)\b|'s (?:wife|husband|son|daughter|brother|sister|mother|father|parents|friend|boss|employer|address|account|birthday|house)\b)", on="denies complains says said told asked replied laughed smiled nodded shouted whispered called wife husband son daughter brother sister mother father parents friend boss employer address account birthday house", marks="c/o", near="denies complains says said told asked replied laughed smiled nodded shouted whispered called wife husband son daughter brother sister mother father parents friend boss employer address account birthday house c", beside=_after_capital, reach=3 * _WORD_MAX, check=_spoken),
     _frame("east-asian", _P, 0.8, rf"(?<![\w])(?P<v>(?i:{_EAST}) [A-Z\u00c0-\u017f][\w]{{1,8}}-[\w]{{1,8}})(?![\w])", leads=_EAST.replace("|", " ")),
     _frame("initial", _P, 0.65, rf"(?P<v>[A-Z](?<![\w.'\-][A-Z])\. {_PARTICLE}[A-Z\u00c0-\u017f][\w'\u2019\-]{{2,30}})(?![\w@])", leads=" ".join(string.ascii_lowercase), uncommon=True),
-    _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTY}))(?=[\n,.<)]|$| - )", on=_SPECIALTIES.replace("|", " "), near=_SPECIALTIES.replace("|", " "), beside=_after_capital),
-    _frame("kind-last-line", _O, 0.7, uncommon=True, pattern= rf"(?m)(?:^|, |- |\()(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KIND}|{_SPECIALTY}))(?=\n|<|, \d|$|\)| - )", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " "), near=_LAST_WORDS + " op " + _SPECIALTIES.replace("|", " "), beside=_ends_part),
+    _frame("specialty-last", _O, 0.7, rf"(?:^|\n|[-\u2013>(,] |\bat |\bfor |\bcalling )(?P<v>{_C}(?: {_C}){{1,4}}? (?i:{_SPECIALTY}))(?=[\n,.<)]|$| - )", on=_SPECIALTIES.replace("|", " "), near=_SPECIALTIES.replace("|", " "), beside=_after_capital, reach=6 * _WORD_MAX),
+    _frame("kind-last-line", _O, 0.7, uncommon=True, pattern= rf"(?m)(?:^|, |- |\()(?:<h1>)?(?P<v>[a-z][a-z'. \-]{{3,40}} (?:{_KIND}|{_SPECIALTY}))(?=\n|<|, \d|$|\)| - )", on=_LAST_WORDS + " " + _SPECIALTIES.replace("|", " "), near=_LAST_WORDS + " op " + _SPECIALTIES.replace("|", " "), beside=_ends_part, reach=4 * _WORD_MAX),
     _frame("kind-first", _O, 0.8, rf"(?<![\w])(?P<v>(?i:{_HEAD})(?: (?i:{_LINKS})){{0,2}}(?! (?i:no|id|course|record|number|unit|day|stay)\b)(?:[ \-]{_C}){{1,3}})", leads="hôpital clinique polyclinique centre chu hospital clínica policlínico ospedale azienda klinikum krankenhaus klinik praxisklinik praxis university universität université universidad college bank church school st"),
     _frame("kind-first-line", _O, 0.7, rf"(?:\n|, |- )(?P<v>(?:hôpital|clinique|polyclinique|centre hospitalier|hospital general|klinikum|st\. {_W}-hospital)(?: {_W}){{1,3}})(?=\n|,|$)", on="hôpital clinique polyclinique hospitalier klinikum"),
     _frame("employer", _O, 0.7, rf"(?i:\b(?:employer|employed (?:by|at)|works? (?:at|for)|worked (?:at|for)|worker at|working (?:at|for)|company)[,:]? )(?P<v>{_C}(?: (?:{_C}|&|{_LINKS})){{0,4}})", leads="employer employed work works worked worker working company", uncommon=True),

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -99,8 +99,11 @@ def running_words() -> frozenset[str]:
 
 def plain(text: str) -> str:
     """Return `text` in lower case without accents, as lists are compared."""
-    if text.isascii():
-        return text.lower()
+    return text.lower() if text.isascii() else _without_accents(text)
+
+
+@lru_cache(maxsize=16_384)
+def _without_accents(text: str) -> str:
     parts = unicodedata.normalize("NFD", text.lower())
     return "".join(letter for letter in parts if not "\u0300" <= letter <= "\u036f")
 

@@ -13,7 +13,7 @@ from typing import Final
 from sealtune.deid.entities import EntityType
 from sealtune.deid.names import words
 from sealtune.deid.names.lists import COMMON, MEDICAL, NAME, Lexicon, plain
-from sealtune.deid.patterns import LedPatterns, words_of
+from sealtune.deid.patterns import LedPatterns, Words, iter_near, words_of
 
 _Found = tuple[int, int, EntityType, float, str]
 _ORG, _PLACE, _PERSON = EntityType.ORGANIZATION, EntityType.LOCATION, EntityType.PERSON
@@ -154,21 +154,21 @@ class BesideRules:
 
     def find(self, text: str) -> Iterator[_Found]:
         """Yield what is announced in `text`."""
-        known = words_of(text).known
-        led = _LED.matches(text, words_of(text))
+        said = words_of(text)
+        led = _LED.matches(text, said)
         for name, least in (("sure", 1), ("likely", 2)):
             for match in led.get(name, ()):
                 span = self._named(text, *match.span("v"), least=least)
                 if span:
                     yield (*span, _ORG, 0.6, "organization-beside")
         yield from self._labelled(led)
-        yield from self._written(text, known)
-        yield from self._places(text, known, led)
-        yield from self._people(text, known, led)
+        yield from self._written(text, said)
+        yield from self._places(text, said, led)
+        yield from self._people(text, said.known, led)
 
     def _people(self, text: str, known: set[str], led: _Led) -> Iterator[_Found]:
-        titled = not known.isdisjoint(_DEGREES) and _DEGREE_HERE.search(text)
-        for match in _CREDENTIAL.finditer(text) if titled else ():
+        titled = not known.isdisjoint(_DEGREES)
+        for match in _near(_CREDENTIAL, text, _DEGREE_HERE, 110) if titled else ():
             if self._telling(match.group("v"), COMMON | MEDICAL, least=1):
                 end = match.end("v") if text[match.end("v")] == "," else match.end()
                 yield match.start("v"), end, _PERSON, 0.7, "before-degree"
@@ -188,9 +188,9 @@ class BesideRules:
                 if capitals > 1 or self._telling(value, COMMON | MEDICAL, least=1):
                     yield (*match.span("v"), entity, 0.6, "after-label")
 
-    def _written(self, text: str, known: set[str]) -> Iterator[_Found]:
-        formed = not known.isdisjoint(_FORMS) and _FORM_HERE.search(text)
-        for match in _SUFFIXED.finditer(text) if formed else ():
+    def _written(self, text: str, said: Words) -> Iterator[_Found]:
+        formed = not said.known.isdisjoint(_FORMS)
+        for match in _near(_SUFFIXED, text, _FORM_HERE, 300) if formed else ():
             if self._is_company(match.group("v"), text[match.end("v") : match.end()]):
                 yield match.start("v"), match.end(), _ORG, 0.75, "company-form"
         if " & " in text:
@@ -203,15 +203,17 @@ class BesideRules:
                     for n in names
                 ):
                     yield (*match.span(), _ORG, 0.6, "pair")
-        for match in () if known.isdisjoint(_LOWER_KEYS) else _LOWER.finditer(text):
+        lower = [at for at in said.spans(said.known & _LOWER_KEYS) if text[at[0]].islower()]
+        for match in iter_near(_LOWER, text, lower, 90):
             value = match.group("v").split()
             while value and (value[0] in _GENERIC or value[0] in _SMALL):
                 value = value[1:]
             if len(value) > 1 and any(self._proper(w) for w in value[:-1]):
                 yield match.end() - len(" ".join(value)), match.end(), _ORG, 0.5, "lower-case"
 
-    def _places(self, text: str, known: set[str], led: _Led) -> Iterator[_Found]:
-        for match in () if known.isdisjoint(_LANDMARKS) else _LANDMARK.finditer(text):
+    def _places(self, text: str, said: Words, led: _Led) -> Iterator[_Found]:
+        landmarks = [at for at in said.spans(said.known & _LANDMARKS) if text[at[0]].isupper()]
+        for match in iter_near(_LANDMARK, text, landmarks, 54):
             if not all(plain(w) in _GENERIC for w in match.group().split()):
                 yield (*match.span(), _PLACE, 0.6, "landmark")
         for match in led.get("joined", ()):
@@ -265,6 +267,12 @@ class BesideRules:
         """Return whether `least` words of `value` are none of the lists that `flags` names."""
         found = re.findall(r"[^\W\d_][\w'\u2019-]{1,40}", value)
         return sum(1 for w in found if not self._flags.get(plain(w), 0) & flags) >= least
+
+
+def _near(
+    pattern: re.Pattern[str], text: str, anchor: re.Pattern[str], reach: int
+) -> Iterator[re.Match[str]]:
+    return iter_near(pattern, text, map(re.Match.span, anchor.finditer(text)), reach)
 
 
 _SMALL: Final = frozenset(["of", "and", "or", "for", "to", "in", "with", "my", "your", "its"])

@@ -17,6 +17,7 @@ _PARTICLE_GAP: Final = re.compile(
     r"[ ](?:v[ao]n(?: (?:de[rn]?|het|'t))?|de(?: l[ao]s?|l| la)?|d[aioe]s?|dal|della|du|des|la|le"
     r"|el|al|bin|ibn|ben|bint|abu|te[rn]|zu[mr]?|vom|af|av|von und zu|i|y|e)[ -]$"
 )
+_GAP_MAX: Final = 20
 _WORD: Final = r"[^\W\d_]"
 
 
@@ -85,21 +86,25 @@ def is_joined(gap: str, *, initial: bool) -> bool:
     """Return whether `gap` lets two tokens belong to one name; a full stop only after initials."""
     if gap in _PLAIN_GAPS:
         return "." not in gap or initial
-    return 3 < len(gap) < 16 and _PARTICLE_GAP.match(gap) is not None
+    return gap[0:1] == " " and 3 < len(gap) < 16 and _PARTICLE_GAP.match(gap) is not None
 
 
 def iter_runs(text: str, tokens: Iterator[Token]) -> Iterator[list[Token]]:
     """Yield the tokens that stand together, in order."""
     run: list[Token] = []
+    last: Token | None = None
     for token in tokens:
-        if run:
-            last = run[-1]
-            gap = text[last.end : token.start] if token.start - last.end < 20 else "\n"
-            short = last.end - last.start == 1 or last.word in _DOTTED
-            if len(run) >= _NAME_TOKENS_MAX or not is_joined(gap, initial=short):
-                yield run
-                run = []
+        if last is not None:
+            end = last.end
+            gap = text[end : token.start] if token.start - end < _GAP_MAX else "\n"
+            # Most stand behind one blank, or behind other words.
+            if gap != " " or len(run) >= _NAME_TOKENS_MAX:
+                short = end - last.start == 1 or last.word in _DOTTED
+                if len(run) >= _NAME_TOKENS_MAX or not is_joined(gap, initial=short):
+                    yield run
+                    run = []
         run.append(token)
+        last = token
     if run:
         yield run
 

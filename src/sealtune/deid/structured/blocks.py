@@ -132,6 +132,8 @@ _BEFORE_CODE: Final = re.compile(
     rf"(?:{tails.SEPARATOR}(?:{tails.NAME}|nan)){{0,3}}[ ]{{0,2}}(?:,[ ]?|\n[ \t]{{0,12}})?$"
 )
 _BEFORE_MAX: Final = 140
+_HOUSE_WORD: Final = re.compile(_HOUSE)
+_LOWER_END: Final = re.compile(rf"{tails.PARTICLE}|\D{{1,10}}\d")  # `an der`, `apt.4`
 _TOKEN: Final = re.compile(r"[ \t]{0,6}([^\s]{1,40})")
 _BREAK: Final = re.compile(r"[ \t]{0,4}\n[ \t?>,]{0,12}(?:\n[ \t]{0,8})?")
 _NUMBER: Final = re.compile(r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,4}[A-Za-z]?)?[.,]?")
@@ -231,7 +233,7 @@ class BlockDetector:
             if _YEAR.match(code.group()) and not text.startswith(" ", code.end()):
                 continue
             window = text[max(0, code.start() - _BEFORE_MAX) : code.start()]
-            apart = "," in window or "\n" in window
+            apart = ("," in window or "\n" in window) and _may_end_street(window)
             street = _BEFORE_CODE.search(window) if apart and _DIGIT.search(window) else None
             if street and tails.is_place(" ".join(_LETTERS.findall(street.group("v")))):
                 start, end = street.span("v")
@@ -284,6 +286,17 @@ def _numbers(text: str, said: Words) -> tuple[list[tuple[int, int]], list[int]]:
                 begin = houses.pop()[0]
             houses.append((begin, start + 1))
     return houses, codes
+
+
+def _may_end_street(window: str) -> bool:
+    """Return whether the last words may be of a street, its number, its town: most are not."""
+    parts = window.rsplit(None, 2)
+    last = parts[-1].rstrip(",").rpartition(",")[2] if parts else ""
+    if last[:1].isdigit():
+        return _HOUSE_WORD.fullmatch(last) is not None and not parts[-2:][0][0].isdigit()
+    if last[:1].islower():
+        return last == "nan" or _LOWER_END.match(last) is not None
+    return True
 
 
 def _named(text: str, at: int) -> bool:

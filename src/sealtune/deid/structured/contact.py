@@ -201,6 +201,7 @@ RULES: Final = (
         marks=(".",),
         gate=re.compile(rf"\.(?i:{_TLD})(?![A-Za-z0-9])"),
         reach=_DOMAIN_MAX,
+        unbroken=True,
         pattern=re.compile(
             r"(?<![\w@.\-/])(?=[\w-]{2,63}\.\w)[A-Za-z0-9](?:[\w-]{0,62}\.){1,5}(?i:" + _TLD + r")"
             r"(?![\w@-]|\.\w)(?::\d{2,5})?(?:/[^\s<>\"']{0,500}(?<![.,;:!?)\]]))?"

@@ -462,7 +462,8 @@ RULES: Final = (
         entity=_E.LOCATION,
         confidence=0.85,
         marks=(", ",),
-        gate=re.compile(rf", {any_of(f'{STATES}|{_STATE_NAMES}'.lower())}(?![a-z])"),
+        gate=re.compile(rf", (?i:{any_of(f'{STATES}|{_STATE_NAMES}')})(?![A-Za-z])"),
+        reach=66,  # three words
         pattern=re.compile(
             rf"[A-Z](?<!\w[A-Z])[a-z'.\-]{{1,20}}(?: [A-Z][a-z'.\-]{{1,20}}){{0,2}}(?=, {_STATE}(?![A-Za-z]))"
         ),

@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from sealtune.deid.entities import EntityType, Finding
-from sealtune.deid.following import follows_number
+from sealtune.deid.entities import EntityType, Finding, new_finding
+from sealtune.deid.following import Beginning, of_digits
 from sealtune.deid.patterns import (
+    SHAPES_MAX,
+    LedPatterns,
     Remembered,
     Words,
     begins_with,
     iter_led,
     iter_near,
-    line_starts,
     words_of,
 )
 
@@ -39,7 +40,10 @@ _APART: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,3} \Z")  # `AB 12 34 56 
 PREFIXED: Final = -1  # the token begins with + or (
 LETTERS: Final = 0  # with letters; otherwise the number of its first digits
 _LENGTH_MAX: Final = 31
-_CHARACTERS_MAX: Final = 1_000  # that were seen behind numbers
+# Characters that are looked at before a rule is tried: behind a number, of a token with letters.
+_BEHIND_NUMBER: Final = 2
+_FIRST_LETTERS: Final = 4
+_OFTEN: Final = 16
 
 DIGITS_MAX: Final = 99  # of one value
 
@@ -69,12 +73,14 @@ class Rule:
     window: int = WINDOW
     leads: bool = False  # one of `words` is where the pattern begins: it is tried only there
     gate: re.Pattern[str] | None = None  # cheaper than the pattern; looked for before it
-    reach: int | None = None  # a match begins at most so far before what the gate finds in it
-    lines: bool = False  # a match begins where a line does
     cased: bool = False  # the gate is for the text as written, not in lower case
     # Where a word has one of these parts, a blank being its edge, `beside` has to be true somewhere.
     near: tuple[str, ...] = ()
     beside: Beside | None = None
+    # A match begins at most so far before its anchor: what the gate finds in the text as written,
+    # or where `beside` is true. It is searched for there only.
+    reach: int | None = None
+    unbroken: bool = False  # no blank is in a match
     group: str | int = field(init=False)  # which holds the value
 
     def __post_init__(self) -> None:
@@ -93,7 +99,7 @@ class Rule:
             before = text[max(0, start - self.window) : start]
             if not self.context.search(before):
                 return None
-        return Finding(start, end, self.entity, confidence, detector, self.kind)
+        return new_finding((start, end, self.entity, confidence, detector, self.kind))
 
 
 class RuleDetector:
@@ -104,9 +110,8 @@ class RuleDetector:
         self._name = name
         self._rules = tuple(rules)
         anchored: dict[int, list[Rule]] = defaultdict(list)
-        # By word: numbers of the rules that are tried where it stands, and of those to search for.
-        self._led: dict[str, list[int]] = defaultdict(list)
-        self._searches: dict[str, list[int]] = defaultdict(list)
+        self._led: LedPatterns[int] = LedPatterns()
+        self._searches: dict[str, set[int]] = defaultdict(set)  # rules to search for, by word
         self._near: dict[int, frozenset[str] | Remembered] = {}
         self._leading: dict[int, frozenset[str] | None] = {}
         self._gate_leading: dict[int, frozenset[str] | None] = {}
@@ -115,8 +120,12 @@ class RuleDetector:
                 anchored[start].append(rule)
             # What a pattern begins with need not be said twice, where it can be read from it.
             begins = begins_with(rule.pattern) if rule.leads else None
-            for word in rule.words | (begins or frozenset()):
-                (self._led if rule.leads else self._searches)[word].append(number)
+            said = rule.words | (begins or frozenset())
+            if rule.leads:
+                self._led.add(number, rule.pattern, said)
+            else:
+                for word in said:
+                    self._searches[word].add(number)
             if rule.near:
                 self._near[number] = _near(rule.near)
             if rule.gate:
@@ -127,7 +136,7 @@ class RuleDetector:
             start: _Anchored(of_start, digits=start if 0 < start < _LENGTH_MAX else 0)
             for start, of_start in anchored.items()
         }
-        self._led_words, self._search_words = frozenset(self._led), frozenset(self._searches)
+        self._search_words = frozenset(self._searches)
         self._marks = _Marks(self._rules)
 
     @property
@@ -138,76 +147,71 @@ class RuleDetector:
     def find(self, text: str) -> Iterable[Finding]:
         """Return what the rules find in `text`."""
         values = self._at_tokens(text) if self._anchored else []
-        rules = self._rules
-        for place, number in self._tried(text):
-            match = rules[number].pattern.match(text, place)
-            if match:
-                values.append((rules[number], *match.span(rules[number].group)))
-        for number in self._searched_for(text):
-            rule = rules[number]
-            values += [(rule, *match.span(rule.group)) for match in self._matches(number, text)]
+        for _, number, match in self._led.hits(text, words_of(text)):
+            rule = self._rules[number]
+            values.append((rule, *match.span(rule.group)))
+        lower = text.lower()
+        for number in self._searched_for(text, lower):
+            rule = self._rules[number]
+            group = rule.group
+            values += [(rule, *m.span(group)) for m in self._matches(number, text, lower)]
         found = [rule.finding(text, start, end, self._name) for rule, start, end in values]
         return [finding for finding in found if finding is not None]
 
-    def _matches(self, number: int, text: str) -> Iterable[re.Match[str]]:
+    def _matches(self, number: int, text: str, lower: str) -> Iterable[re.Match[str]]:
         """Return what a search for the pattern of a rule finds."""
-        rule, leading = self._rules[number], self._leading.get(number)
-        if rule.lines:
-            return iter_led(rule.pattern, text, line_starts(text))
+        rule = self._rules[number]
+        if rule.reach is not None:
+            anchors = self._anchors(number, text)
+            return iter_near(rule.pattern, text, anchors, rule.reach, unbroken=rule.unbroken)
+        if not self._may_match(number, text, lower):
+            return ()
+        leading = self._leading.get(number)
         if leading is None:
-            if rule.gate is None or rule.reach is None:
-                return rule.pattern.finditer(text)
-            return iter_near(rule.pattern, text, rule.gate.finditer(text), rule.reach)
+            return rule.pattern.finditer(text)
         return iter_led(rule.pattern, text, words_of(text).starts(leading))
 
     def _at_tokens(self, text: str) -> list[_Value]:
         values: list[_Value] = []
+        shaped = words_of(text).shape
         for at, start in _tokens(text):
             anchored = self._anchored.get(start)
             if anchored:
-                values += anchored.values(text, at)
+                values += anchored.values(text, shaped, at)
         return values
 
-    def _tried(self, text: str) -> list[tuple[int, int]]:
-        """Return at which places which rules are tried, in the order of the text."""
-        said = words_of(text)
-        hits = [
-            (place, number)
-            for word in said.known & self._led_words
-            for place in said.places[word]
-            for number in self._led[word]
-        ]
-        hits.sort()
-        return hits
-
-    def _searched_for(self, text: str) -> list[int]:
+    def _searched_for(self, text: str, lower: str) -> list[int]:
         """Return which rules are searched for, in their own order."""
-        said, lower = words_of(text), text.lower()
-        numbers = {n for word in said.known & self._search_words for n in self._searches[word]}
-        numbers |= self._marks.found(said, lower)
-        return [number for number in sorted(numbers) if self._may_match(number, text, lower)]
+        said = words_of(text)
+        numbers = self._marks.found(said, lower)
+        for word in said.known & self._search_words:
+            numbers |= self._searches[word]
+        return sorted(numbers)
 
     def _may_match(self, number: int, text: str, lower: str) -> bool:
-        rule, said = self._rules[number], words_of(text)
-        if rule.gate is not None and rule.cased:
+        rule = self._rules[number]
+        if rule.gate is None:
+            return rule.beside is None or any(self._anchors(number, text))
+        if rule.cased:
             return rule.gate.search(text) is not None
+        leading = self._gate_leading[number] if len(lower) == len(text) else None
+        if leading is None:
+            return rule.gate.search(lower) is not None
+        return any(rule.gate.match(lower, at) for at in words_of(text).starts(leading))
+
+    def _anchors(self, number: int, text: str) -> Iterable[tuple[int, int]]:
+        """Return the spans, in order, of which one is in each match."""
+        rule, said = self._rules[number], words_of(text)
         if rule.gate is not None:
-            leading = self._gate_leading[number] if len(lower) == len(text) else None
-            if leading is None:
-                return rule.gate.search(lower) is not None
-            return any(rule.gate.match(lower, at) for at in said.starts(leading))
-        if rule.beside is None:
-            return True
-        near = self._near[number]
+            return map(re.Match.span, rule.gate.finditer(text))
+        beside, near = rule.beside, self._near[number]
+        if beside is None:
+            raise ValueError(f"{rule.kind}: nothing says where it is searched for")
         if isinstance(near, frozenset):
             words: Iterable[str] = said.known & near
         else:
             words = (word for word, _ in near.answers(said.known))
-        return any(
-            rule.beside(text, start, start + len(word))
-            for word in words
-            for start in said.places[word]
-        )
+        return (span for span in said.spans(words) if beside(text, *span))
 
 
 class _Marks:
@@ -259,52 +263,65 @@ _Value = tuple[Rule, int, int]  # with start and end
 class _Anchored:
     """The rules that are tried at one kind of token, asked all at once which of them match.
 
-    Of a token with so many `digits`, only rules are asked that allow the character behind it.
+    Of a token with so many `digits`, only rules are asked that may go on as it does.
     """
 
     def __init__(self, rules: list[Rule], *, digits: int) -> None:
         self._rules = rules
         self._digits = digits
-        self._follows: list[frozenset[str] | None] | None = None
-        self._by_character: dict[str, _Asked] = {}
+        self._seen = digits + (_BEHIND_NUMBER if digits else _FIRST_LETTERS)
+        self._begun: list[Beginning] = []
+        self._by_shape: dict[str, _Asked] = {}
         self._by_rules: dict[tuple[int, ...], _Asked] = {}
 
-    def values(self, text: str, at: int) -> list[_Value]:
+    def values(self, text: str, shaped: str, at: int) -> list[_Value]:
         """Return what the rules that match at the place `at` take for a value."""
-        behind = text[at + self._digits : at + self._digits + 1] if self._digits else ""
-        asked = self._by_character.get(behind) or self._asked(behind)
-        if not asked.groups:
-            return []
+        key = shaped[at + self._digits : at + self._seen]
+        asked = self._by_shape.get(key) or self._asked(key)
+        if asked.probe is None:
+            return asked.one_by_one(text, at)
         said = asked.probe.match(text, at)
         if said is None or said.lastindex is None:
             return []
         spans = said.regs
         return [(rule, *spans[group]) for rule, group in asked.groups if spans[group][0] >= 0]
 
-    def _asked(self, behind: str) -> _Asked:
-        """Return the rules to ask where `behind` follows, compiled when it first does."""
-        if self._follows is None:
-            digits = self._digits
-            self._follows = [
-                follows_number(rule.pattern, digits) if digits else None for rule in self._rules
-            ]
-        pairs = enumerate(self._follows)
-        chosen = tuple(n for n, follows in pairs if follows is None or behind in follows)
+    def _asked(self, key: str) -> _Asked:
+        """Return the rules to ask where the text goes on like `key`."""
+        if not self._begun:
+            digits = of_digits(self._digits)
+            self._begun = [Beginning(rule.pattern, digits) for rule in self._rules]
+        chosen = tuple(n for n, begun in enumerate(self._begun) if begun.may_go_on(key))
         asked = self._by_rules.get(chosen)
         if asked is None:
             asked = self._by_rules[chosen] = _Asked([self._rules[n] for n in chosen])
-        if len(self._by_character) < _CHARACTERS_MAX:
-            self._by_character[behind] = asked
+        if len(self._by_shape) < SHAPES_MAX:
+            self._by_shape[key] = asked
         return asked
 
 
 class _Asked:
-    """Some rules as one pattern."""
+    """Some rules, as one pattern where they are asked often: to compile it takes milliseconds."""
 
     def __init__(self, rules: list[Rule]) -> None:
-        self.probe = _probe(rules)
-        named = self.probe.groupindex
-        self.groups = [(rule, named[f"value{n}"]) for n, rule in enumerate(rules)]
+        self._rules = rules
+        self._times = 0
+        self.probe: re.Pattern[str] | None = None
+        self.groups: list[tuple[Rule, int]] = []
+
+    def one_by_one(self, text: str, at: int) -> list[_Value]:
+        """Return the values of the rules that match at the place `at`."""
+        values = []
+        for rule in self._rules:
+            match = rule.pattern.match(text, at)
+            if match:
+                values.append((rule, *match.span(rule.group)))
+        self._times += 1
+        if self._times > _OFTEN and len(self._rules) > 1:
+            self.probe = _probe(self._rules)
+            named = self.probe.groupindex
+            self.groups = [(rule, named[f"value{n}"]) for n, rule in enumerate(self._rules)]
+        return values
 
 
 def _probe(rules: list[Rule]) -> re.Pattern[str]:
