@@ -10,16 +10,20 @@ import pytest
 
 from sealtune.core.digest import Digest, sha256_file
 from sealtune.deid import vault as vaults
-from sealtune.deid.config import Action
+from sealtune.deid.config import PROFILES, Action, FieldRule, Role
 from sealtune.deid.entities import EntityType
 from sealtune.deid.key import DeidKey
 from sealtune.deid.reidentify import reidentify
+from sealtune.deid.run import deidentify
 from sealtune.deid.transforms.replaced import Change
 from sealtune.deid.vault import Entries, merge_parts, open_vault, seal_part, write_vault
 from sealtune.errors import Code, ConfigError, FormatError, StorageError, VerificationError
 
 _KEY, _OTHER = DeidKey(b"k" * 32), DeidKey(b"o" * 32)
 _DIGEST = Digest("sha256:" + "0" * 64)
+_CONFIGURATION = PROFILES["gdpr-pseudonymous"].model_copy(
+    update={"fields": {"patient": FieldRule(role=Role.SUBJECT)}}
+)
 
 
 def _entries(*pairs: tuple[str, str]) -> Entries:
@@ -41,8 +45,12 @@ _PAIRS = (
 
 def _vault(folder: Path) -> Path:
     path = folder / "clean.vault"
-    write_vault(path, _entries(*_PAIRS), key=_KEY, dataset=_DIGEST)
+    _write(path, _entries(*_PAIRS))
     return path
+
+
+def _write(path: Path, entries: Entries, dataset: Digest = _DIGEST) -> None:
+    write_vault(path, entries, key=_KEY, dataset=dataset, configuration=_CONFIGURATION)
 
 
 def _change(original: str, replacement: str, action: Action) -> Change:
@@ -54,6 +62,7 @@ def test_a_vault_opens_with_its_key_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     opened = open_vault(path, key=_KEY)
     assert opened.entries.originals["Haley"] == ["Smith"]
+    assert opened.configuration == _CONFIGURATION
     assert "Smith" not in repr(opened)
     with pytest.raises(VerificationError) as caught:
         open_vault(path, key=_OTHER)
@@ -141,7 +150,7 @@ def test_originals_return_to_json_lines(tmp_path: Path) -> None:
     assert (done.records, done.ambiguous, done.replaced) == (2, 1, 6)
     assert not done.same_output
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
-    write_vault(path, _entries(*_PAIRS), key=_KEY, dataset=sha256_file(source))
+    _write(path, _entries(*_PAIRS), sha256_file(source))
     again = reidentify(source, tmp_path / "third.jsonl", vault=path, key=_KEY)
     assert again.same_output
 
@@ -156,6 +165,39 @@ def test_originals_return_to_tables_and_text(tmp_path: Path) -> None:
     again = (tmp_path / "again.csv").read_bytes()
     assert again == b'name,note\r\nJohn Smith,"two\nlines, Smith"\r\n'
     assert (tmp_path / "again.txt").read_text() == "Smith\n\nno newline: John Smith"
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_dates_that_several_subjects_share_return_by_their_subject(
+    tmp_path: Path, suffix: str
+) -> None:
+    # Four hundred subjects and ten days: every moved date stands for several.
+    records = [
+        {"patient": f"MRN-{number:05}", "text": f"Seen on 2024-03-{number % 10 + 1:02} by us."}
+        for number in range(400)
+    ]
+    source, clean, again = (tmp_path / f"{name}.{suffix}" for name in ("in", "clean", "again"))
+    _write_records(source, records)
+    deidentify(source, clean, configuration=_CONFIGURATION, key=_KEY)
+    assert clean.read_text() != source.read_text()
+    vault = tmp_path / f"clean.{suffix}.vault"
+    shared = open_vault(vault, key=_KEY).entries.originals
+    assert any(len(known) > 1 for moved, known in shared.items() if moved.startswith("202"))
+    done = reidentify(clean, again, vault=vault, key=_KEY)
+    assert again.read_text().split() == source.read_text().split()
+    assert done.ambiguous == 0
+    # Without their subject they stay, and are counted.
+    alone, kept = tmp_path / "alone.txt", tmp_path / "kept.txt"
+    alone.write_text(clean.read_text())
+    assert reidentify(alone, kept, vault=vault, key=_KEY).ambiguous > 0
+
+
+def _write_records(path: Path, records: list[dict[str, str]]) -> None:
+    if path.suffix == ".csv":
+        rows = ["patient,text", *(f"{one['patient']},{one['text']}" for one in records)]
+        path.write_text("".join(row + "\r\n" for row in rows), newline="")
+    else:
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def test_without_a_vault_there_is_no_way_back(tmp_path: Path) -> None:

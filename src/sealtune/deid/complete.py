@@ -95,7 +95,7 @@ def complete(
     }
     made = DeidSummary(**summary)
     if configuration.reversible:
-        _vault(outcome, key, made.output_digest)
+        _vault(outcome, configuration, key, made.output_digest)
     if owner is not None:
         _report(outcome, made, configuration, _measured(risk, statement, outcome.table), owner)
     _publish(work, sides, whole, output)
@@ -136,12 +136,12 @@ def _summary(
     }
 
 
-def _vault(outcome: Outcome, key: DeidKey, dataset: Digest) -> None:
+def _vault(outcome: Outcome, configuration: Configuration, key: DeidKey, dataset: Digest) -> None:
     work = outcome.work
     parts = (work.part(at, VAULT).read_bytes() for at in range(outcome.shards))
     with storage_errors(work.path):
         entries = merge_parts(parts, key=key)
-    write_vault(work.path / VAULT, entries, key=key, dataset=dataset)
+    write_vault(work.path / VAULT, entries, key=key, dataset=dataset, configuration=configuration)
 
 
 def _measured(risk: ResidualRisk, statement: RiskStatement, table: TableResult | None) -> Measured:

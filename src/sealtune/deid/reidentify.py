@@ -1,7 +1,9 @@
 """Puts originals back in the place of surrogates, for the owner: it takes the vault and its key.
 
 A surrogate that stands for several originals stays and is counted, and so does what the vault does
-not hold (what was redacted or generalized is gone). Whole words only, the longest surrogate first.
+not hold (what was redacted or generalized is gone). A moved date may stand for several; in a record
+that names its subject it is moved back by that one's days. Whole words only, the longest surrogate
+first.
 Looks for surrogates wherever they stand, so that records written since, such as a model's answers,
 are put back, too; a word that looks like a surrogate by chance is then taken for one.
 """
@@ -12,7 +14,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -22,6 +24,9 @@ from sealtune.core.digest import sha256_file
 from sealtune.core.files import PRIVATE_MODE, atomic_writer, storage_errors
 from sealtune.core.limits import MIB
 from sealtune.deid.key import DeidKey
+from sealtune.deid.records.leaves import Leaf, leaves
+from sealtune.deid.transforms.choice import Chooser
+from sealtune.deid.transforms.moving import Moving
 from sealtune.deid.vault import Vault, open_vault
 from sealtune.errors import Code, FormatError, StorageError
 
@@ -43,9 +48,12 @@ class Restored:
 class Reidentifier:
     """Puts originals back into texts and values, and counts."""
 
-    def __init__(self, vault: Vault, counts: Restored) -> None:
+    def __init__(self, vault: Vault, counts: Restored, key: DeidKey) -> None:
         self._originals = vault.entries.originals
         self._counts = counts
+        self._moving = Moving(vault.configuration, Chooser(key))
+        self._subject_field = vault.configuration.subject_field
+        self._subject: str | None = None
         # The first word of a surrogate -> where the word stands in it and how long the surrogate
         # is, the longest first: few lengths share a word, however many surrogates there are.
         places: dict[str, set[tuple[int, int]]] = {}
@@ -54,6 +62,31 @@ class Reidentifier:
             if word:
                 places.setdefault(word.group(), set()).add((len(surrogate), word.start()))
         self._places = {word: sorted(found, reverse=True) for word, found in places.items()}
+
+    def record(self, record: Any) -> Any:
+        """Return a record of JSON with originals put back at any depth."""
+        named = (leaf for leaf in leaves(record) if self._is_subject(leaf))
+        self._of_subject(next((leaf.text for leaf in named), None))
+        return self.value(record)
+
+    def row(self, cells: Sequence[str], names: Sequence[str]) -> list[str]:
+        """Return the cells of a row, whose columns have these names, with originals put back."""
+        named = (
+            cell for name, cell in zip(names, cells, strict=False) if name == self._subject_field
+        )
+        self._of_subject(next(named, None))
+        return [self.text(cell) for cell in cells]
+
+    def _is_subject(self, leaf: Leaf) -> bool:
+        first = leaf.path[0] if leaf.path else ""
+        return self._subject_field in (leaf.name, first)
+
+    def _of_subject(self, written: str | None) -> None:
+        """Take whose dates follow, by what stands for the subject in the record."""
+        known = self._originals.get(written or "", ())
+        # Dates move by the name in whatever case.
+        one = len({original.strip().casefold() for original in known}) == 1
+        self._subject = known[0] if one else None
 
     def text(self, text: str) -> str:
         """Return `text` with originals put back."""
@@ -88,11 +121,14 @@ class Reidentifier:
 
     def _original(self, surrogate: str) -> str:
         known = self._originals[surrogate]
-        if len(known) == 1:
-            self._counts.replaced += 1
-            return known[0]
-        self._counts.ambiguous += 1
-        return surrogate
+        original = known[0] if len(known) == 1 else None
+        if original is None and self._subject is not None:
+            original = self._moving.shift_back(surrogate, self._subject)
+        if original is None:
+            self._counts.ambiguous += 1
+            return surrogate
+        self._counts.replaced += 1
+        return original
 
 
 def reidentify(input: Path, output: Path, *, vault: Path, key: DeidKey) -> Restored:
@@ -117,7 +153,7 @@ def reidentify(input: Path, output: Path, *, vault: Path, key: DeidKey) -> Resto
     counts = Restored()
     with storage_errors(input):
         counts.same_output = sha256_file(input) == opened.dataset
-    work = Reidentifier(opened, counts)
+    work = Reidentifier(opened, counts, key)
     with (
         storage_errors(input),
         input.open("rb") as source,
@@ -175,7 +211,7 @@ def _json_line(data: bytes, work: Reidentifier, place: _Place) -> bytes:
         return data
     what = f"{place.path}: line {place.counts.records}"
     value = parse_foreign_json(data, limit=LINE_BYTES_MAX, what=what)
-    return json.dumps(work.value(value), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    return json.dumps(work.record(value), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _table(
@@ -185,8 +221,10 @@ def _table(
     writer = csv.writer(buffer, delimiter=delimiter)
     decoded: Callable[[bytes], str] = place.decode
     try:
+        names: list[str] | None = None
         for row in csv.reader(map(decoded, _lines(source, place)), delimiter=delimiter):
-            writer.writerow([work.text(cell) for cell in row])
+            names = row if names is None else names
+            writer.writerow(work.row(row, names))
             target.write(buffer.getvalue().encode())
             buffer.seek(0)
             buffer.truncate()

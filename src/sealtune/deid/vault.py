@@ -1,9 +1,10 @@
 """The vault: which original each surrogate stands for, encrypted under the owner's key.
 
 Written only where the configuration is reversible. A file is one line of JSON that says what it is,
-then one encrypted stream of entries, to which that line is bound. Each shard of a run seals its own
-part; the parts are merged once the run is done. Says to somebody without the key how much is in it,
-and for which dataset, but nothing else. Whoever has the key can read all of it: keep them apart.
+then one encrypted stream, to which that line is bound: the configuration, then entries. Each shard
+of a run seals its own part; the parts are merged once the run is done. Says to somebody without the
+key how much is in it, and for which dataset, but nothing else. Whoever has the key can read all of
+it: keep them apart.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sealtune.core.files import PRIVATE_MODE, atomic_writer, read_bounded
 from sealtune.core.limits import GIB, KIB
 from sealtune.crypto.secret import ContentKey
 from sealtune.crypto.stream import StreamOpener, StreamSealer
-from sealtune.deid.config import Action
+from sealtune.deid.config import Action, Configuration
 from sealtune.deid.key import DeidKey
 from sealtune.deid.transforms.replaced import Change
 from sealtune.errors import Code, ConfigError, FormatError, VerificationError
@@ -29,7 +30,7 @@ VAULT_ENTRIES_MAX: Final = 4_000_000  # about 1 GiB of memory while it is merged
 VAULT_BYTES_MAX: Final = 1 * GIB
 ORIGINALS_MAX: Final = 8  # of one surrogate: with two it is ambiguous already
 _HEADER_BYTES_MAX: Final = 4 * KIB
-_FORMAT: Final = "sealtune-deid-vault/1"
+_FORMAT: Final = "sealtune-deid-vault/2"
 _SIGNS_MIN: Final = 3  # letters and digits: a shorter surrogate (an initial) is found everywhere
 _REVERSIBLE: Final = frozenset({Action.SURROGATE, Action.TOKEN, Action.SHIFT})
 _STEP_BYTES: Final = 64 * KIB
@@ -72,9 +73,10 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """An opened vault: the digest of the output that it belongs to, and its entries."""
+    """An opened vault: the digest of the output it belongs to, how that was made, the entries."""
 
     dataset: Digest
+    configuration: Configuration = field(repr=False)
     entries: Entries = field(repr=False)
 
 
@@ -99,8 +101,12 @@ def merge_parts(parts: Iterable[bytes], *, key: DeidKey) -> Entries:
     return merged
 
 
-def write_vault(path: Path, entries: Entries, *, key: DeidKey, dataset: Digest) -> None:
+def write_vault(
+    path: Path, entries: Entries, *, key: DeidKey, dataset: Digest, configuration: Configuration
+) -> None:
     """Write the vault for the output whose file has the digest `dataset` (0600, whole or not).
+
+    `configuration` is what it was made under.
 
     Raises:
         StorageError: it cannot be written.
@@ -109,6 +115,7 @@ def write_vault(path: Path, entries: Entries, *, key: DeidKey, dataset: Digest) 
     with atomic_writer(path, mode=PRIVATE_MODE) as file:
         file.write(header + b"\n")
         sealer = StreamSealer(_vault_key(key), context=header)
+        file.write(sealer.update(canonical_json(configuration.to_dict()) + b"\n"))
         for line in _lines(entries):
             file.write(sealer.update(line))
         file.write(sealer.finalize())
@@ -138,9 +145,10 @@ def open_vault(path: Path, *, key: DeidKey) -> Vault:
         raise VerificationError(Code.STREAM_FORGED, message, remedy="give the key of that run")
     opener = StreamOpener(_vault_key(key), context=header)
     plaintext = opener.update(body) + opener.finalize()
+    first, _, lines = plaintext.partition(b"\n")
     entries = Entries()
-    _read_lines(plaintext, entries, what=str(path))
-    return Vault(dataset, entries)
+    _read_lines(lines, entries, what=str(path))
+    return Vault(dataset, _configuration(first, path), entries)
 
 
 def _dataset(document: Any, header: bytes, path: Path) -> Digest:
@@ -151,6 +159,13 @@ def _dataset(document: Any, header: bytes, path: Path) -> Digest:
     if not isinstance(document["key"], str) or not document["key"].isalnum():
         raise _malformed(str(path))
     return parse_digest(document["dataset"])
+
+
+def _configuration(data: bytes, path: Path) -> Configuration:
+    try:
+        return Configuration.model_validate_json(data)
+    except ValueError:
+        raise _malformed(str(path)) from None
 
 
 def _lines(entries: Entries) -> Iterator[bytes]:

@@ -44,6 +44,17 @@ class Moving:
         except OverflowError:
             return None
 
+    def shift_back(self, moved: str, scope: str) -> str | None:
+        """Return the date of which `shift` makes `moved` for `scope`, or None if there is none."""
+        days = self.days(scope)
+        read = read_date(moved, locale=self._locale, latest_year=self._year)
+        try:
+            made = read.moved(-days) if read else ""
+        except OverflowError:
+            return None
+        again = read_date(made, locale=self._locale, latest_year=self._year)
+        return made if again and again.moved(days) == moved else None
+
     def days(self, scope: str) -> int:
         """Return by how many days the dates of `scope` move: never 0."""
         number = self._chooser.number(
