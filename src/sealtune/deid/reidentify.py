@@ -78,12 +78,11 @@ class Reidentifier:
         return [self.text(cell) for cell in cells]
 
     def _is_subject(self, leaf: Leaf) -> bool:
-        first = leaf.path[0] if leaf.path else ""
-        return self._subject_field in (leaf.name, first)
+        return self._subject_field in (leaf.name, *leaf.path[:1])
 
     def _of_subject(self, written: str | None) -> None:
         """Take whose dates follow, by what stands for the subject in the record."""
-        known = self._originals.get(written or "", ())
+        known = self._originals.get(written or "", [])
         # Dates move by the name in whatever case.
         one = len({original.strip().casefold() for original in known}) == 1
         self._subject = known[0] if one else None
