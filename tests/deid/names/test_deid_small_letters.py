@@ -32,6 +32,9 @@ SMALL = SmallLetters()
         ("seen by dr. d. vandersmissen today", ["d. vandersmissen"]),
         ("will smith met grace jones", ["smith", "grace jones"]),
         ("lincoln memorial hospital\n12 main street", ["lincoln memorial hospital"]),
+        ("(copper ridge credit union) sent a letter", ["copper ridge credit union"]),
+        ("transferred to high meadow eye institute on monday", ["high meadow eye institute"]),
+        ("works for tall pines school district", ["tall pines school district"]),
     ],
 )  # fmt: skip
 def test_finds_names_in_small_letters(text: str, names: list[str]) -> None:
@@ -50,6 +53,9 @@ def test_finds_names_in_small_letters(text: str, names: list[str]) -> None:
         "please refund my order, the package never arrived",
         "patient is doing well, afebrile, tolerating diet, will follow up in two weeks",
         "blood pressure was stable and the wound is clean",
+        "seen at primary care clinic, then at follow up clinic and at home health",
+        "reviewed labs.\nphysical therapy\noutpatient pain clinic\nwound care",
+        "straight leg raise limited to 20 degrees, power limited by pain",
         "",
         "\n\n",
     ],
@@ -93,5 +99,6 @@ def test_most_names_of_notes_in_small_letters_are_found() -> None:
     rows = {row["type"]: row for row in score(small, PIPELINE.find).rows()}
     assert rows["person"]["recall"] > 0.8
     assert rows["location"]["recall"] > 0.85
-    assert rows["all"]["recall"] > 0.88
+    assert rows["organization"]["recall"] > 0.6
+    assert rows["all"]["recall"] > 0.9
     assert rows["all"]["precision"] > 0.9

@@ -60,6 +60,8 @@ _FORMS: Final = listed("""
     """)
 # These stand for words as well: only behind a name.
 _FORMS_OF_NAMES: Final = listed("hb tmi ky ba tbk kht kkt bt as oy sa sl da ans")
+# `leg raise limited to 20 degrees`
+_LIMITED: Final = re.compile(r"limited (?:to|by|in|at|on|with|due|because|use|the|a)\b")
 _FORMS_BEFORE: Final = listed("pt cv ud pd perum stichting grupo groupe")
 _FORM_WRITTEN: Final = {form.lower(): form for form in firm_words.SHORT.split("|")} | {
     form: form.upper() for form in ("pt", "cv", "ud", "pd")
@@ -71,6 +73,27 @@ _HEADS: Final = listed("""
     industries motors records studios pictures entertainment technologies software holdings
     bakery brewery club society magazine bookstore supermarket universität krankenhaus klinikum
     klinik schule université hôpital hospitaal ziekenhuis
+    """)
+# Others only where they end a line, a bracket, what stands behind `at`: `high plains credit union`.
+_FRAMED_HEADS: Final = (
+    {kind.split()[-1] for kind in firm_words.KINDS.split("|")} | set(firm_words.LAST_HEADS)
+) - listed("imaging labs lab rehab rehabilitation therapy supply lines electric hardware rentals")
+_FRAMED_WORDS_MAX: Final = 4
+_OPENINGS: Final = (
+    *("\n", ">", ", ", "- ", "(", "  ", " at ", "calling ", "works for ", "worked for "),
+    *("employed by ", "working for ", "discharged to ", "transferred to ", "transfer to "),
+    "admitted to ",
+)
+_OPENING_MAX: Final = 16
+_ANNOUNCING: Final = frozenset({"calling"})
+_CLOSING: Final = re.compile(
+    r"\.?(?:\s*\Z|[ \t]*\n|  |<|\)| - |, \d|[.;] )"
+    r"| (?:and|came|comes|from|on|in|since|where|who|which|is|was|has|for|as|until|with)\b"
+)
+_WARDS: Final = listed("""
+    unit department ward icu floor care emergency er intensive clinic outpatient inpatient room
+    surgery medicine rehab primary general community urgent walk local same follow up family group
+    public private staff home health patient sleep pain wound day night outside free new old
     """)
 # What a place may begin with, and how towns end.
 _COMPASS: Final = listed("new north south east west lake port fort mount saint san santa")
@@ -308,22 +331,12 @@ class SmallLetters:
         """Mark legal forms and head nouns with what stands before them."""
         for at, word in enumerate(found):
             before = list(_before(text, found, at, most=_FIRM_WORDS_MAX))
-            if not before:
-                continue
-            nearest = before[0]
-            if word.text in _FORMS_OF_NAMES and nearest.capital and not nearest.flags & FIRST:
-                _mark_form(word, *(one for one in before if not one.everyday))
-            elif nearest.text in _FORMS_BEFORE and not word.everyday:
-                _mark_form(nearest, word)
-            elif word.text in _FORMS and any(one.family or not one.everyday for one in before):
-                _mark_form(word, *before)
-            elif word.text == "group" and nearest.family and not nearest.flags & MEDICAL:
-                _mark(word, nearest)
-            elif word.text in _HEADS:
-                end = word.start + len(word.text)
-                lone = _opens_line(text, before[-1].start) and _ends_line(text, end)
-                if lone or any(one.capital or one.unknown for one in before):
-                    _mark(word, *before)
+            if before:
+                _mark_before(text, word, before)
+            if word.text in _FRAMED_HEADS and not word.capital:
+                beside = list(_beside(text, found, at))
+                if beside and _framed(text, beside, word):
+                    _mark(word, *beside)
 
     def _partners(self, text: str, found: Sequence[_Word]) -> None:
         """Mark `jones-mills`, `smith and sons`, `moore, turner and williams`."""
@@ -396,6 +409,52 @@ def _opens_line(text: str, at: int) -> bool:
 
 def _ends_line(text: str, at: int) -> bool:
     return at == len(text) or text[at] in "\n<" or text.startswith(" - ", at)
+
+
+def _mark_before(text: str, word: _Word, before: Sequence[_Word]) -> None:
+    """Mark a legal form or a head noun with the words `before` it, the nearest first."""
+    nearest = before[0]
+    if word.text in _FORMS_OF_NAMES and nearest.capital and not nearest.flags & FIRST:
+        _mark_form(word, *(one for one in before if not one.everyday))
+    elif nearest.text in _FORMS_BEFORE and not word.everyday:
+        _mark_form(nearest, word)
+    elif word.text in _FORMS and not _LIMITED.match(text, word.start):
+        if any(one.family or not one.everyday for one in before):
+            _mark_form(word, *before)
+    elif word.text == "group" and nearest.family and not nearest.flags & MEDICAL:
+        _mark(word, nearest)
+    elif word.text in _HEADS:
+        lone = _opens_line(text, before[-1].start) and _ends_line(text, word.start + len(word.text))
+        lone = lone and not all(map(_is_ward, before))
+        if lone or any(one.capital or one.unknown for one in before):
+            _mark(word, *before)
+
+
+def _framed(text: str, before: Sequence[_Word], head: _Word) -> bool:
+    """Return whether a head noun with the words before it is all there is in its place."""
+    told = any(not one.everyday for one in before)
+    if not told and (len(before) < 2 or any(map(_is_ward, before))):
+        return False
+    opens = text[max(0, before[-1].start - _OPENING_MAX) : before[-1].start]
+    return (not opens.strip(" ") or opens.endswith(_OPENINGS)) and (
+        _CLOSING.match(text, head.start + len(head.text)) is not None
+    )
+
+
+def _is_ward(word: _Word) -> bool:
+    """Return whether a word says what kind of ward or treatment, as in `outpatient pain clinic`."""
+    return bool(word.flags & MEDICAL) or word.text in _WARDS
+
+
+def _beside(text: str, found: Sequence[_Word], at: int) -> Iterator[_Word]:
+    """Yield the words right before number `at`, nearest first, that may be of one name with it."""
+    end = found[at].start
+    for word in reversed(found[max(0, at - _FRAMED_WORDS_MAX) : at]):
+        gap = text[word.start + len(word.text) : end]
+        if gap not in {" ", " & "} or word.text in _STOPS or word.text in _ANNOUNCING:
+            return
+        yield word
+        end = word.start
 
 
 def _ends(gap: str) -> bool:
