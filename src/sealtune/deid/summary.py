@@ -71,7 +71,7 @@ def notes_of(tally: Tally, configuration: Configuration) -> tuple[str, ...]:
             notes.append(f"no record has the field {name!r}, which is named as {rule.role.value}")
     if tally.left_out:
         notes.append(f"{tally.left_out} records were left out, so that the table's terms hold")
-    notes += [f"{count} {what}" for what, count in sorted(tally.conversions.items()) if count]
+    notes += [f"{what}: {count}" for what, count in sorted(tally.conversions.items()) if count]
     return tuple(notes)
 
 
