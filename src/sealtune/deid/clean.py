@@ -15,7 +15,7 @@ from sealtune.deid.config import Configuration, FieldRule, Role
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.records.leaves import Leaf, as_before, leaves, rebuild
 from sealtune.deid.records.plain_text import Paragraph
-from sealtune.deid.tables.ages import age_fields, top_coded
+from sealtune.deid.tables.coarse import coarse_fields
 from sealtune.deid.tally import Tally
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _BETWEEN: Final = "\n\n"
 _NAMES_MAX: Final = 10_000  # names of fields that are remembered
+_COARSE: Final = {
+    EntityType.AGE: "ages over 89 that became one class",
+    EntityType.DATE: "dates in columns of which the year stays",
+    EntityType.POSTAL_CODE: "postal codes in columns of which the area stays",
+}
 _KEPT: Final = frozenset({Role.SAFE, Role.QUASI, Role.SENSITIVE})
 _WHOLE: Final = frozenset({Role.DIRECT, Role.SUBJECT})
 
@@ -70,7 +75,7 @@ class Cleaner:
         self._configuration = configuration
         self._pipeline = pipeline
         self._transformer = transformer
-        self.ages = age_fields(configuration)
+        self.coarse = coarse_fields(configuration)
         self._renamed: dict[str, str] = {}
         self._found: list[Finding] = []
         self.tally = Tally()
@@ -90,8 +95,8 @@ class Cleaner:
                 made = self._whole(leaf, rule, subject)
                 new[at] = leaf.value if made is None else as_before(made.replacement, leaf.value)
                 changes += [FieldChange(leaf.name, at, made)] if made else []
-            elif rule.role is Role.QUASI and leaf.name in self.ages:
-                new[at] = self._age(leaf.value)
+            elif rule.role is Role.QUASI and leaf.name in self.coarse:
+                new[at] = self._made_coarse(leaf)
         for at, replaced in self._texts(parts, texts, subject):
             new[at] = as_before(replaced.text, parts[at].value)
             changes.extend(FieldChange(parts[at].name, at, change) for change in replaced.changes)
@@ -157,9 +162,10 @@ class Cleaner:
         action = self._configuration.action(entity)
         return Change(0, len(made), 0, len(text), text, made, entity, action)
 
-    def _age(self, value: Any) -> Any:
-        made = top_coded(value)
-        self.tally.conversions["ages over 89 that became one class"] += made is not value
+    def _made_coarse(self, leaf: Leaf) -> Any:
+        coarse = self.coarse[leaf.name]
+        made = coarse.of(leaf.value)
+        self.tally.conversions[_COARSE[coarse.entity]] += made != leaf.value
         return made
 
     def _texts(

@@ -71,7 +71,7 @@ def work_on(shard: Shard, cleaner: Cleaner, see: Callable[[Cleaned], None]) -> P
         return Part(write_rows(made, header=header), cleaner.tally, header)
     # Bands and classes are words, whatever the column was.
     classed = {name for row in shard.table or () if row is not None for name in row}
-    classed |= cleaner.ages
+    classed |= {name for name, coarse in cleaner.coarse.items() if coarse.sure}
     data, lost = write_table(made, shard=shard, header=header, words=classed)
     cleaner.tally.conversions[_NULLED] += lost
     return Part(data, cleaner.tally, header)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -243,6 +244,34 @@ def test_parquet_keeps_rows_and_types_and_drops_metadata(tmp_path: Path) -> None
     assert again.metadata.metadata is None
     assert again.schema_arrow.field("n").type == pyarrow.int32()
     assert b"House" not in data
+
+
+def test_dates_and_times_of_parquet_become_text(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    moment = datetime(2019, 3, 4, 10, 15, 30, 5000, tzinfo=UTC)
+    table = pyarrow.table(
+        {
+            "day": pyarrow.array([moment.date(), None], pyarrow.date32()),
+            "at": pyarrow.array([moment, None], pyarrow.timestamp("ns", tz="UTC")),
+            "seconds": pyarrow.array([moment, None], pyarrow.timestamp("s", tz="UTC")),
+            "time": pyarrow.array([moment.time(), None], pyarrow.time64("us")),
+            "days": pyarrow.array([[moment.date()], []], pyarrow.list_(pyarrow.date32())),
+        }
+    )
+    pyarrow.parquet.write_table(table, path)
+    (shard,) = _shards(path)
+    first, second = (row for _, row in shard_records(shard))
+    assert first["day"] == "2019-03-04"
+    assert first["at"].startswith("2019-03-04 10:15:30.005")
+    assert first["seconds"] == "2019-03-04 10:15:30.000Z"
+    assert first["time"].startswith("10:15:30.005")
+    assert first["days"] == ["2019-03-04"]
+    assert not any(second.values())
+    data, lost = parquet.write_table([first, second], shard=shard, header=table.column_names)
+    assert not lost
+    assert pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist() == [first, second]
 
 
 def test_what_is_no_number_becomes_null_in_a_column_of_numbers(tmp_path: Path) -> None:

@@ -13,11 +13,18 @@ from sealtune.deid.config import PROFILES, Action, Configuration, FieldRule, Rol
 from sealtune.deid.entities import EntityType
 from sealtune.deid.key import DeidKey
 from sealtune.deid.run import deidentify
-from sealtune.deid.tables.ages import age_fields, top_coded
+from sealtune.deid.tables.ages import top_coded
+from sealtune.deid.tables.coarse import coarse_fields
 from sealtune.deid.tables.plan import plan_table
 
 KEY = DeidKey(bytes(range(32)))
 HIPAA = PROFILES["hipaa-safe-harbor"]
+
+
+def age_fields(configuration: Configuration) -> set[str]:
+    """Return which quasi-identifiers are ages."""
+    found = coarse_fields(configuration).items()
+    return {name for name, coarse in found if coarse.entity is EntityType.AGE}
 
 
 def asked(k: int = 1, name: str = "age", **rule: Any) -> Configuration:

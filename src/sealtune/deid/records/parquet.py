@@ -191,10 +191,12 @@ def _bare_schema(schema: Any) -> Any:
 
 
 def _bare(kind: Any) -> Any:
-    """Return a type without metadata; a dictionary, which holds values, becomes their type."""
+    """Return a type without metadata; a dictionary becomes its values' type, a time a text."""
     import pyarrow
     from pyarrow import types
 
+    if types.is_date(kind) or types.is_timestamp(kind) or types.is_time(kind):
+        return pyarrow.string()  # as ISO 8601 writes it: what replaces one need not be a date
     if types.is_dictionary(kind):
         return _bare(kind.value_type)
     if types.is_struct(kind):

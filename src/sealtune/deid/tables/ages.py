@@ -5,26 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from sealtune.deid.config import Action, Configuration, Role
-from sealtune.deid.entities import EntityType
-
 AGE_TOP: Final = 90  # 45 CFR 164.514(b)(2)(i)(C)
 OLDEST: Final = f"{AGE_TOP}+"
 _NAME: Final = re.compile(r"(?<![a-z])(?:age|alter|edad|leeftijd)(?![a-z])")
 _NUMBER: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3})?(?!\d)")
 _AGE_MAX: Final = 200  # a larger number is none: a year, a code
-
-
-def age_fields(configuration: Configuration) -> frozenset[str]:
-    """Return the quasi-identifiers that are ages, by their type or their name."""
-    if configuration.action(EntityType.AGE) is not Action.GENERALIZE:
-        return frozenset()
-    return frozenset(
-        name
-        for name, rule in configuration.fields.items()
-        if rule.role is Role.QUASI
-        and (rule.entity is EntityType.AGE or (rule.entity is None and _is_age(name)))
-    )
 
 
 def top_coded(value: Any) -> Any:
@@ -36,6 +21,7 @@ def top_coded(value: Any) -> Any:
     return OLDEST if number and value >= AGE_TOP else value
 
 
-def _is_age(name: str) -> bool:
+def is_age(name: str) -> bool:
+    """Return whether a column of this name holds ages."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     return bool(_NAME.search(spaced))

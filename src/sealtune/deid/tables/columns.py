@@ -15,7 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from sealtune.core.canonical import canonical_json
-from sealtune.deid.tables.ages import AGE_TOP, OLDEST, top_coded
+from sealtune.deid.entities import EntityType
+from sealtune.deid.tables.ages import AGE_TOP, OLDEST
+from sealtune.deid.tables.coarse import Coarse
 from sealtune.deid.tables.hierarchies import (
     Column,
     Ranks,
@@ -25,25 +27,23 @@ from sealtune.deid.tables.hierarchies import (
     tree_column,
     zip_path,
 )
+from sealtune.deid.tables.kinds import as_day, as_zip, is_zip_name
+from sealtune.deid.transforms.moving import EARLIER
 from sealtune.errors import Code, ConfigError
 
 DISTINCT_MAX: Final = 2_000_000  # about 300 MB of values; more distinct ones are identifiers
 HIERARCHY_DEPTH_MAX: Final = 8
 NUMBER_CHARACTERS_MAX: Final = 40
-_ZIP_NAME = re.compile(r"zip|postal|postcode|plz", re.IGNORECASE)
-_ZIP = re.compile(r"\d{5}(?:-?\d{4})?")
-_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ].{0,40})?")
-_US_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?")
 Value = str | int | float | bool | None
 
 
 class ColumnReader:
-    """Collects one column, value by value; of `ages` those over 89 are one value."""
+    """Collects one column, value by value, each made `coarse` first where that is given."""
 
-    def __init__(self, name: str, *, ages: bool = False) -> None:
+    def __init__(self, name: str, *, coarse: Coarse | None = None) -> None:
         self.name = name
-        self._ages = ages
+        self._coarse = coarse
         self._codes = array("i")
         self._known: dict[tuple[str, Value], int] = {}
         self._values: list[Value] = []
@@ -54,7 +54,7 @@ class ColumnReader:
         Raises:
             ConfigError: the column has more distinct values than a quasi-identifier can have.
         """
-        plain = plain_value(top_coded(value) if self._ages else value)
+        plain = plain_value(self._coarse.of(value) if self._coarse else value)
         key = (type(plain).__name__, plain)
         code = self._known.get(key)
         if code is None:
@@ -83,8 +83,8 @@ class ColumnReader:
         """Return the column as partitioning needs it; `hierarchy` is parent to children."""
         if hierarchy:
             return self._categories(hierarchy)
-        if _ZIP_NAME.search(self.name):
-            codes = [None if value is None else _zip(value) for value in self._values]
+        if is_zip_name(self.name):
+            codes = [None if value is None else as_zip(value) for value in self._values]
             if _agree(self._values, codes):
                 paths = [None if code is None else zip_path(code) for code in codes]
                 return tree_column(self.name, self.codes, paths)
@@ -92,12 +92,25 @@ class ColumnReader:
         if days is not None:
             paths = [None if day is None else date_path(day) for day in days]
             return tree_column(self.name, self.codes, paths)
-        aged = self._ages and OLDEST in self._values
-        written = [AGE_TOP if aged and value == OLDEST else value for value in self._values]
-        numbers = as_numbers(written)
-        if numbers is not None:
-            return number_column(self.name, self.codes, numbers, top=OLDEST if aged else "")
-        return self._categories({})
+        numbers = as_numbers([self._number(value) for value in self._values])
+        if numbers is None:
+            return self._categories({})
+        top = OLDEST if self._is_of(EntityType.AGE) and OLDEST in self._values else ""
+        bottom = EARLIER if any(map(self._is_earlier, self._values)) else ""
+        return number_column(self.name, self.codes, numbers, top=top, bottom=bottom)
+
+    def _is_of(self, entity: EntityType) -> bool:
+        return self._coarse is not None and self._coarse.entity is entity
+
+    def _number(self, value: Value) -> Value:
+        """Return the number of a class with an open end: `90+`, `1936 or earlier`."""
+        if value == OLDEST and self._is_of(EntityType.AGE):
+            return AGE_TOP
+        return str(value).removesuffix(EARLIER) if self._is_earlier(value) else value
+
+    def _is_earlier(self, value: Value) -> bool:
+        dated = self._is_of(EntityType.DATE) and isinstance(value, str)
+        return dated and str(value).endswith(EARLIER)
 
     def _categories(self, hierarchy: Mapping[str, Sequence[str]]) -> Column:
         parents = {child: parent for parent, under in hierarchy.items() for child in under}
@@ -132,7 +145,7 @@ def as_numbers(values: Sequence[Value]) -> list[float | None] | None:
 
 def as_dates(values: Sequence[Value]) -> list[date | None] | None:
     """Return `values` as days, or None where one that is not missing is none."""
-    days = [None if value is None else _day(value) for value in values]
+    days = [None if value is None else as_day(value) for value in values]
     return days if _agree(values, days) else None
 
 
@@ -154,23 +167,3 @@ def _float(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return None
-
-
-def _day(value: Any) -> date | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        if found := _ISO_DATE.fullmatch(value):
-            return date(*(int(part) for part in found.groups()))
-        if found := _US_DATE.fullmatch(value):
-            month, day, year = (int(part) for part in found.groups())
-            return date(year, month, day)
-    except ValueError:
-        return None
-    return None
-
-
-def _zip(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 99_999:
-        return f"{value:05d}"
-    return value[:5] if isinstance(value, str) and _ZIP.fullmatch(value) else None

@@ -46,6 +46,7 @@ class NumberColumn:
     ranks: Ranks
     values: Sequence[float]  # by rank; the first is no number
     top: str = ""  # what the largest value is called, where it stands for all above it too
+    bottom: str = ""  # what stands behind the smallest, where it stands for all below it too
 
     def label(self, low: int, high: int) -> object:
         """Return the number, or `low-high`, or `*` where numbers and missing values meet."""
@@ -54,11 +55,15 @@ class NumberColumn:
         if low == MISSING:
             return ANY
         first, last = _number(self.values[low]), self._written(high)
+        if self.bottom and low == 1:
+            return f"{last}{self.bottom}"
         return f"{first}-{last}" if first >= 0 else f"{first}..{last}"
 
     def _written(self, rank: int) -> int | float | str:
-        largest = rank == len(self.values) - 1
-        return self.top if self.top and largest else _number(self.values[rank])
+        if self.top and rank == len(self.values) - 1:
+            return self.top
+        number = _number(self.values[rank])
+        return f"{number}{self.bottom}" if self.bottom and rank == 1 else number
 
     def loss(self, low: int, high: int) -> float:
         """Return the width of the band as a share of the column's."""
@@ -124,13 +129,19 @@ class TreeColumn:
 
 
 def number_column(
-    name: str, codes: Ranks, values: Sequence[float | None], *, top: str = ""
+    name: str,
+    codes: Ranks,
+    values: Sequence[float | None],
+    *,
+    top: str = "",
+    bottom: str = "",
 ) -> NumberColumn:
     """Return the column of numbers in which code c stands for `values[c]`; None is missing."""
     ordered = sorted({value for value in values if value is not None})
     rank = {value: place for place, value in enumerate(ordered, start=1)}
     ranks = _translated(codes, [MISSING if value is None else rank[value] for value in values])
-    return NumberColumn(name=name, ranks=ranks, values=[float("nan"), *ordered], top=top)
+    numbers = [float("nan"), *ordered]
+    return NumberColumn(name=name, ranks=ranks, values=numbers, top=top, bottom=bottom)
 
 
 def tree_column(name: str, codes: Ranks, paths: Sequence[tuple[Any, ...] | None]) -> TreeColumn:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealtune.deid.config import Configuration, Role, TableTerms
-from sealtune.deid.tables.ages import age_fields
 from sealtune.deid.tables.closeness import Rows, Sensitive, Terms
+from sealtune.deid.tables.coarse import coarse_fields
 from sealtune.deid.tables.columns import ColumnReader
 from sealtune.deid.tables.hierarchies import Column
 from sealtune.deid.tables.mondrian import Partitioner
@@ -109,9 +109,9 @@ class _Table:
 
 def _read(rows: Iterable[Mapping[str, object]], configuration: Configuration) -> _Table:
     named = configuration.fields.items()
-    ages = age_fields(configuration)
+    coarse = coarse_fields(configuration)
     quasi = {
-        name: ColumnReader(name, ages=name in ages)
+        name: ColumnReader(name, coarse=coarse.get(name))
         for name, rule in named
         if rule.role is Role.QUASI
     }
