@@ -136,7 +136,7 @@ def _load_transformers(path: Path, _: float) -> Model:
         "token-classification",
         model=model,
         tokenizer=tokenizer,
-        aggregation_strategy="simple",
+        aggregation_strategy="max",  # whole words: half a name is a name left
         device="cpu",
     )
     # The pipeline reads no further than the tokenizer says, and says nothing about the rest.
