@@ -1,7 +1,8 @@
 """How well and how fast identifiers are found, beside Presidio as it comes.
 
     python benchmarks/deid.py [--annotated FILE] [--notes 500] [--seed N] [--ner FOLDER]
-                              [--only quality|rate] [--pairs 5] [--json FILE] [--failures]
+                              [--minimum-score 0.35] [--only quality|rate] [--pairs 5]
+                              [--json FILE] [--failures]
     python benchmarks/deid.py --memory [--mb 10 100 1000]
     python benchmarks/deid.py --utility [--abstracts FILE]
     python benchmarks/deid.py --encoder [--notes 1200] [--seeds 0 1 2]
@@ -103,14 +104,15 @@ def read_annotated(path: Path) -> list[Note]:
     return notes
 
 
-def ner_engine(folder: Path) -> NerEngine:
+def ner_engine(folder: Path, minimum: float) -> NerEngine:
     """Return how the model in `folder` is loaded, by the files that are in it."""
     kinds = {"meta.json": "spacy", "gliner_config.json": "gliner"}
     named = [kind for file, kind in kinds.items() if (folder / file).exists()]
-    return NerEngine(engine=named[0] if named else "transformers", path=str(folder))
+    engine = named[0] if named else "transformers"
+    return NerEngine(engine=engine, path=str(folder), minimum_score=minimum)
 
 
-def systems(ner: Path | None) -> dict[str, Callable[[], Find]]:
+def systems(engine: NerEngine | None) -> dict[str, Callable[[], Find]]:
     """Return how each system is loaded, by its name."""
 
     def ours(configuration: Configuration) -> Callable[[], Find]:
@@ -122,18 +124,17 @@ def systems(ner: Path | None) -> dict[str, Callable[[], Find]]:
         "sealtune rules + Presidio": ours(with_presidio),
         "Presidio, no model": lambda: PlainPresidio().find,
     }
-    if ner is not None:
-        engine = ner_engine(ner)
+    if engine is not None:
         found["sealtune + model"] = ours(BASE.model_copy(update={"ner": engine}))
         if engine.engine == "spacy":
-            found["Presidio + model"] = lambda: PlainPresidio(ner).find
+            found["Presidio + model"] = lambda: PlainPresidio(Path(engine.path)).find
     return found
 
 
-def quality(sets: dict[str, list[Note]], ner: Path | None) -> list[dict]:
+def quality(sets: dict[str, list[Note]], engine: NerEngine | None) -> list[dict]:
     """Return for each set and system its rows and leak rate."""
     results = []
-    for name, load in systems(ner).items():
+    for name, load in systems(engine).items():
         find = load()
         for title, notes in sets.items():
             result = score(notes, find)
@@ -360,6 +361,7 @@ def main() -> None:
     parser.add_argument("--notes", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ner", type=Path)
+    parser.add_argument("--minimum-score", type=float, default=0.35)
     parser.add_argument("--only", choices=("quality", "rate"))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
@@ -397,7 +399,8 @@ def measure(arguments: argparse.Namespace) -> dict:
             sets["annotated file"] = read_annotated(arguments.annotated)
         elif arguments.annotated:
             print(f"{arguments.annotated}: absent, skipped")
-        found = quality(sets, arguments.ner)
+        ner = arguments.ner and ner_engine(arguments.ner, arguments.minimum_score)
+        found = quality(sets, ner)
         show_quality(found)
         if arguments.failures:
             for item in found[: len(sets)]:
