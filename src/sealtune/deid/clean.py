@@ -6,6 +6,7 @@ number is, and a name of a person found in one field is found in the others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -28,6 +29,19 @@ _COARSE: Final = {
     EntityType.DATE: "dates in columns of which the year stays",
     EntityType.POSTAL_CODE: "postal codes in columns of which the area stays",
 }
+_NAME_PARTS: Final = frozenset(
+    ["given", "family", "first", "last", "middle", "maiden", "surname", "forename"]
+)
+_NAME_TEXTS: Final = frozenset({"text", "prefix", "suffix"})
+_PEOPLE: Final = (
+    "subject",
+    "patient",
+    "practitioner",
+    "performer",
+    "author",
+    "requester",
+    "contact",
+)
 _KEPT: Final = frozenset({Role.SAFE, Role.QUASI, Role.SENSITIVE})
 _WHOLE: Final = frozenset({Role.DIRECT, Role.SUBJECT})
 
@@ -200,8 +214,8 @@ class Cleaner:
         named = self._rule(leaf)
         if leaf.name == self._configuration.text_field or (named and named.role is Role.TEXT):
             return ""
-        words = leaf.path[-1].replace("_", " ").strip()
-        return f"{words}: " if words else ""
+        words = _spaced(leaf.path[-1])
+        return f"{'name' if _is_name(leaf.path, words) else words}: " if words else ""
 
     def _apply(self, text: str, findings: Sequence[Finding], subject: str | None) -> Replaced:
         self._found += findings
@@ -247,6 +261,21 @@ class Cleaner:
     def _count_conversion(self, leaf: Leaf, made: Any) -> None:
         if not isinstance(leaf.value, str) and isinstance(made, str):
             self.tally.conversions["numbers that became text"] += 1
+
+
+def _spaced(name: str) -> str:
+    """Return the name of a field as words: `ageAtDiagnosis`, `patient_id`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").strip()
+
+
+def _is_name(path: Sequence[str], words: str) -> bool:
+    """Return whether a field holds somebody's name, as in FHIR: `name.given`, `subject.display`."""
+    last, above = words.lower(), " ".join(path[:-1]).lower()
+    if last in _NAME_PARTS:
+        return True
+    return (last in _NAME_TEXTS and "name" in above) or (
+        last == "display" and any(one in above for one in _PEOPLE)
+    )
 
 
 def _clipped(

@@ -21,6 +21,7 @@ from sealtune.deid.ner import ner_detectors
 from sealtune.deid.overlaps import resolve_overlaps
 from sealtune.deid.structured.all import structured_detectors
 from sealtune.deid.structured.tails import iter_tails
+from sealtune.deid.structured.weekdays import iter_weekdays
 
 WINDOW_CHARACTERS: Final = 64 * KIB
 OVERLAP_CHARACTERS: Final = 1 * KIB  # longer than any identifier but a key, which is in one line
@@ -58,7 +59,11 @@ class Pipeline:
         folded = fold(text)
         shown = self._small.restored(folded.text)
         findings = self._resolved(shown, self._windows(shown))
-        again = [*iter_recurrences(shown, findings), *iter_tails(shown, findings)]
+        again = [
+            *iter_recurrences(shown, findings),
+            *iter_tails(shown, findings),
+            *iter_weekdays(shown, findings),
+        ]
         if _adds(again, findings):
             findings = self._resolved(shown, [*findings, *again])
         return _at_origin(findings, folded)

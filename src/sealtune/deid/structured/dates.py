@@ -30,7 +30,7 @@ _WEEKDAYS: Final = (
     "|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
 )
 _MONTH: Final = rf"(?i:{any_of('|'.join(_MONTHS.split()))})"
-_WEEKDAY: Final = rf"(?i:{any_of(_WEEKDAYS)})"
+WEEKDAY: Final = rf"(?i:{any_of(_WEEKDAYS)})"
 _YEAR: Final = r"(?:(?:1[89]|20)\d{2}|['\u2019]\d{2})(?!\d)"
 _TIME: Final = (
     r"(?:(?:T|,? at |,? |[ ]?@[ ]?|,? um )\d{1,2}(?:(?::\d{2}){1,2}|(?= ?[aApP]\.?[mM]\b))(?:[.,]\d{1,9})?"
@@ -186,7 +186,7 @@ RULES: Final = (
         confidence=0.95,
         words=_DAYS | {"the", "den", "le", "el"},
         leads=True,
-        pattern=re.compile(rf"(?:\b{_WEEKDAY}\.?,? )?(?:\b(?i:the|den|le|el) )?" + _DAY_MONTH),
+        pattern=re.compile(rf"(?:\b{WEEKDAY}\.?,? )?(?:\b(?i:the|den|le|el) )?" + _DAY_MONTH),
     ),
     Rule(
         kind="date-year-month-word",
@@ -218,7 +218,7 @@ RULES: Final = (
         leads=True,
         check=_month_word,
         pattern=re.compile(
-            rf"(?:\b{_WEEKDAY}\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
+            rf"(?:\b{WEEKDAY}\.?,? )?(?<![^\W_]){_MONTH}\.?[ \-]{{1,2}}(?:(?i:the) )?"
             + _DAY
             + r"(?i:st|nd|rd|th)?(?![\d]|[.:/]\d|%| ?(?i:mg|ml|mcg)\b)(?:(?:,? ?|-)"
             + _YEAR
@@ -335,9 +335,42 @@ RULES: Final = (
         confidence=0.93,
         words=words("age aged ages alter âge edad età turned turning"),
         pattern=re.compile(
-            r"(?<![^\W_])(?i:aged?|ages|alter|âge|edad|età|turned|turning)(?: (?i:of|is|was|at))?\s{0,2}[:=(]?\s{0,2}"
+            r"(?<![^\W_])(?i:aged?|ages|alter|âge|edad|età|turned|turning)(?: (?i:of|is|was|at)| ?(?i:(?:in )?(?:years?|yrs?))(?=\s?[:=])| ?(?i:at ?[a-z]{2,12})(?=\s?[:=]))?"
+            r"\s{0,2}[:=(]?\s{0,2}(?P<v>(?:9\d|1[0-3]\d)(?:\.\d{1,2})?)(?!\d|[.]\d|%)"
+        ),
+    ),
+    Rule(
+        kind="age-and-sex",
+        entity=EntityType.AGE,
+        confidence=0.9,
+        starts=(2, 3),
+        pattern=re.compile(
+            r"(?<!\d)(?<![Tt]emp )(?<!\b[Tt] )(?<![Tt]emperature )(?<! of )(?<! to )(?<! at )(?<![Tt]max )(?<!: )"
             + _AGE
-            + r"(?![.]\d|%)"
+            + r"(?= ?(?:[MF]|(?i:male|female|man|woman|gentleman|lady))\b(?:,| (?i:with|w/|who|presents?|presenting|p/w|admitted|s/p|c/o|here|from|hx|h/o|pmh|brought|found|seen)\b))"
+        ),
+    ),
+    Rule(
+        kind="age-reached",
+        entity=EntityType.AGE,
+        confidence=0.9,
+        words=words("lived reached"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:lived|reached)(?: (?i:to|to be|until|till|the age of))? "
+            + _AGE
+            + r"(?![.]\d|%| ?[a-z/])"
+        ),
+    ),
+    # Of somebody who is over 89 the year of birth says so.
+    Rule(
+        kind="birth-year",
+        entity=EntityType.DATE,
+        confidence=0.9,
+        words=words("b born geb geboren né née nacido nacida nato nata geboren"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:b\.|born|geb\.?|geboren|née?|nacid[oa]|nat[oa])(?: (?i:in|im jahr|en|el|nel))?(?: (?i:year|jahr))? (?P<v>(?:18\d|19[0-3])\d)(?![\d/.-]\d|\d)"
         ),
     ),
     Rule(
@@ -348,6 +381,27 @@ RULES: Final = (
         pattern=re.compile(
             r"\b(?P<v>(?i:ninety(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?"
             r"|(?:one|a) hundred(?:(?: and)?[ -](?:one|two|three|four|five|six|seven|eight|nine|ten))?))[ -]{1,2}(?i:years?|yrs?|y/o)"
+        ),
+    ),
+    Rule(
+        kind="age-told",
+        entity=EntityType.AGE,
+        confidence=0.9,
+        words=words("aged age turned turning"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:aged?|turned|turning) (?P<v>(?i:ninety(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?"
+            r"|(?:one|a) hundred(?:(?: and)?[ -](?:one|two|three|four|five|six|seven|eight|nine|ten))?))(?!\w)"
+        ),
+    ),
+    Rule(
+        kind="age-decade",
+        entity=EntityType.AGE,
+        confidence=0.9,
+        words=words("his her their my"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:his|her|their|my) (?:(?i:early|mid|late)[ -])?(?P<v>(?i:nineties)|90'?s)\b"
         ),
     ),
 )

@@ -62,9 +62,10 @@ RULES: Final = (
         _E.MEDICAL_RECORD,
         r"m\.?r\.?n|m\.?r\.? ?(?:#|no|number)|(?:medical|med|health|clinical|hospital|patient)\.?[ \-]{1,2}(?:records?|rec|chart|file)"
         r"|(?:patient|pt|pat|hospital|chart|unit|record|clinic|patienten|case ?file|hosp)\.?[ \-]{0,2}(?:id|no|nr|num|number|identifier|#|nummer)"
-        r"|chart|emr|ehr|epic ?id|fallnummer|ipp|nhc|numéro de dossier",
+        r"|chart|emr|ehr|epic ?id|fallnummer|aktenzeichen|ipp|nhc|nhcl|numéro de dossier|dossier|historia(?: cl[íi]nica)?|hist\.? ?cl[íi]n\.?|hc(?=[ :#nNoº.]{1,6}\d{4})",
         "mrn m mr medical med health clinical hospital hosp patient pt pat chart unit record clinic"
-        " patienten patientennummer case casefile emr ehr epic fallnummer ipp nhc numéro",
+        " patienten patientennummer case casefile emr ehr epic fallnummer aktenzeichen ipp nhc nhcl"
+        " numéro dossier historia hist hc",
     ),
     _labelled(
         "health-plan",
@@ -114,7 +115,7 @@ RULES: Final = (
     _labelled(
         "serial",
         _E.DEVICE,
-        r"serial|s/n|sn(?=\s?[:=#])|imei|imsi|iccid|meid|udi",
+        r"serial|s/n|sn(?=\s?[:=#]| [A-Z0-9\-]*\d{4})|imei|imsi|iccid|meid|udi",
         "serial s sn imei imsi iccid meid udi",
     ),
     _labelled(

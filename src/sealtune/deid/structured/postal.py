@@ -61,6 +61,12 @@ _COMMON_WORDS: Final = any_of(
 _COMMON: Final = re.compile(rf"(?i)\b{_COMMON_WORDS}\b")
 
 
+def _on_earth(text: str) -> bool:
+    """Whether the numbers may be degrees; pairs of measurements are small, or have few decimals."""
+    degrees = [float(number) for number in re.findall(r"\d{1,3}(?:\.\d{1,14})?", text)]
+    return max(degrees) <= 180 and (max(degrees) > 20 or "°" in text)
+
+
 def _street(text: str) -> bool:
     line = text.split("\n")[0]
     # "160 previously well": without a capital only words that mean a street and little else.
@@ -215,9 +221,56 @@ RULES: Final = (
         confidence=0.85,
         starts=(1, 2, 3, 4, 5),
         pattern=re.compile(
-            r"\d{1,5} (?:(?:[NSEW]\.? )?(?i:county road|state route|highway|hwy|us|route|rural route|rr|fm|sr|cr|broadway|avenue|interstate)) ?[A-Z0-9]{0,6}\b"
+            r"\d{1,5} (?:(?:[NSEW]\.? )?(?i:county road|state route|highway|hwy|route|rural route|broadway|avenue|interstate)) ?[A-Z0-9]{0,6}\b"
             + _UNIT
         ),
+    ),
+    # The short ones are units and measures too (`HR 72 RR 14`, `BUN 12 CR 1`): only as a whole line
+    # or clause, behind nothing but a word of place.
+    Rule(
+        kind="highway-short",
+        entity=_E.ADDRESS,
+        confidence=0.85,
+        starts=(2, 3, 4, 5),
+        pattern=re.compile(
+            r"(?:\A|(?<=\n)|(?<=, )|(?<=at )|(?<=ddress: ))\d{2,5} (?:[NSEW]\.? )?(?:US|RR|FM|SR|CR) \d{1,4}[A-Z]?\b"
+            r"(?=[ \t]{0,3}(?:,|\n|\Z)| (?i:box|apt|unit|lot|trlr)\b)" + _UNIT
+        ),
+    ),
+    Rule(
+        kind="coordinates",
+        entity=_E.OTHER_ID,
+        confidence=0.95,
+        starts=(1, 2, 3),
+        pattern=re.compile(
+            r"\d{1,3}\.\d{4,14} ?°? ?(?:[NSns]\b)?(?:,\s{0,2}| ?/ ?|(?<=[NSns]) |;\s{0,2})-?\d{1,3}\.\d{4,14}(?!\d)(?: ?°? ?[EWew]\b)?"
+            r"|\d{1,3}\.\d{2,14} ?° ?[NSEWnsew]\b"
+            r"|\d{1,3} ?° ?\d{1,2} ?['\u2032] ?(?:\d{1,2}(?:\.\d{1,6})? ?(?:\"|''|\u2033) ?)?[NSEWnsew]\b"
+        ),
+        check=_on_earth,
+    ),
+    Rule(
+        kind="coordinate-labelled",
+        entity=_E.OTHER_ID,
+        confidence=0.95,
+        words=words("lat latitude lon lng long longitude geohash gps coordinates"),
+        leads=True,
+        pattern=re.compile(
+            r"(?i:lat(?:itude)?|lon(?:g(?:itude)?)?|lng|gps|coordinates|geohash)(?:\s?[:=]\s?|\s)\"?"
+            r"(?P<v>-?\d{1,3}\.\d{2,14}(?!\d)|(?<=[hH][:= \"])(?=[a-z]{0,8}\d)[0-9b-hjkmnp-z]{5,12}(?![A-Za-z0-9]))"
+        ),
+    ),
+    Rule(
+        kind="plus-code",
+        entity=_E.OTHER_ID,
+        confidence=0.95,
+        marks=("+",),
+        gate=re.compile(r"[23456789CFGHJMPQRVWX]{4}\+[23456789CFGHJMPQRVWX]{2}"),
+        reach=4,
+        pattern=re.compile(
+            r"(?<![A-Za-z0-9])[23456789CFGHJMPQRVWX]{4,8}\+[23456789CFGHJMPQRVWX]{2,3}(?![A-Za-z0-9])"
+        ),
+        check=lambda text: any(map(str.isdigit, text)),
     ),
     Rule(
         kind="house-number-last",

@@ -94,6 +94,13 @@ RULES: Final = (
         on="password passwd passphrase passcode pwd pw kennwort passwort passe contraseña wachtwoord"
         " pin secret key apikey token otp accesskey secretkey code api access auth client",
     ),
+    # Ordinary words: only before what has a digit and a letter.
+    _rule(
+        "password-short",
+        r"(?<![A-Za-z])(?i:pass|pw)(?:\s{0,2}[:=]\s{0,2}|\s)(?P<v>(?=[^\s]{0,30}\d)(?=[^\s]{0,30}[A-Za-z])[^\s\"'`<>,;]{6,100})(?<![.)])",
+        0.8,
+        on="pass pw",
+    ),
     _rule(
         "connection-string",
         r"\b[a-z][a-z0-9+]{2,20}://[^\s:/@]{1,100}:(?P<v>[^\s@/]{1,200})@",

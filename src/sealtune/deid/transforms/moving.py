@@ -19,7 +19,7 @@ from sealtune.deid.transforms.replaced import Seen
 SHIFT_DAYS_MAX: Final = 183  # half a year both ways: the season is hidden, too
 _AGE_TOP: Final = 90  # 45 CFR 164.514(b)(2)(i)(C): ages over 89 are one class
 EARLIER: Final = " or earlier"
-_NUMBER: Final = re.compile(r"(?<![\d.])\d{1,3}(?![\d.])")
+_NUMBER: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,2})?(?![\d.])")
 _DIGITS: Final = re.compile(r"\d{1,4}")
 _TENS: Final = re.compile(
     r"\b(?:ninety|nonagenarian|centenarian|(?:one |a )?hundred(?: and)?)"
@@ -98,7 +98,7 @@ class Moving:
         """
         value = seen.value
         found = _NUMBER.search(value)
-        if found and int(found.group()) < _AGE_TOP:
+        if found and float(found.group()) < _AGE_TOP:
             return value
         pattern = _NUMBER if found else _TENS
         made, count = pattern.subn(f"{_AGE_TOP}+", value, count=1)
