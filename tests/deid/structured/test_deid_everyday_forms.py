@@ -52,6 +52,12 @@ def test_measurements_stay(text: str) -> None:
         *(("pass: tulip-99-Giraffe", "tulip-99-Giraffe"), ("pw hunter2", "hunter2")),
         *(("Mon 3/11/24", "Mon"), ("2024-03-11 is a Monday", "Monday")),
         ("on 5 April 2024 (Friday).", "Friday"),
+        *(
+            ("SSN ends 4417", "4417"),
+            ("SSN last 4: 4417", "4417"),
+            ("seen 5.III.2024", "5.III.2024"),
+        ),
+        ("kmoser(a)example.org", "kmoser(a)example.org"),
     ],
 )
 def test_everyday_forms_are_found(text: str, value: str) -> None:

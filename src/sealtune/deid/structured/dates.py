@@ -320,6 +320,15 @@ RULES: Final = (
         check=lambda text: re.split(r"[ -]", text.lower())[-1] in _ANY_MONTH,
     ),
     Rule(
+        kind="date-roman",
+        entity=EntityType.DATE,
+        confidence=0.9,
+        starts=(1, 2),
+        pattern=re.compile(
+            _DAY + r"(?P<sep>[./-] ?)(?:I{1,3}|IV|VI{0,3}|IX|XI{0,2})(?P=sep)(?:19|20)\d{2}(?!\d)"
+        ),
+    ),
+    Rule(
         kind="age-over-89",
         entity=EntityType.AGE,
         confidence=0.95,

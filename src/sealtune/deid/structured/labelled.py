@@ -119,6 +119,12 @@ RULES: Final = (
         "serial s sn imei imsi iccid meid udi",
     ),
     _labelled(
+        "ssn-last-four",
+        _E.SSN,
+        r"(?:ssn|social(?: security)?(?: number)?|ss#)[ ,]{1,2}(?:ending|ends|end|last)(?: (?:in|with|of|four|4(?!\d)|digits)){0,4}",
+        "ssn social ss",
+    ),
+    _labelled(
         "vehicle",
         _E.VEHICLE,
         r"vin|vehicle(?: identification)?|chassis|fin(?=[ :])|fahrgestellnummer",
