@@ -7,10 +7,13 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sealtune.deid.config import Action, Configuration, FieldRule, Role, TableTerms
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.risk import ResidualRisk, RiskMeter, Smallest
+from sealtune.deid.risk.marks import Mark, Similar, _nearly
 from sealtune.deid.transforms import Change
 
 KEY = bytes(range(32))
@@ -374,3 +377,19 @@ def test_shards_of_one_process_share_what_the_sample_needs(size: int) -> None:
     ]
     if size == 3:  # the words of later records are hardly ever hashed
         assert kept[-1] < kept[0]
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=6), max_size=12), st.text("ab", max_size=6))
+def test_the_nearest_mark_is_found_without_asking_each(known: list[str], word: str) -> None:
+    marks = {
+        Mark("words", text): EntityType(entity)
+        for text, entity in zip(known, EntityType, strict=False)
+    }
+    near = [
+        mark
+        for length in (0, -1, 1)
+        for mark, entity in marks.items()
+        if len(mark.text) == len(word) + length and entity is not EntityType.DATE
+        if _nearly(mark.text, word)
+    ]
+    assert Similar(marks).find(Mark("words", word)) == (marks[near[0]] if near else None)

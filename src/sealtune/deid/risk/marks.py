@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -79,25 +80,46 @@ def candidates(output: Output) -> Iterator[tuple[Mark, Span]]:
                 yield Mark("words", word.text.casefold()), (word.start, word.end)
 
 
+_LENGTHS: Final = (0, -1, 1)  # by which a mark may be longer, the likeliest first
+
+
 class Similar:
-    """Finds which mark of a record a candidate differs from by one letter or one swap."""
+    """Finds which mark of a record a candidate differs from by one letter or one swap.
+
+    Two such texts are the same once a letter is taken from either or both, so that marks are looked
+    up by what is left of them: a record can have thousands of marks and of candidates.
+    """
 
     def __init__(self, known: Mapping[Mark, EntityType]) -> None:
-        self._by_length: dict[tuple[str, int], list[tuple[str, EntityType]]] = {}
-        for mark, entity in known.items():
-            # Two days of one month differ by a digit and are no spelling of one another.
-            if mark.kind in {"words", "numbers"} and entity is not EntityType.DATE:
-                near = self._by_length.setdefault((mark.kind, len(mark.text)), [])
-                near.append((mark.text, entity))
+        # Two days of one month differ by a digit and are no spelling of one another.
+        self._known = [
+            (mark, entity)
+            for mark, entity in known.items()
+            if mark.kind in {"words", "numbers"} and entity is not EntityType.DATE
+        ]
+        self._by_rest: dict[tuple[str, str], list[int]] | None = None
 
     def find(self, mark: Mark) -> EntityType | None:
-        """Return the type of a mark that `mark` nearly is."""
+        """Return the type of a mark that `mark` nearly is: of the same length rather, the first."""
+        if self._by_rest is None:
+            self._by_rest = defaultdict(list)
+            for at, (known, _) in enumerate(self._known):
+                for rest in _rests(known.text):
+                    self._by_rest[known.kind, rest].append(at)
+        places = {
+            at for rest in _rests(mark.text) for at in self._by_rest.get((mark.kind, rest), ())
+        }
+        near = [at for at in places if _nearly(self._known[at][0].text, mark.text)]
+        if not near:
+            return None
         size = len(mark.text)
-        for length in (size, size - 1, size + 1):
-            for text, entity in self._by_length.get((mark.kind, length), ()):
-                if _nearly(text, mark.text):
-                    return entity
-        return None
+        best = min(near, key=lambda at: (_LENGTHS.index(len(self._known[at][0].text) - size), at))
+        return self._known[best][1]
+
+
+def _rests(text: str) -> set[str]:
+    """Return `text` and what is left of it without one letter."""
+    return {text, *(text[:at] + text[at + 1 :] for at in range(len(text)))}
 
 
 def _name(parts: Sequence[str]) -> Mark | None:
