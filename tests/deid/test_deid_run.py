@@ -456,3 +456,16 @@ def test_a_table_is_called_anonymized_only_where_no_column_may_hold_text(
     fields = {"age": FieldRule(role=Role.QUASI), "text": FieldRule(role=Role.DIRECT)}
     made = HIPAA.model_copy(update={"fields": fields, "table": TableTerms(k=3)})
     assert _run(given, "out.csv", made).word == word
+
+
+@pytest.mark.parametrize(("k", "told"), [(1, True), (2, False)])
+def test_quasi_identifiers_that_nothing_is_asked_of_are_told(
+    k: int, told: bool, tmp_path: Path
+) -> None:
+    given = tmp_path / "a.csv"
+    given.write_text("sex,zip,died,text\n" + "f,02118,2021-03-04,x\n" * 4)
+    quasi = dict.fromkeys(("sex", "zip", "died", "other"), FieldRule(role=Role.QUASI))
+    terms = {"fields": quasi, "table": TableTerms(k=k)}
+    made = _run(given, "out.csv", HIPAA.model_copy(update=terms))
+    text = "fields with the role quasi stay as they are, as [table] asks for nothing: sex"
+    assert (text in made.notes) is told

@@ -31,7 +31,7 @@ _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
     examples=[
         "sealtune deidentify notes.jsonl -o clean.jsonl --profile hipaa-safe-harbor \\\n"
         "    --key hospital.deid-key --owner hospital.key",
-        "sealtune deidentify visits.csv --profile hipaa-safe-harbor --propose > fields.toml",
+        "sealtune deidentify visits.csv --profile hipaa-safe-harbor --propose > deid.toml",
         "sealtune deidentify notes.jsonl --profile deid.toml --key hospital.deid-key --review",
         "sealtune deidentify visits.csv -o clean.csv --profile deid.toml \\\n"
         "    --key hospital.deid-key --review-page review.html",
@@ -71,7 +71,7 @@ _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
     "--review-records", "sample", type=int, default=20, metavar="N", help="How many are shown."
 )
 @click.option(
-    "--propose", is_flag=True, help="Print a role for each field, to be put into a profile's file."
+    "--propose", is_flag=True, help="Print a role for each field, as a file for --profile."
 )
 @passphrase_file_option
 def deidentify(path: Path, profile: str, text_field: str | None, **options: Any) -> None:

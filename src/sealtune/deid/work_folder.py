@@ -24,7 +24,7 @@ from sealtune.errors import Code, SealtuneError, StorageError
 
 _FOLDER_MODE: Final = 0o700
 _LINE_BYTES_MAX: Final = 4 * MIB  # a tally of a thousand fields with long names
-_VERSION: Final = 1
+_VERSION: Final = 2
 _NAMED: Final = "naming"
 # Processes of a run that was killed end with the shard that they are at.
 _WAIT_SECONDS: Final = 20.0
