@@ -152,3 +152,19 @@ def test_a_report_is_signed_by_its_owner(notes: Path, keys: Path, sealtune_: Sea
     sealed = sealtune_(*sealing, "--deidentification", report)
     assert sealed.status == 0, sealed.out
     assert sealed.json["deidentification"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    "more", [["--review"], ["-o", "out.jsonl"], ["-o", "out.jsonl", "--owner", "none.key"]]
+)
+def test_no_key_is_made_for_a_run_that_cannot_begin(
+    notes: Path, sealtune_: Sealtune, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(notes.parent)
+    if "--owner" not in more:
+        notes.unlink()
+    said = sealtune_(*_arguments(notes, *more, "--json"))
+    assert said.error["code"] == "file-missing"
+    assert not notes.with_name("a.deid-key").exists()
+    if "--owner" in more:
+        assert "sealtune key create none" in said.error["remedy"]
