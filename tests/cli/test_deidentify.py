@@ -168,3 +168,15 @@ def test_no_key_is_made_for_a_run_that_cannot_begin(
     assert not notes.with_name("a.deid-key").exists()
     if "--owner" in more:
         assert "sealtune key create none" in said.error["remedy"]
+
+
+def test_a_vault_of_another_file_is_told(notes: Path, sealtune_: Sealtune) -> None:
+    output, copy = notes.with_name("out.jsonl"), notes.with_name("copy.jsonl")
+    sealtune_(*_arguments(notes, "-o", output, profile="gdpr-pseudonymous"))
+    copy.write_text(output.read_text() + '{"text": "more"}\n')
+    with_vault = ("--vault", f"{output}.vault", "--key", notes.with_name("a.deid-key"))
+    text = "the vault was made with another file"
+    for given, told in ((output, False), (copy, True)):
+        said = sealtune_("reidentify", given, "-o", given.with_suffix(".back"), *with_vault)
+        assert said.status == 0, said.err
+        assert (text in said.out) is told
