@@ -107,7 +107,7 @@ def test_roles_are_proposed_as_a_file(notes: Path, sealtune_: Sealtune) -> None:
     said = sealtune_("deidentify", notes, "--profile", "hipaa-safe-harbor", "--propose")
     assert said.status == 0, said.err
     profile = notes.with_name("deid.toml")
-    profile.write_text('profile = "hipaa-safe-harbor"\n' + said.out)
+    profile.write_text(said.out)
     used = sealtune_(*_arguments(notes, "-o", notes.with_name("o.jsonl"), profile=str(profile)))
     assert used.status == 0, used.err
 
@@ -152,3 +152,31 @@ def test_a_report_is_signed_by_its_owner(notes: Path, keys: Path, sealtune_: Sea
     sealed = sealtune_(*sealing, "--deidentification", report)
     assert sealed.status == 0, sealed.out
     assert sealed.json["deidentification"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    "more", [["--review"], ["-o", "out.jsonl"], ["-o", "out.jsonl", "--owner", "none.key"]]
+)
+def test_no_key_is_made_for_a_run_that_cannot_begin(
+    notes: Path, sealtune_: Sealtune, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(notes.parent)
+    if "--owner" not in more:
+        notes.unlink()
+    said = sealtune_(*_arguments(notes, *more, "--json"))
+    assert said.error["code"] == "file-missing"
+    assert not notes.with_name("a.deid-key").exists()
+    if "--owner" in more:
+        assert "sealtune key create none" in said.error["remedy"]
+
+
+def test_a_vault_of_another_file_is_told(notes: Path, sealtune_: Sealtune) -> None:
+    output, copy = notes.with_name("out.jsonl"), notes.with_name("copy.jsonl")
+    sealtune_(*_arguments(notes, "-o", output, profile="gdpr-pseudonymous"))
+    copy.write_text(output.read_text() + '{"text": "more"}\n')
+    with_vault = ("--vault", f"{output}.vault", "--key", notes.with_name("a.deid-key"))
+    text = "the vault was made with another file"
+    for given, told in ((output, False), (copy, True)):
+        said = sealtune_("reidentify", given, "-o", given.with_suffix(".back"), *with_vault)
+        assert said.status == 0, said.err
+        assert (text in said.out) is told

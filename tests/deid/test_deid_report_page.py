@@ -157,3 +157,16 @@ def test_without_matplotlib_it_is_said_what_to_install(monkeypatch: pytest.Monke
         report_page(verified())
     assert caught.value.code is Code.DEPENDENCY_MISSING
     assert "sealtune[deid]" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(("counted", "label"), [(3, "3, in subjects"), (9, "4, in records")])
+def test_the_smallest_group_says_what_it_counts(counted: int, label: str):
+    def table(predicate: dict[str, Any]) -> None:
+        predicate["table"] = {"k": counted}
+        predicate["configuration"]["fields"] = {
+            "who": {"role": "subject", "entity": None, "hierarchy": {}}
+        }
+
+    k, _, unit = label.partition(", ")
+    assert f"smallest group (k), {unit}</dt><dd>{k}<" in report_page(verified(table))
+    assert "smallest group (k), in records</dt><dd>4<" in report_page(verified())

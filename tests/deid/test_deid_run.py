@@ -20,13 +20,14 @@ import pytest
 from sealtune.bundle.seal import seal_data
 from sealtune.core.digest import sha256_file
 from sealtune.crypto.identity import create_identity, load_identity
-from sealtune.deid import pool, work_folder
+from sealtune.deid import pool, run, work_folder
 from sealtune.deid.binding import bind_report_file, read_report_file
 from sealtune.deid.config import PROFILES, Configuration, FieldRule, Role, TableTerms
 from sealtune.deid.entities import EntityType
 from sealtune.deid.key import DeidKey
 from sealtune.deid.process_messages import Setup
 from sealtune.deid.records import csv_table, decoding, json_lines, plain_text
+from sealtune.deid.records.source import open_source
 from sealtune.deid.reidentify import reidentify
 from sealtune.deid.run import deidentify
 from sealtune.deid.summary import DeidSummary
@@ -109,7 +110,7 @@ def notes(tmp_path: Path) -> Path:
 
 
 def _run(given: Path, output: str, configuration: Configuration, **more: Any) -> DeidSummary:
-    return deidentify(given, given.with_name(output), configuration=configuration, key=KEY, **more)
+    return deidentify(given, given.parent / output, configuration=configuration, key=KEY, **more)
 
 
 def _left(folder: Path) -> set[str]:
@@ -456,3 +457,106 @@ def test_a_table_is_called_anonymized_only_where_no_column_may_hold_text(
     fields = {"age": FieldRule(role=Role.QUASI), "text": FieldRule(role=Role.DIRECT)}
     made = HIPAA.model_copy(update={"fields": fields, "table": TableTerms(k=3)})
     assert _run(given, "out.csv", made).word == word
+
+
+@pytest.mark.parametrize(("k", "told"), [(1, True), (2, False)])
+def test_quasi_identifiers_that_nothing_is_asked_of_are_told(
+    k: int, told: bool, tmp_path: Path
+) -> None:
+    given = tmp_path / "a.csv"
+    given.write_text("sex,zip,died,text\n" + "f,02118,2021-03-04,x\n" * 4)
+    quasi = dict.fromkeys(("sex", "zip", "died", "other"), FieldRule(role=Role.QUASI))
+    terms = {"fields": quasi, "table": TableTerms(k=k)}
+    made = _run(given, "out.csv", HIPAA.model_copy(update=terms))
+    text = "fields with the role quasi stay as they are, as [table] asks for nothing: sex"
+    assert (text in made.notes) is told
+
+
+def test_a_run_that_waited_gets_no_folder_that_was_deleted(tmp_path: Path) -> None:
+    again = partial(open_work_folder, tmp_path / "work", binding={"of": "this"}, restart=False)
+    written = []
+
+    def second() -> None:
+        with again() as work:
+            work.part(0).write_bytes(b"x")
+            written.append(work.part(0).read_bytes())
+            work.remove()
+
+    with again() as first:
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        threading.Event().wait(0.3)
+        assert not written
+        first.remove()
+    waiting.join()
+    assert written == [b"x"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_another_run_took_while_it_was_deleted_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = partial(open_work_folder, tmp_path / "work", binding={"of": "this"}, restart=False)
+    with ExitStack() as second:
+        remove = Path.rmdir
+
+        def late(path: Path) -> None:
+            monkeypatch.setattr(Path, "rmdir", remove)
+            second.enter_context(again())
+            remove(path)
+
+        monkeypatch.setattr(Path, "rmdir", late)
+        with again() as first:
+            first.remove()
+        monkeypatch.setattr(work_folder, "_WAIT_SECONDS", 0.1)
+        with pytest.raises(StorageError, match="another run"), again():
+            pass
+
+
+def test_a_run_that_waited_for_the_folder_finds_the_output(
+    notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = notes.with_name("out.jsonl")
+
+    def taken(*_: Any, **__: Any) -> None:
+        output.write_text("of the run before")
+
+    monkeypatch.setattr(run, "check_run", taken)
+    with pytest.raises(StorageError, match="exists already"):
+        _run(notes, "out.jsonl", GDPR)
+    assert _left(notes.parent) == {"notes.jsonl", "out.jsonl"}
+
+
+def test_a_missing_folder_of_the_output_is_named(notes: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        _run(notes, "nodir/out.jsonl", GDPR)
+    assert caught.value.message == f"{notes.parent / 'nodir'}: no such folder"
+    assert caught.value.remedy == "make the folder first"
+
+
+@pytest.mark.parametrize("name", ["", ".vault", ".report.json", ".report.html"])
+@pytest.mark.parametrize("link", [True, False])
+def test_a_name_that_is_taken_is_refused_before_the_work(
+    notes: Path, name: str, link: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_identity("owner", folder=notes.parent, passphrase=None)
+    owner = load_identity(notes.parent / "owner.key", passphrase=None)
+    taken = notes.with_name(f"out.jsonl{name}")
+    if link:
+        taken.symlink_to("nowhere")
+    else:
+        taken.write_text("mine")
+    monkeypatch.setattr(run, "open_work_folder", None)  # what would be called next
+    with pytest.raises(StorageError, match="exists already") as caught:
+        _run(notes, "out.jsonl", GDPR, owner=owner)
+    assert str(taken) in caught.value.message
+
+
+def test_an_input_that_is_no_file_is_refused_unopened(tmp_path: Path) -> None:
+    given = tmp_path / "a.jsonl"
+    os.mkfifo(given)
+    with pytest.raises(StorageError, match="not a file"):
+        _run(given, "out.jsonl", GDPR)
+    with pytest.raises(StorageError, match="not a file"), open_source(given):
+        pass
+    assert _left(tmp_path) == {"a.jsonl"}

@@ -7,6 +7,7 @@ sealed. The target appears whole or not at all; an existing file is never replac
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,6 +271,7 @@ def refuse_existing(output: Path) -> None:
     Raises:
         StorageError: something does.
     """
-    if output.exists():
+    # A link to nothing is a name that is taken, too.
+    if os.path.lexists(output):
         remedy = "choose another name or remove it; no file is ever replaced"
         raise StorageError(Code.FILE_EXISTS, f"{output} exists already", remedy=remedy)

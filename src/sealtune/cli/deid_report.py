@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +14,9 @@ import sealtune
 from sealtune.cli.framework import Command
 from sealtune.cli.output import count, done, emit, printable, rows
 from sealtune.cli.parameters import PATH
+
+if TYPE_CHECKING:
+    from sealtune.deid.report import DeidReport
 
 _WIDTH: Final = 80
 
@@ -49,14 +53,14 @@ def deid_report(path: Path, owner: Path, page: Path | None) -> None:
         "page": page,
         "statement": verified.report.to_dict(),
     }
-    emit(shown, _lines)
+    emit(shown, partial(_lines, report=verified.report))
 
 
-def _lines(shown: dict[str, Any]) -> Iterable[str]:
+def _lines(shown: dict[str, Any], *, report: DeidReport) -> Iterable[str]:
     statement = shown["statement"]
     made, files = statement["predicate"], statement["subject"][0]["digest"]
     risk, said = made["risk"], made["statement"]
-    k = "not measured" if risk["quasi"] is None else f"{risk['quasi']['k']:,}"
+    k = "not measured" if report.k is None else f"{report.k:,} {report.k_of}"
     yield done(f"signed by {shown['owner']} on {made['time']}")
     records = f"{count(made['records'], 'record', 'records')}, {made['changed_records']:,} changed"
     found = ", ".join(f"{number:,} {name}" for name, number in made["found"].items())

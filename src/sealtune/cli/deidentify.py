@@ -17,9 +17,18 @@ from sealtune.cli.output import size as bytes_size
 from sealtune.cli.parameters import PATH, passphrase_file_option
 from sealtune.cli.passphrases import load_key
 from sealtune.cli.progress import bytes_progress, waiting
+from sealtune.errors import Code, StorageError
 
 if TYPE_CHECKING:
-    from sealtune import Configuration, DeidKey, DeidSummary, Review, ReviewedField, Segment
+    from sealtune import (
+        Configuration,
+        DeidKey,
+        DeidSummary,
+        Identity,
+        Review,
+        ReviewedField,
+        Segment,
+    )
 
 _WIDTH: Final = 80
 _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
@@ -31,7 +40,7 @@ _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
     examples=[
         "sealtune deidentify notes.jsonl -o clean.jsonl --profile hipaa-safe-harbor \\\n"
         "    --key hospital.deid-key --owner hospital.key",
-        "sealtune deidentify visits.csv --profile hipaa-safe-harbor --propose > fields.toml",
+        "sealtune deidentify visits.csv --profile hipaa-safe-harbor --propose > deid.toml",
         "sealtune deidentify notes.jsonl --profile deid.toml --key hospital.deid-key --review",
         "sealtune deidentify visits.csv -o clean.csv --profile deid.toml \\\n"
         "    --key hospital.deid-key --review-page review.html",
@@ -71,7 +80,7 @@ _ENCODINGS: Final = ("utf-8", "utf-8-replace", "latin-1", "cp1252", "utf-16")
     "--review-records", "sample", type=int, default=20, metavar="N", help="How many are shown."
 )
 @click.option(
-    "--propose", is_flag=True, help="Print a role for each field, to be put into a profile's file."
+    "--propose", is_flag=True, help="Print a role for each field, as a file for --profile."
 )
 @passphrase_file_option
 def deidentify(path: Path, profile: str, text_field: str | None, **options: Any) -> None:
@@ -96,9 +105,11 @@ def deidentify(path: Path, profile: str, text_field: str | None, **options: Any)
     output, shows = options["output"], options["show"] or options["page"]
     if options["key"] is None or not (output or shows):
         raise click.UsageError("give --key, and --output, --review or --review-page; or --propose")
+    _check(path, configuration, options)
+    owner = None if options["owner"] is None else _owner(options)
     new, key = _key(options["key"])
     if output:
-        summary = _run(path, configuration, key, options)
+        summary = _run(path, configuration, key, owner, options)
     if shows:
         review = _review(path, configuration, key, options)
     if output:
@@ -110,19 +121,46 @@ def deidentify(path: Path, profile: str, text_field: str | None, **options: Any)
         _hint(f"{made} is new: keep it secret, and use it for all files of one project")
 
 
+def _check(path: Path, configuration: Configuration, options: Mapping[str, Any]) -> None:
+    """Refuse what can be refused before a key is made, which would be left behind."""
+    from sealtune.deid.preflight import check_input, check_run
+
+    if not options["output"]:
+        check_input(path)
+        return
+    signed = options["owner"] is not None
+    output, jobs = options["output"], _jobs(options)
+    check_run(path, output, configuration=configuration, signed=signed, jobs=jobs)
+
+
+def _jobs(options: Mapping[str, Any]) -> int:
+    return options["jobs"] or len(os.sched_getaffinity(0))
+
+
+def _owner(options: Mapping[str, Any]) -> Identity:
+    path = options["owner"]
+    if not path.exists():
+        message = f"{path}: no such key file"
+        remedy = f"`sealtune key create {path.stem} --dir {path.parent}` makes one"
+        raise StorageError(Code.FILE_MISSING, message, remedy=remedy)
+    return load_key(path, options["passphrase_file"])
+
+
 def _run(
-    path: Path, configuration: Configuration, key: DeidKey, options: Mapping[str, Any]
+    path: Path,
+    configuration: Configuration,
+    key: DeidKey,
+    owner: Identity | None,
+    options: Mapping[str, Any],
 ) -> DeidSummary:
-    owner = options["owner"]
-    identity = None if owner is None else load_key(owner, options["passphrase_file"])
     with bytes_progress("de-identifying") as progress:
         return sealtune.deidentify(
             path,
             options["output"],
             configuration=configuration,
             key=key,
-            owner=identity,
-            jobs=options["jobs"] or len(os.sched_getaffinity(0)),
+            owner=owner,
+            jobs=_jobs(options),
             encoding=options["encoding"],
             restart=options["restart"],
             progress=progress,

@@ -60,5 +60,6 @@ def _lines(result: dict[str, Any]) -> Iterable[str]:
         ]
     )
     if not result["same_output"]:
-        yield hint("INPUT is not the file that the vault was made with: chance words may match")
+        text = "the vault was made with another file: surrogates are put back wherever they stand"
+        yield hint(f"{text}, and chance words may match")
     yield hint(f"{result['output']} holds originals: keep it where they are kept")

@@ -54,7 +54,7 @@ def publish(source: Path, target: Path) -> None:
             raise StorageError(Code.FILE_EXISTS, message) from None
         except OSError:
             # Not every file system has links (exFAT, some shares).
-            if target.exists():
+            if os.path.lexists(target):
                 raise StorageError(Code.FILE_EXISTS, f"{target}: exists already") from None
             source.replace(target)
         sync_folder(target.parent)

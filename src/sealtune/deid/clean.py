@@ -179,6 +179,7 @@ class Cleaner:
     def _made_coarse(self, leaf: Leaf) -> Any:
         coarse = self.coarse[leaf.name]
         made = coarse.of(leaf.value)
+        self.tally.coarse[leaf.name] += coarse.sure or made != leaf.value
         self.tally.conversions[_COARSE[coarse.entity]] += made != leaf.value
         return made
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sealtune.core.clock import SystemClock
 from sealtune.core.digest import Digest, sha256_file
@@ -15,6 +15,7 @@ from sealtune.core.files import storage_errors, write_atomic
 from sealtune.deid.assemble import assemble, publish, records_digest
 from sealtune.deid.config import Configuration
 from sealtune.deid.engine import risk_meter
+from sealtune.deid.preflight import side_paths
 from sealtune.deid.records.shard import Source
 from sealtune.deid.report import Measured, build_report, sign_report, verify_report
 from sealtune.deid.report_page import write_report_page
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from sealtune.crypto.identity import Identity
     from sealtune.deid.key import DeidKey
     from sealtune.deid.tables.plan import TableResult
-
-_REPORTS: Final = {"report": "report.json", "page": "report.html"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +74,7 @@ def complete(
         modes=outcome.modes,
         unnamed=bool(outcome.tally.unnamed),
     )
-    sides = {}
-    if configuration.reversible:
-        sides[VAULT] = beside(output, "vault")
-    if owner is not None:
-        sides |= {name: beside(output, suffix) for name, suffix in _REPORTS.items()}
+    sides = side_paths(output, configuration=configuration, signed=owner is not None)
     summary = _summary(outcome, given, output, configuration, key.id) | {
         "output_digest": sha256_file(whole),
         "output_bytes": whole.stat().st_size,
@@ -100,11 +95,6 @@ def complete(
         _report(outcome, made, configuration, _measured(risk, statement, outcome.table), owner)
     _publish(work, sides, whole, output)
     return made
-
-
-def beside(output: Path, what: str) -> Path:
-    """Return the name of what goes with `output`."""
-    return output.with_name(f"{output.name}.{what}")
 
 
 def _summary(

@@ -109,6 +109,11 @@ class TableTerms(_Section):
     t: Annotated[float, Field(ge=0, le=1)] = 1.0
     max_suppressed: Annotated[float, Field(ge=0, le=1)] = 0.05
 
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked for."""
+        return self.k > 1 or self.l > 1 or self.t < 1
+
 
 class Configuration(_Section):
     """All of it; `actions` of a type that is not named are the profile's."""
@@ -251,8 +256,10 @@ def parse_configuration(data: bytes, path: Path) -> Configuration:
         raise ConfigError(Code.CONFIG_INVALID, f"{path}: not TOML: {error}") from None
     base = PROFILES.get(str(values.get("profile")))
     if base is None:
-        message = f"{path}: profile: one of {', '.join(PROFILES)}"
-        raise ConfigError(Code.CONFIG_INVALID, message)
+        known = " or ".join(f'profile = "{name}"' for name in PROFILES)
+        what = "not a known one" if "profile" in values else "the line is missing"
+        message, remedy = f"{path}: profile: {what}", f"begin the file with {known}"
+        raise ConfigError(Code.CONFIG_INVALID, message, remedy=remedy)
     merged = base.to_dict() | values
     given = values.get("actions")
     if isinstance(given, dict):

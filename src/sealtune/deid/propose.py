@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealtune.bundle.records import Record
-from sealtune.deid.config import Configuration
+from sealtune.deid.config import Action, Configuration
 from sealtune.deid.detect import Pipeline
 from sealtune.deid.records.decoding import UTF8
 from sealtune.deid.records.shard import Format, Shard
@@ -35,12 +35,13 @@ def propose_fields(path: Path, *, configuration: Configuration, encoding: str = 
     if find_format(path) is Format.TEXT:
         raise FormatError(Code.RECORDS_FORMAT, f"{path}: plain text has no fields")
     find = Pipeline.of(configuration).find
+    kept = {one for one, action in configuration.actions.items() if action is Action.KEEP}
     with open_source(path, encoding=encoding) as source:
-        proposed = propose_roles(_records(source.shards()), find=find)
+        proposed = propose_roles(_records(source.shards()), find=find, kept=kept)
     if not proposed:
         raise FormatError(Code.RECORDS_EMPTY, f"{path}: holds no record")
     fields = {name: one.rule.role.value for name, one in proposed.items()}
-    return Proposal(fields=fields, toml=roles_toml(proposed))
+    return Proposal(fields=fields, toml=roles_toml(proposed, profile=configuration.profile))
 
 
 def _records(shards: Iterator[Shard]) -> Iterator[Record]:

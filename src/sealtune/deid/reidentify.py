@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Final
 
 from sealtune.core.canonical import parse_foreign_json
 from sealtune.core.digest import sha256_file
-from sealtune.core.files import PRIVATE_MODE, atomic_writer, storage_errors
+from sealtune.core.files import PRIVATE_MODE, atomic_writer, require_file, storage_errors
 from sealtune.core.limits import MIB
 from sealtune.deid.key import DeidKey
 from sealtune.deid.records.leaves import Leaf, leaves
@@ -150,6 +150,7 @@ def reidentify(input: Path, output: Path, *, vault: Path, key: DeidKey) -> Resto
         raise FormatError(Code.RECORDS_FORMAT, message, remedy="convert it to JSON Lines")
     opened = open_vault(vault, key=key)
     counts = Restored()
+    require_file(input)
     with storage_errors(input):
         counts.same_output = sha256_file(input) == opened.dataset
     work = Reidentifier(opened, counts, key)

@@ -230,6 +230,15 @@ class DeidReport:
         counted = None if table is None else table.get("k")
         return min(quasi.k, counted) if isinstance(counted, int) else quasi.k
 
+    @property
+    def k_of(self) -> str:
+        """What `k` counts: `records` or `subjects`."""
+        quasi, table = self.predicate.risk.quasi, self.predicate.table
+        if quasi is None or table is None or self.deidentification.subject_field is None:
+            return "records"
+        counted = table.get("k")
+        return "subjects" if isinstance(counted, int) and counted <= quasi.k else "records"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the statement as JSON."""
         return self.document.model_dump(mode="json", by_alias=True)

@@ -107,6 +107,8 @@ def _head(verified: VerifiedReport) -> Iterable[str]:
 def _remains(verified: VerifiedReport) -> Iterable[str]:
     report = verified.report
     said, k = report.predicate.statement, report.k
+    # The sentences count records; a table may have counted people, who are fewer.
+    group = "smallest group (k)" + ("" if k is None else f", in {report.k_of}")
     word = said.word if said.word == "de-identified" else f"{said.word} ({said.test})"
     yield "<section>\n<h2>What remains</h2>\n"
     yield f"<p>The output is <strong>{_text(word)}</strong>.</p>\n"
@@ -115,7 +117,7 @@ def _remains(verified: VerifiedReport) -> Iterable[str]:
         ("residual findings per 10,000 records", f"{report.residual_per_10000:g}"),
         ("records", f"{report.predicate.records:,}"),
         ("records changed", f"{report.predicate.changed_records:,}"),
-        ("smallest group (k)", "not measured" if k is None else f"{k:,}"),
+        (group, "not measured" if k is None else f"{k:,}"),
     ]
     yield '<dl class="key">\n'
     yield from (f"<div><dt>{_text(n)}</dt><dd>{_text(v)}</dd></div>\n" for n, v in numbers)

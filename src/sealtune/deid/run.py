@@ -6,20 +6,20 @@ from which the same command goes on at the first shard that was not finished.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import sealtune
-from sealtune.bundle.seal import no_progress, refuse_existing
+from sealtune.bundle.seal import no_progress
 from sealtune.deid.complete import Outcome, complete
 from sealtune.deid.config import Configuration
 from sealtune.deid.pool import finish_shards
+from sealtune.deid.preflight import check_names, check_run
 from sealtune.deid.records.decoding import UTF8
 from sealtune.deid.records.shard import Shard, Source
-from sealtune.deid.records.source import check_output_name, find_format, open_source
+from sealtune.deid.records.source import open_source
 from sealtune.deid.rosters import with_roster_digests
 from sealtune.deid.summary import DeidSummary
 from sealtune.deid.table_step import TableStep
@@ -27,17 +27,15 @@ from sealtune.deid.tally import Tally
 from sealtune.deid.work_folder import (
     Finished,
     WorkFolder,
-    clear_named,
     open_work_folder,
     work_folder_of,
 )
-from sealtune.errors import Code, ConfigError, FormatError
+from sealtune.errors import Code, FormatError
 
 if TYPE_CHECKING:
     from sealtune.crypto.identity import Identity
     from sealtune.deid.key import DeidKey
 
-JOBS_MAX: Final = 256
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
@@ -64,7 +62,8 @@ def deidentify(
             a folder beside `output`, and the same call goes on from there.
         ConfigError: an optional package, a model or a roster is missing, or a name is unsuitable.
     """
-    _check(input, output, jobs=jobs, report=owner is not None)
+    signed = owner is not None
+    check_run(input, output, configuration=configuration, signed=signed, jobs=jobs)
     configuration = with_roster_digests(configuration)
     binding = {
         "sealtune": sealtune.__version__,
@@ -74,6 +73,8 @@ def deidentify(
     # Before there is a folder: what cannot be reached leaves nothing behind.
     step = TableStep.of(input, encoding=encoding, configuration=configuration)
     with open_work_folder(work_folder_of(output), binding=binding, restart=restart) as work:
+        # A run that had the folder before may have ended just now.
+        check_names(output, configuration=configuration, signed=signed)
         with open_source(input, encoding=encoding) as source:
             run = _Run(source, work, step, progress)
             for finished in finish_shards(
@@ -94,19 +95,6 @@ def deidentify(
         work.remove()
     progress(source.total, source.total)
     return summary
-
-
-def _check(given: Path, output: Path, *, jobs: int, report: bool) -> None:
-    if output.exists():
-        clear_named(work_folder_of(output))
-    refuse_existing(output)
-    check_output_name(output, find_format(given))
-    if not 1 <= jobs <= JOBS_MAX:
-        raise ConfigError(Code.CONFIG_INVALID, f"jobs: 1 to {JOBS_MAX}")
-    if report and importlib.util.find_spec("matplotlib") is None:
-        # Now, and not after hours of work.
-        message, remedy = "a report needs matplotlib", "pip install 'sealtune[deid]'"
-        raise ConfigError(Code.DEPENDENCY_MISSING, message, remedy=remedy)
 
 
 @dataclass(slots=True)

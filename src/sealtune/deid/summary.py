@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sealtune.core.digest import Digest
-from sealtune.deid.config import Configuration
+from sealtune.deid.config import Configuration, Role
 from sealtune.deid.records.shard import Format
 from sealtune.deid.tally import Tally
 
@@ -69,10 +69,21 @@ def notes_of(tally: Tally, configuration: Configuration) -> tuple[str, ...]:
     for name, rule in configuration.fields.items():
         if name.partition(".")[0] not in tally.named and tally.records:
             notes.append(f"no record has the field {name!r}, which is named as {rule.role.value}")
+    if untouched := _untouched(tally, configuration):
+        text = "fields with the role quasi stay as they are, as [table] asks for nothing"
+        notes.append(f"{text}: {_some(untouched)}")
     if tally.left_out:
         notes.append(f"{tally.left_out} records were left out, so that the table's terms hold")
     notes += [f"{what}: {count}" for what, count in sorted(tally.conversions.items()) if count]
     return tuple(notes)
+
+
+def _untouched(tally: Tally, configuration: Configuration) -> list[str]:
+    """Return the quasi-identifiers that neither a table nor the profile made coarse."""
+    if configuration.table.asks:
+        return []
+    quasi = [name for name, rule in configuration.fields.items() if rule.role is Role.QUASI]
+    return [n for n in quasi if n.partition(".")[0] in tally.named and not tally.coarse[n]]
 
 
 def _some(names: Sequence[str]) -> str:

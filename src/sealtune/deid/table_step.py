@@ -32,8 +32,7 @@ class TableStep:
             ConfigError: what is asked for cannot be reached, or plain text is asked for a table.
             FormatError: a record that cannot be read.
         """
-        asked = configuration.table
-        if asked.k == 1 and asked.l == 1 and asked.t >= 1:
+        if not configuration.table.asks:
             return None
         if find_format(path) is Format.TEXT:
             message = f"{path}: k, l or t is asked of plain text, which has no columns"

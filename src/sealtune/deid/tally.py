@@ -18,7 +18,8 @@ class Tally:
     """Counts: findings by type and confidence, actions, records, fields that nobody named.
 
     `unnamed` counts in how many records an unnamed field occurs, `named` does it for the others.
-    `conversions` counts values that changed their type.
+    `coarse` counts values of fields that the profile makes coarse, `conversions` those that changed
+    their type.
     """
 
     records: int = 0
@@ -30,6 +31,7 @@ class Tally:
     detectors: Counter[str] = field(default_factory=Counter)
     unnamed: Counter[str] = field(default_factory=Counter)
     named: Counter[str] = field(default_factory=Counter)
+    coarse: Counter[str] = field(default_factory=Counter)
     conversions: Counter[str] = field(default_factory=Counter)
 
     def find(self, finding: Finding) -> None:
@@ -84,4 +86,4 @@ class Tally:
 
 
 _NUMBERS: Final = ("records", "changed_records", "left_out", "characters")
-_COUNTERS: Final = ("actions", "detectors", "unnamed", "named", "conversions")
+_COUNTERS: Final = ("actions", "detectors", "unnamed", "named", "coarse", "conversions")

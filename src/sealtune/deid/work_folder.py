@@ -7,10 +7,10 @@ digest, so that of an input that was mended all parts before the mended place st
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -24,11 +24,12 @@ from sealtune.errors import Code, SealtuneError, StorageError
 
 _FOLDER_MODE: Final = 0o700
 _LINE_BYTES_MAX: Final = 4 * MIB  # a tally of a thousand fields with long names
-_VERSION: Final = 1
+_VERSION: Final = 2
 _NAMED: Final = "naming"
 # Processes of a run that was killed end with the shard that they are at.
 _WAIT_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
+_TRIES_MAX: Final = 16  # to get a folder that other runs keep deleting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Delete the folder and everything in it."""
-        shutil.rmtree(self.path)
+        _delete(self.path)
         sync_folder(self.path.parent)
 
 
@@ -124,7 +125,13 @@ def clear_named(folder: Path) -> None:
         return
     with storage_errors(folder), journal.open("r+b") as file:
         _lock(file, folder)
-        shutil.rmtree(folder)
+        if _is_at(file, journal):
+            _delete(folder)
+
+
+def is_naming(folder: Path) -> bool:
+    """Return whether a run had begun to give files their final names, and did not end."""
+    return (folder / _NAMED).exists()
 
 
 def work_folder_of(output: Path) -> Path:
@@ -162,25 +169,60 @@ def open_work_folder(
     Raises:
         StorageError: another run has it, or the disk refuses.
     """
-    with storage_errors(path):
+    with storage_errors(path), _locked_journal(path) as file:
+        head = {"version": str(_VERSION), **binding}
+        finished = None if restart else _read(file, head)
+        work = WorkFolder(path, file, finished or {})
+        work.discarded = finished is None and os.fstat(file.fileno()).st_size > 0
+        if finished is None:
+            _begin(file, path, head)
+        try:
+            yield work
+        except SealtuneError:
+            # Nothing to go on from: an input that was refused leaves no litter.
+            if work.empty and path.exists():
+                work.remove()
+            raise
+
+
+@contextlib.contextmanager
+def _locked_journal(path: Path) -> Iterator[BinaryIO]:
+    """Yield the journal of the folder at `path`, both made if they are not there, and locked."""
+    journal = path / "journal"
+    for _ in range(_TRIES_MAX):
         path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-        journal = path / "journal"
-        descriptor = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE)
+        try:
+            descriptor = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE)
+        except FileNotFoundError:
+            continue  # the run before deleted the folder just now
         with os.fdopen(descriptor, "r+b") as file:
             _lock(file, path)
-            head = {"version": str(_VERSION), **binding}
-            finished = None if restart else _read(file, head)
-            work = WorkFolder(path, file, finished or {})
-            work.discarded = finished is None and os.fstat(file.fileno()).st_size > 0
-            if finished is None:
-                _begin(file, path, head)
-            try:
-                yield work
-            except SealtuneError:
-                # Nothing to go on from: an input that was refused leaves no litter.
-                if work.empty and path.exists():
-                    work.remove()
-                raise
+            # The run before may have deleted what was waited for: a lock on that keeps nobody out.
+            if _is_at(file, journal):
+                yield file
+                return
+    raise _taken(path)
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Return whether the open `file` is still the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder whose lock is held; its journal goes last, as that is what is locked."""
+    files = sorted(folder.iterdir(), key=lambda path: (path.name == "journal", path.name == _NAMED))
+    for path in files:
+        path.unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        # Another run found it without a journal, and has it now.
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
@@ -189,9 +231,13 @@ def _lock(file: BinaryIO, path: Path) -> None:
         while not _locked(file, last=time.monotonic() > until):
             time.sleep(_POLL_SECONDS)
     except BlockingIOError:
-        message = f"{path}: another run is working on the same output"
-        remedy = "wait until it has ended, or give another output"
-        raise StorageError(Code.FILE_EXISTS, message, remedy=remedy) from None
+        raise _taken(path) from None
+
+
+def _taken(path: Path) -> StorageError:
+    message = f"{path}: another run is working on the same output"
+    remedy = "wait until it has ended, or give another output"
+    return StorageError(Code.FILE_EXISTS, message, remedy=remedy)
 
 
 def _locked(file: BinaryIO, *, last: bool) -> bool:

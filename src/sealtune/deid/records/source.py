@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from sealtune.core.digest import Digest, sha256_file
-from sealtune.core.files import storage_errors
+from sealtune.core.files import require_file, storage_errors
 from sealtune.deid.records.csv_table import CsvCutter
 from sealtune.deid.records.decoding import ENCODINGS, UTF8, Utf8Stream
 from sealtune.deid.records.json_lines import cut_lines
@@ -77,6 +77,7 @@ def open_source(path: Path, *, encoding: str = UTF8) -> Iterator[Source]:
     if encoding not in ENCODINGS:
         message = f"encoding {encoding}: not one of {', '.join(ENCODINGS)}"
         raise ConfigError(Code.CONFIG_INVALID, message)
+    require_file(path)
     with storage_errors(path), path.open("rb") as file:
         before = path.stat()
         if kind is Format.PARQUET:

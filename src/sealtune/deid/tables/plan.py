@@ -86,7 +86,7 @@ def plan_table(rows: Iterable[Mapping[str, object]], configuration: Configuratio
     _require_columns(asked, table)
     everything = np.arange(table.rows, dtype=np.intp)
     _require_reachable(asked, table, everything)
-    if table.rows == 0 or not table.columns or not _asks(asked):
+    if table.rows == 0 or not table.columns or not asked.asks:
         return _as_it_is(table, asked)
     for share in (asked.max_suppressed, 0.0):
         # Leaving rows out moves the whole that t compares with: then none may be left out.
@@ -159,12 +159,8 @@ def _sensitive(reader: ColumnReader) -> Sensitive:
     return Sensitive(name=reader.name, ranks=ranks, ordered=ordered)
 
 
-def _asks(asked: TableTerms) -> bool:
-    return asked.k > 1 or asked.l > 1 or asked.t < 1
-
-
 def _require_columns(asked: TableTerms, table: _Table) -> None:
-    if _asks(asked) and not table.columns:
+    if asked.asks and not table.columns:
         message = "table: k, l or t is asked for, but no field has the role quasi"
         raise ConfigError(Code.CONFIG_INVALID, message)
     if (asked.l > 1 or asked.t < 1) and not table.sensitive:
@@ -173,7 +169,7 @@ def _require_columns(asked: TableTerms, table: _Table) -> None:
 
 
 def _require_reachable(asked: TableTerms, table: _Table, rows: Rows) -> None:
-    if not _asks(asked):
+    if not asked.asks:
         return
     terms = table.terms(asked, rows)
     subjects = terms.size(rows)

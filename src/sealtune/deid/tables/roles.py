@@ -7,9 +7,8 @@ name figures and types, never a value.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -17,6 +16,7 @@ from typing import Final
 from sealtune.deid.config import FieldRule, Role
 from sealtune.deid.entities import EntityType, Finding
 from sealtune.deid.tables.columns import as_dates, as_numbers, plain_value
+from sealtune.deid.tables.role_names import rule_of_name
 
 SAMPLE_MAX: Final = 2_000  # records that are looked at
 FIELDS_MAX: Final = 1_000
@@ -29,47 +29,6 @@ _FEW_VALUES: Final = 30
 _UNIQUE_SHARE: Final = 0.9
 _UNIQUE_RECORDS_MIN: Final = 20  # fewer say nothing about uniqueness
 Find = Callable[[str], Iterable[Finding]]
-
-
-def _words(listed: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|[^a-z])(?:{'|'.join(listed.split())})s?(?:[^a-z]|$)")
-
-
-# Names of fields, by what their words say; the first that fits decides.
-_NAMED: Final = (
-    (Role.SUBJECT, None, _words("patient[_ ]?id subject[_ ]?id person[_ ]?id patient[_ ]?key")),
-    (Role.DIRECT, EntityType.MEDICAL_RECORD, _words("mrn medical[_ ]?record[_ ]?(?:no|number)?")),
-    (Role.DIRECT, EntityType.SSN, _words("ssn social[_ ]?security[_ ]?(?:no|number)?")),
-    (Role.DIRECT, EntityType.EMAIL, _words("e-?mail mail[_ ]?address")),
-    (Role.DIRECT, EntityType.FAX, _words("fax")),
-    (Role.DIRECT, EntityType.PHONE, _words("phone telephone mobile cell")),
-    (Role.DIRECT, EntityType.ADDRESS, _words("address street")),
-    (Role.DIRECT, EntityType.USERNAME, _words("user[_ ]?name login")),
-    (Role.DIRECT, EntityType.IP_ADDRESS, _words("ip ip[_ ]?address")),
-    (
-        Role.DIRECT,
-        EntityType.PERSON,
-        _words("name first[_ ]?name last[_ ]?name surname forename physician provider doctor"),
-    ),
-    (
-        Role.QUASI,
-        None,
-        _words(
-            "age sex gender zip zip[_ ]?code postcode postal[_ ]?code plz city county state "
-            "country race ethnicity religion marital[_ ]?status occupation nationality language "
-            "dob birth[_ ]?date date[_ ]?of[_ ]?birth birth[_ ]?year admitted discharged"
-        ),
-    ),
-    (
-        Role.SENSITIVE,
-        None,
-        _words(
-            "diagnosis diagnoses disease illness condition icd label outcome result income salary "
-            "cost treatment medication drug procedure"
-        ),
-    ),
-    (Role.TEXT, None, _words("text note comment description history report summary")),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,25 +56,29 @@ class _Seen:
 
 
 def propose_roles(
-    records: Iterable[Mapping[str, object]], *, find: Find | None = None
+    records: Iterable[Mapping[str, object]],
+    *,
+    find: Find | None = None,
+    kept: Collection[EntityType] = (),
 ) -> dict[str, ProposedRole]:
     """Return a role for every field of the first `SAMPLE_MAX` of `records`.
 
     `find` gives the findings in a text (`detect.Pipeline.find`); without it, names of fields and
-    shapes of values decide.
+    shapes of values decide. Places of a type that is `kept` need not go.
     """
     seen: dict[str, _Seen] = {}
     for record in islice(records, SAMPLE_MAX):
         for name, value in record.items():
             if name in seen or len(seen) < FIELDS_MAX:
                 seen.setdefault(name, _Seen()).take(value)
-    proposed = {name: _propose(name, values, find) for name, values in seen.items()}
+    proposed = {name: _propose(name, values, find, kept) for name, values in seen.items()}
     return _one_subject(proposed)
 
 
-def roles_toml(proposed: Mapping[str, ProposedRole]) -> str:
-    """Return the `fields` of a configuration file, each with its reasons as comments."""
+def roles_toml(proposed: Mapping[str, ProposedRole], *, profile: str) -> str:
+    """Return a configuration file under `profile`: all fields, with the reasons as comments."""
     lines = ["# Proposed from a sample of the records. Read each reason, correct, and keep."]
+    lines.append(f"profile = {json.dumps(profile)}")
     for name, one in proposed.items():
         lines += ["", *(f"# {reason}" for reason in one.reasons)]
         # A TOML basic string is a JSON string, but for DEL.
@@ -126,7 +89,9 @@ def roles_toml(proposed: Mapping[str, ProposedRole]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _propose(name: str, seen: _Seen, find: Find | None) -> ProposedRole:
+def _propose(
+    name: str, seen: _Seen, find: Find | None, kept: Collection[EntityType]
+) -> ProposedRole:
     present = seen.present
     if not present:
         return _made(Role.TEXT, None, "every value in the sample is missing: read as text")
@@ -135,22 +100,36 @@ def _propose(name: str, seen: _Seen, find: Find | None) -> ProposedRole:
     if _is_prose(present):
         mean = sum(len(str(value)) for value in present) / len(present)
         return _made(Role.TEXT, None, f"prose: {mean:.0f} characters on average")
-    named = _by_name(name)
-    found = _by_findings(present, find)
-    if found is not None and (named is None or named.rule.role is not Role.SUBJECT):
+    named = _by_name(name, kept)
+    found = _by_findings(present, find, kept)
+    if found is not None and (named is None or _outweighs(found.rule, named.rule)):
         return found
     return named or _by_values(present)
 
 
-def _by_name(name: str) -> ProposedRole | None:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    for role, entity, pattern in _NAMED:
-        if pattern.search(spaced):
-            return _made(role, entity, "its name says so")
-    return None
+def _outweighs(found: FieldRule, named: FieldRule) -> bool:
+    """Return whether what detectors found counts for more than the name of the field."""
+    if named.role is Role.SUBJECT:
+        return False
+    if named.role is Role.DIRECT:
+        # A number that has the form of a date, or an employer that reads like a person.
+        return found.role is Role.DIRECT and found.entity not in _GUESSED
+    # Of a state or a country, the name tells that it is not a smaller place.
+    return named.role is not Role.QUASI or found.entity is not EntityType.LOCATION
 
 
-def _by_findings(present: list[str | int | float | bool], find: Find | None) -> ProposedRole | None:
+def _by_name(name: str, kept: Collection[EntityType]) -> ProposedRole | None:
+    rule = rule_of_name(name)
+    if rule is None:
+        return None
+    if rule.entity is EntityType.LOCATION and rule.entity in kept:
+        return _made(Role.QUASI, None, rule.reason)
+    return _made(rule.role, rule.entity, rule.reason)
+
+
+def _by_findings(
+    present: list[str | int | float | bool], find: Find | None, kept: Collection[EntityType]
+) -> ProposedRole | None:
     if find is None:
         return None
     inspected = [str(value)[:_INSPECTED_CHARACTERS] for value in present[:_INSPECTED_MAX]]
@@ -162,15 +141,15 @@ def _by_findings(present: list[str | int | float | bool], find: Find | None) -> 
         if count < _FOUND_SHARE * len(inspected):
             break
         reason = f"detectors find {entity.value} in {count} of {len(inspected)} values"
-        if entity in _QUASI_TYPES:
+        if entity in _QUASI_TYPES or (entity is EntityType.LOCATION and entity in kept):
             return _made(Role.QUASI, None, reason)
         return _made(Role.DIRECT, entity, reason)
     return None
 
 
-_QUASI_TYPES: Final = frozenset(
-    {EntityType.DATE, EntityType.AGE, EntityType.POSTAL_CODE, EntityType.LOCATION}
-)
+_QUASI_TYPES: Final = frozenset({EntityType.DATE, EntityType.AGE, EntityType.POSTAL_CODE})
+# Told by words, where other types have a form.
+_GUESSED: Final = frozenset({EntityType.PERSON, EntityType.ORGANIZATION, EntityType.LOCATION})
 
 
 def _by_values(present: list[str | int | float | bool]) -> ProposedRole:
