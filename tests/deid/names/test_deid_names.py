@@ -41,6 +41,11 @@ def found(pipeline: Pipeline, text: str) -> str:
         ("works as a cashier at Fresh Mart. Pharmacy: walgreens", ["Fresh Mart", "walgreens"]),
         ("seen by Ji-woo Park, RN; Hometown: Tyrnavos", ["Ji-woo Park", "Tyrnavos"]),
         ("born in Ohio, lives in Küsnacht", ["Ohio", "Küsnacht"]),
+        ("Mein Name ist Hildegard", ["Hildegard"]),
+        ("Ich heiße Xylander und komme", ["Xylander"]),
+        ("Je m'appelle Zoubir", ["Zoubir"]),
+        ("Me llamo Ximeno", ["Ximeno"]),
+        ("Il paziente si chiama Ulderico", ["Ulderico"]),
     ],
 )
 def test_finds_names_of_many_countries_in_many_contexts(
@@ -59,6 +64,8 @@ def test_finds_names_of_many_countries_in_many_contexts(
         "The will of the patient is strong. He may mark the white stone.",
         "HISTORY OF PRESENT ILLNESS: chest pain. EKG and CBC normal. Started Lipitor.",
         "Neutrophil function was assessed. Moreover, Staphylococcus aureus grew.",
+        "My name isn't known",
+        "Der Name ist bekannt",
     ],
 )
 def test_leaves_words_of_medicine_and_of_every_day(pipeline: Pipeline, text: str) -> None:

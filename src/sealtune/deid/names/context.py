@@ -70,10 +70,20 @@ def _rule(keys: str, pattern: str, entity: EntityType, kind: str, *, sure: bool)
 _RULES: Final = (
     _rule(
         "name surname nickname lastname firstname",
-        r"\b(?:sur|nick|last|first|maiden )?names?(?:'s)?(?: (?:is|was|are)|:|\?) {0,2}",
+        r"\b(?:sur|nick|last|first|maiden )?names?(?:'s)?"
+        r"(?: (?:is|was|are)(?![\w'\u2019])|:|\?) {0,2}",
         _PERSON,
         "after-name-is",
         sure=True,
+    ),
+    # Not sure: "der Name ist bekannt".
+    _rule(
+        "name naam appelle llamo llama chiamo chiama heiße heisse heißt heisst heet",
+        r"\b(?:name (?:ist|war|lautet)|naam is|appelle|(?:me|se) llam[oa]|(?:mi|si) chiam[oa]"
+        r"|(?:ich|er|sie) hei(?:ß|ss)(?:e|t)|(?:ik|hij|zij) heet) ",
+        _PERSON,
+        "after-name-is",
+        sure=False,
     ),
     _rule(
         "called named",
