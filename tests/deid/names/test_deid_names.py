@@ -75,3 +75,48 @@ def test_leaves_words_of_medicine_and_of_every_day(pipeline: Pipeline, text: str
 def test_a_name_found_once_is_found_wherever_it_recurs(pipeline: Pipeline) -> None:
     text = "Maria Kowalczyk came. kowalczyk's son; KOWALCZYK said; user mkowalczyk; M. Kowalczyk"
     assert "kowalczyk" not in found(pipeline, text).lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Die Untersuchung zeigte keine Auffälligkeiten, die Aufnahme erfolgte zur stationären "
+        "Behandlung. In der Echokardiographie war die Pumpfunktion bei bekannter Herzinsuffizienz "
+        "eingeschränkt. Unter Gabe von Schleifendiuretika kam es zu einer raschen Besserung.",
+        "Nach komplikationslosem Eingriff wurde der Patient auf die Normalstation verlegt. Der "
+        "Drainageschlauch konnte entfernt werden, die Mobilisation mit Unterarmgehstützen gelang.",
+        "Wir bitten um Kontrolle der Blutwerte durch den Hausarzt. Bei Fieber, Schüttelfrost oder "
+        "Zunahme der Beschwerden sollte sich die Patientin in unserer Notaufnahme vorstellen. "
+        "Leber und Milz nicht tastbar, keine Rasselgeräusche, Grübeln seit dem Tod ihres Mannes.",
+        "Les examens ont montré une légère anémie. Dans les suites, elle a reçu un traitement. "
+        "L'évolution est favorable. Pas de fièvre.",
+        "El paciente fue ingresado por dolor. Tras la cirugía evolucionó bien. Niega fiebre.",
+        "Alla dimissione le condizioni erano buone. Durante il ricovero nessuna febbre.",
+    ],
+)
+def test_ordinary_sentences_of_other_languages_stay(pipeline: Pipeline, text: str) -> None:
+    assert found(pipeline, text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Die Patientin lebt mit ihrem Sohn Jörg in einer Wohnung", ["Jörg"]),
+        (
+            "Es wurde mit der Patientin Quorrander und von Dr. med. Xylweit gesprochen",
+            ["Quorrander"],
+        ),
+        ("Wir danken der Frau Kollegin von der Heide für die Zuweisung", ["Heide"]),
+        ("Sie ist mit dem Zug aus Bonn zur Tante Hildegard gefahren", ["Bonn", "Hildegard"]),
+        ("Entlassung aus dem Universitätsklinikum Quorrau, das ist nicht weit", ["Quorrau"]),
+    ],
+)
+def test_names_in_german_sentences_are_found(
+    pipeline: Pipeline, text: str, names: list[str]
+) -> None:
+    left = found(pipeline, text)
+    assert not [name for name in names if name in left]
+
+
+def test_unknown_words_are_names_where_nouns_have_no_capitals(pipeline: Pipeline) -> None:
+    assert "Quorrander" not in found(pipeline, "She was seen and then Quorrander left")

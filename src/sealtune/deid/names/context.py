@@ -39,6 +39,10 @@ _GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
 _VALUE_TOKENS_MAX: Final = 5
 _PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
 _TITLES: Final = "|".join(sorted(words.TITLES - {"miss", "father", "sister", "lord", "don", "pan"}))
+# What stands between a title and a name in German: "Dr. med.", "Frau Kollegin".
+_DEGREES: Final = (
+    r"(?:(?:med|dent|habil|phil|jur|rer|nat|kolleg(?:e|en|in)|prof|dr)\b\.? {1,2}){0,4}"
+)
 _WHOSE: Final = any_of(
     "patient|pt|client|member|customer|full|first|last|middle|maiden|family|given"
 )
@@ -94,7 +98,11 @@ _RULES: Final = (
     ),
     _rule("call", r"\bcalls? me ", _PERSON, "after-called", sure=False),
     _rule(
-        " ".join(words.TITLES), rf"\b(?:{_TITLES})\b\.? {{1,2}}", _PERSON, "after-title", sure=False
+        " ".join(words.TITLES),
+        rf"\b(?:{_TITLES})\b\.? {{1,2}}{_DEGREES}",
+        _PERSON,
+        "after-title",
+        sure=False,
     ),
     _rule(
         "dear hello hi hey thanks regards sincerely cheers",

@@ -28,6 +28,7 @@ from sealtune.deid.names.lists import (
 )
 from sealtune.deid.names.organizations import BesideRules
 from sealtune.deid.names.shapes import Token, capitals, iter_runs
+from sealtune.deid.patterns import words_of
 
 _SEEN_MAX: Final = 50_000  # words whose flags are remembered
 _BEFORE_CHARACTERS: Final = 24
@@ -45,6 +46,9 @@ _INNER: Final = re.compile(
 )
 _VAGUE_VERBS: Final = frozenset({"is", "was", "may", "can", "will", "would", "could", "has"})
 _MONTHS: Final = frozenset({"may", "april", "june", "august"})
+_BY_CAPITAL: Final = frozenset({"unknown-word", "unknown-words", "place"})
+_GERMAN_SIGNS_MIN: Final = 3
+_GERMAN_SHARE: Final = 5  # one word in five of a short text
 _CITIZENS: Final = re.compile(r"(?:ese|ish|ian|ans|ic)$")
 
 
@@ -70,10 +74,13 @@ class NameDetector:
             yield new_finding((start, end, entity, confidence, self.name, kind))
 
     def _of_all(self, text: str) -> Iterator[_Found]:
+        german = _is_german(text)
         for run in iter_runs(text, self._tokens(text)):
             if len(run) == 1 and _is_ordinary(run[0]):  # most of them
                 continue
-            yield from self._of_run(text, run)
+            for found in self._of_run(text, run):
+                if not (german and _is_by_capital(found)):
+                    yield found
         yield from self._contexts.find(text)
         yield from self._beside.find(text)
 
@@ -182,6 +189,21 @@ def _of_known(token: Token, after: str, *, starts: bool) -> float:
 
 
 _Found = tuple[int, int, EntityType, float, str]
+
+
+def _is_german(text: str) -> bool:
+    """Return whether `text` is German, where nouns have capitals, by its words without order."""
+    known = words_of(text).known
+    signs = len(known & words.GERMAN_SIGNS)
+    if signs < _GERMAN_SIGNS_MIN or signs <= len(known & words.ENGLISH_SIGNS):
+        return False
+    # A name has signs, too ("von und zu der Tann"); a sentence that is short has few others.
+    return signs > _GERMAN_SIGNS_MIN or signs * _GERMAN_SHARE >= len(known)
+
+
+def _is_by_capital(found: _Found) -> bool:
+    """Return whether nothing but a capital speaks for a name, or for a place behind `in`."""
+    return found[3] < 0.5 and found[4] in _BY_CAPITAL
 
 
 def _of_several(text: str, tokens: list[Token], before: str) -> _Found | None:

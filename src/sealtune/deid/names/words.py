@@ -1,6 +1,6 @@
 """Words that are no names, and words that may be one: data for the rules, typed for this purpose.
 
-All are lower case. `COMMON` is English that starts sentences, heads sections or names no one;
+All are lower case. `COMMON` starts sentences, heads sections or names no one, here and elsewhere;
 `AMBIGUOUS` are both word and name, so that only their surroundings decide; `MEDICAL` are eponyms,
 drugs, organisms and abbreviations of notes. The word lists of `faker` come on top (`lists`).
 """
@@ -9,7 +9,153 @@ from __future__ import annotations
 
 from typing import Final
 
-COMMON: Final = frozenset(
+# Words of which a German text has some and an English one hardly two.
+GERMAN_SIGNS: Final = frozenset(
+    """
+    der die das und mit ist nicht wurde wurden wird von im zur zum bei beim auf ein eine einer
+    einem einen eines keine kein keinen den dem des vom für über unter durch sich wir sie es auch
+    oder aus nach seit sowie ihr ihre ihrer ihrem ihren sein seine seiner seinem hat haben sind
+    zeigte zeigten
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# What as many of an English text has speaks against that.
+ENGLISH_SIGNS: Final = frozenset(
+    """
+    the of and was with to for is has been by from which that this are were at on he she his her
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# German gives every noun a capital: words of letters and notes, and those that begin sentences.
+GERMAN: Final = frozenset(
+    """
+    der die das des dem den eine einer einem einen eines kein keine keiner keinem keinen keines
+    und oder aber sondern denn doch jedoch sowie sowohl weder noch entweder auch nur schon erst
+    bereits bisher derzeit aktuell aktuelle aktueller zurzeit zuletzt anschließend danach davor
+    dabei daher dafür dagegen damit dann daneben daraufhin darunter darüber deshalb deswegen
+    dennoch trotzdem ist sind waren wird werden wurde wurden worden hat haben hatte hatten habe
+    sei seien wäre kann konnte können könnte soll sollte sollen muss musste müssen darf dürfen
+    wollte ich er sie es wir ihr ihm ihn ihnen uns unser unsere unserer unserem unseren sein seine
+    seiner seinem seinen ihre ihrer ihrem ihren mein meine meiner meinem meinen dein euch sich wer
+    wie wo wann warum wenn weil dass daß ob als bis seit während nachdem bevor obwohl falls sofern
+    sobald solange im auf aus bei beim mit nach von vom vor zu zum zur über unter ober zwischen
+    durch für gegen ohne um wegen trotz laut gemäß bezüglich hinsichtlich aufgrund anhand mittels
+    innerhalb außerhalb neben hinter entlang ab je pro nicht nichts mehr weniger viel viele wenig
+    wenige alle aller allem allen alles andere anderer anderen jede jeder jedem jeden jedes dieser
+    diese dieses diesem diesen jener jene welche welcher welches einige einiger mehrere mehrfach
+    beide beider beiden beidseits beidseitig hier dort heute gestern morgen morgens mittags abends
+    nachts immer oft manchmal wieder weiter weitere weiterer weiteren weiterhin ferner zudem
+    außerdem insgesamt insbesondere somit etwa circa ungefähr ganz gar zwei drei vier fünf sechs
+    sieben acht neun zehn erste ersten zweite zweiten dritte letzte letzten ja nein bitte danke
+    wohl eher lediglich regelmäßig regelmäßige täglich wöchentlich zunächst klinisch auswärts
+    ambulant stationär geehrte geehrten gez geb geboren herzlichen freundliche kollegiale
+    kollegialen hochachtungsvoll berichten empfehlen bitten danken bedanken abdomen abklärung
+    ableitung abnahme abschluss abstrich abszess alkohol allergie alter ambulanz amputation
+    anamnese anästhesie anfall angaben angehörige angehörigen angst ansprechpartner anstieg
+    antibiose antrieb antriebslosigkeit apotheke appetit arbeit arbeitsunfähigkeit arme arthrose
+    arzt ärzte ärztin ärztlich arztbrief atem atemgeräusch atemnot atemwege atmung aufenthalt
+    auffälligkeit auffälligkeiten auffällig aufklärung aufnahme aufnahmebefund auge augen
+    ausschluss auskultation auto bauch bauchschmerzen becken bedarf bedarfsmedikation befinden
+    befindens befunde befundes befunden beginn behandlung behandlungen bein beine beinen belastung
+    belastungsdyspnoe beratung bereich bericht beruf beschwerden besserung besuch betreuung
+    beurteilung beweglichkeit bewusstsein bild bildgebung blase blut blutbild blutdruck
+    blutentnahme bluthochdruck blutung blutwerte bluttransfusion bronchitis bruder brust
+    brustschmerz brustschmerzen brustkorb chefarzt chirurgie computertomographie darm
+    darmgeräusche dauer dauermedikation desinfektion diagnosen diagnostik dosierung dosis
+    druckschmerz durchblutung durchfall dyspnoe echokardiographie ehefrau ehemann eingriff
+    einnahme einstellung einweisung eisenmangel ekg eltern empfehlung empfehlungen ende endoskopie
+    entfernung entlassmedikation entlassungsmedikation entzündung entzündungswerte epikrise
+    erbrechen ereignis ergebnis ergebnisse ergotherapie erguss erhöhung erkrankung erkrankungen
+    ernährung essen extremitäten fachabteilung fäden familie familienanamnese fieber flüssigkeit
+    folge fraktur frage fragestellung frau fuß füße gabe galle gallenblase gang gastroskopie
+    geburt gefäße gefühl gehirn gelenk gelenke gelenkes gerät gesamteindruck gespräch gesundheit
+    gewebe gewicht gewichtsverlust gewichtszunahme grund größe grübeln haltung hals hände
+    harnwegsinfekt hausarzt hausärztin haut häuslichkeit heilung herr herz herzfrequenz
+    herzinfarkt herzinsuffizienz herztöne herzrhythmusstörungen hilfe hilfsmittel hinweis hinweise
+    husten hüfte hypertonie implantation impfung indikation infarkt infekt infektion infektzeichen
+    innere inneren intensivstation jahr jahre jahren kardiologie katheter keime keimen kinder
+    kinderarzt kindes kniegelenk knochen koloskopie kollege kollegin kolleginnen
+    komplikation komplikationen komplikationslos kontrast kontrastmittel kontrolle kontrollen
+    konsil konsum kopf kopfschmerz kopfschmerzen körper körpergewicht körperliche körperlicher
+    kraft krampfanfall krankengymnastik krankenhausaufenthalt krankenkasse
+    krankenversicherung krankheit krebs kreislauf kribbeln laborwerte lage lähmung leben leber
+    leberwerte leiste leistenbruch leistung leitung leukozyten lunge lungen lungenentzündung
+    lungenembolie lymphknoten magen magnetresonanztomographie mann mannes maßnahmen medikament
+    medikamente medikamenten medikation menge milz minuten mobilisation mobilität monat monate
+    monaten mund muskel muskeln muskulatur mutter müdigkeit nachbehandlung nachsorge nacht
+    nachweis nachtschweiß narbe narkose nase nerven neurologie neurologisch neurologische niere
+    nieren niereninsuffizienz nikotin nikotinabusus normalbefund normalstation notaufnahme notarzt
+    notfall oberarm oberärztin oberarzt oberbauch oberschenkel oberkörper ödem ödeme ödemen
+    operationen ohr ohren orientierung patienten patientin patientinnen pflege pflegedienst
+    pflegegrad physiotherapie probe prozedere psychotherapie puls pumpfunktion punktion
+    rasselgeräusche raucher raucherin reanimation reaktion reduktion reflexe reha rente rentner
+    rentnerin resektion rezept risiko risikofaktoren röntgen röntgenaufnahme röntgenbild rücken
+    rückenschmerzen rücksprache rückgang ruhe ruhedyspnoe schädel schilddrüse schlaf
+    schlafstörungen schlaganfall schleimhaut schlüsselbein schmerz schmerzen schmerzmedikation
+    schmerztherapie schritt schüttelfrost schulter schwäche schwangerschaft schwellung schwester
+    schwindel seite sehstörung sehstörungen selbstständig senkung sicht sinusrhythmus sohn sohnes
+    sonografie sonographie sozialanamnese sozialdienst sprache sprechstunde spülung stationsarzt
+    stationsärztin stelle stimmung stoffwechsel stuhl stuhlgang sturz stunde stunden
+    suizidgedanken suizidalität symptomatik symptome tabletten tachykardie tage tagen tätigkeit
+    temperatur termin thorax thoraxschmerz thrombose thromboseprophylaxe tochter tod therapien
+    übelkeit übergang überweisung ultraschall umfang umstellung unfall unfähigkeit unruhe
+    untersuchung untersuchungen untersuchungsbefund unterarm unterarmgehstützen unterbauch
+    unterschenkel unterstützung urin urologie ursache vater veränderung veränderungen verband
+    verbesserung verdacht verdachtsdiagnose verdauung vergleich verlauf verlaufs verlaufskontrolle
+    verlegung verletzung verletzungen verordnung verschlechterung verschluss versorgung
+    verstopfung vitalzeichen vorbefund vorerkrankungen vorgeschichte vorhofflimmern vorstellung
+    wache wasser weiterbehandlung wert werte wiedervorstellung wirbel wirbelsäule wirkung woche
+    wohnung wunde wunden wundheilung wundinfektion wundversorgung zähne zehen zeichen zeit zelle
+    zellen zentrum ziel zucker zunahme zunge zusammenfassung zusammenschau zustand zyste kilogramm
+    milligramm milliliter tropfen stellte stellten
+    vorstellig guter gute guten gutem reduzierter reduziertem wohlauf
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# What begins sentences in French, Spanish, Italian, Dutch, Portuguese, Polish and Swedish.
+FOREIGN: Final = frozenset(
+    """
+    le la un une du au aux ce cet cette ces mon ma mes ta tes sa ses notre nos votre vos leur
+    leurs tu il nous vous ils elles qui que quoi dont où et ou mais donc ni si quand comme lorsque
+    puisque dans sur sous avec sans pour par vers chez entre depuis pendant avant après contre
+    selon malgré aussi ainsi alors encore déjà toujours jamais très trop peu moins pas ne aucun
+    aucune tout toute tous toutes autre autres même est sont était étaient être été avoir ont
+    avait ait sera seront fait faire peut doit s'agit présence antécédents examen traitement
+    douleur douleurs douloureux fièvre patiente évolution bilan sortie entrée hospitalisation
+    compte rendu ordonnance suites aujourd'hui demain el los las una unos unas del al lo este esta
+    estos estas ese esa eso su sus mi mis nuestro nuestra yo tú él nosotros ellos ellas ustedes
+    usted quien cual cuando donde como porque aunque pero sino también según sobre bajo con sin
+    para por hasta desde hacia tras ante contra muy más menos ya aún todavía siempre nunca sí
+    ningún ninguna todo toda todos todas otro otra otros otras mismo fue fueron era eran ser estar
+    está están ha han había haber hay tiene tienen puede debe presenta niega refiere acude realiza
+    ingresa ingreso alta paciente exploración antecedentes tratamiento diagnóstico dolor fiebre
+    estado evolución gli uno dei degli delle dello dell' allo ai agli dal dallo dalla dai dagli
+    dalle nel nello nella nei negli nelle sul sullo sulla sui sugli sulle tra fra di questo questa
+    questi queste quello quella suo sua suoi sue mio nostro nostra io noi voi loro chi che cui
+    quando dove perché poiché mentre anche ancora già sempre mai molto più meno nessun nessuna
+    nessuno tutto tutta tutti tutte altro altra altri altre è sono erano stato stata stati essere
+    avere hanno aveva può deve viene dimissione ricovero esame esami terapia dolore febbre
+    anamnesi diagnosi visita dopo prima senza contro secondo de het een en maar omdat dat deze dit
+    daar hij zij ze wij jullie hun haar zijn mijn ons onze zonder voor na naar bij van uit op
+    onder tussen tegen door tijdens sinds tot om te ook nog niet geen wel zeer meer minder elke
+    werd wordt heeft hebben kan moet zal zou patiënt patiënte onderzoek behandeling opname ontslag
+    voorgeschiedenis klachten pijn koorts beoordeling o os uma umas dos da nas ao aos à às pelo
+    pela pelos pelas num numa isto esse essa isso aquele seu seus suas meu minha eu ele ela nós
+    eles elas quem qual onde embora mas também segundo sob sem até após antes muito já ainda não
+    nenhum nenhuma outro outra é são foi foram tem têm pode deverá nega apresenta doente utente
+    exame exames tratamento internamento dor febre w z od przy dla bez nad pod przed przez między
+    oraz lub albo ale więc że żeby aby jak jako gdy kiedy gdzie który która które tego tej tych
+    jego jej się tak już jeszcze tylko także również bardzo jest są był była było były będzie
+    zostało został została mają może należy badanie badania leczenie pacjent pacjentka wypis
+    wypisie rozpoznanie zalecenia zalecono wywiad ogólny bólu gorączki wykonano och att det ett
+    som på av för till från vid hos över mellan mot utan efter före sedan inte ingen inget andra
+    denna detta dessa jag hon hennes deras sitt mitt när där här hur vad vem eller också även
+    mycket mer mindre är var varit bor blir blev har hade ska skulle får fick vidare undersökning
+    undersökningen behandling smärta smärtor feber återbesök inskrivning utskrivning bedömning
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+_ENGLISH: Final = frozenset(
     """
     competitive mountain bike bikes price prices sales shares trending
     directors trustees governors breaking financial scanned wristband subsidiary returned hiring
@@ -291,6 +437,8 @@ COMMON: Final = frozenset(
     """.split()  # noqa: SIM905 - a table of words
 )
 
+COMMON: Final = _ENGLISH | GERMAN | FOREIGN
+
 # Word and name at once: alone at the start of a sentence a word, beside a title or a name a name.
 AMBIGUOUS: Final = frozenset(
     """
@@ -317,6 +465,7 @@ AMBIGUOUS: Final = frozenset(
     white wild will willow winter wise wolf wood woods worth wright young yale
     christian israel jordan chad georgia virginia carolina dakota
       brooklyn washington
+    norma elle les della alla durante inga stan ella lei lui mina mia alba hans min ton sina
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -448,7 +597,9 @@ ROLES: Final = frozenset(
     neurologist oncologist psychiatrist psychologist pathologist caregiver guardian roommate
     boss colleague manager teacher lawyer attorney maid son-in-law ex-husband ex-wife widow
     widower client customer singer actor actress author director president senator minister
-    detective inspector agent
+    detective inspector agent patientin kollege kollegin ehefrau ehemann hausarzt hausärztin
+    oberarzt oberärztin chefarzt chefärztin stationsarzt stationsärztin sohn tochter bruder
+    schwester pfleger
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -475,6 +626,9 @@ ORGANIZATION_WORDS: Final = frozenset(
     temple foundation trust association society union council museum library airlines airways
     motors records studios media press restaurant hotel club sons bros brothers klinik
     krankenhaus universität krankenkasse stiftung hôpital clinique université hospice ospedale
-    universidad universidade banco banca
+    universidad universidade banco banca universitat hopital universite universitatsklinikum
+    universitatsspital uniklinik uniklinikum klinikum fachklinik praxisklinik tagesklinik
+    rehaklinik rehazentrum kreiskrankenhaus stadtkrankenhaus marienhospital pflegeheim
+    seniorenheim gesundheitszentrum arztpraxis gemeinschaftspraxis
     """.split()  # noqa: SIM905 - a table of words
 )
