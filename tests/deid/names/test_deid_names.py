@@ -120,3 +120,39 @@ def test_names_in_german_sentences_are_found(
 
 def test_unknown_words_are_names_where_nouns_have_no_capitals(pipeline: Pipeline) -> None:
     assert "Quorrander" not in found(pipeline, "She was seen and then Quorrander left")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Child-Pugh A cirrhosis, House-Brackmann III, Mallampati II, Clavien-Dindo IIIa",
+        "Nottingham grade 2, Wells score 3, Forrest IIa ulcer, Rome IV criteria, Ann Arbor stage 3",
+        "Braden 18; Morse fall scale 45; Ottawa ankle rules, Boston bowel prep 9",
+        "Billroth II, Hartmann procedure, Jackson-Pratt drain, Kirschner wire, Hill-Sachs lesion",
+        "Ivor Lewis esophagectomy, Austin Moore prosthesis, Ludwig angina, Fournier gangrene",
+        "Ewing sarcoma, Burkitt, Philadelphia chromosome, West Nile virus, Ebola, Zika, Marburg",
+        "Charcot-Marie-Tooth, Stevens-Johnson syndrome, Salter-Harris II, Mallory-Weiss tear",
+        "Folate 12. Fluorescein and Rose bengal. Cobb angle 30. Braxton Hicks contractions.",
+        "Rx: Oxycodone 5mg PO. Started Herceptin and Perjeta, Entresto 24/26 mg, on Ozempic.",
+        "fasting for Ramadan, home on Thanksgiving, before Easter, after Diwali and Hanukkah",
+    ],
+)
+def test_eponyms_drugs_and_holidays_stay(pipeline: Pipeline, text: str) -> None:
+    assert found(pipeline, text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Austin Moore came in", "Austin Moore"),
+        ("Morse 45 yo with chest pain", "Morse"),
+        ("Wells 67 F with cough", "Wells"),
+        ("seen by Dr. Wells", "Wells"),
+        ("spoke to Mr. Easter", "Easter"),
+        ("Jordan Morse, Braden 18", "Jordan Morse"),
+    ],
+)
+def test_people_with_the_name_of_an_eponym_are_found(
+    pipeline: Pipeline, text: str, name: str
+) -> None:
+    assert name not in found(pipeline, text)

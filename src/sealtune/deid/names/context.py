@@ -166,6 +166,7 @@ _TURNED: Final = re.compile(
     r"([A-Z](?<!\w[A-Z])[^\W\d_]{1,30}(?:['-][^\W\d_]{1,30})?), ([A-Z][^\W\d_]{2,30})"
     r"(?: [A-Z]\b\.?)?"
 )
+_NUMERALS: Final = frozenset({"II", "III", "IV", "VI", "VII", "VIII", "IX"})  # lists have them
 # Scripts without spaces or case: what stands behind a label or before a form of address.
 _EAST_ASIAN: Final = (
     re.compile(
@@ -282,7 +283,8 @@ class ContextRules:
         """Yield names with the family name first: `SMITH, JOHN A.`."""
         for match in iter_near(_TURNED, text, commas, _REACH):
             family, given = (self._flags.get(plain(name), 0) for name in match.groups())
-            if given & FIRST and not given & COMMON and (family & LAST or not family):
+            listed = family & LAST and match.group(1) not in _NUMERALS
+            if given & FIRST and not given & COMMON and (listed or not family):
                 yield match.start(), match.end(), _PERSON, 0.8, "family-name-first"
 
     def _firms(
