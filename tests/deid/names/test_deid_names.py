@@ -88,6 +88,8 @@ def test_a_name_found_once_is_found_wherever_it_recurs(pipeline: Pipeline) -> No
         "Wir bitten um Kontrolle der Blutwerte durch den Hausarzt. Bei Fieber, Schüttelfrost oder "
         "Zunahme der Beschwerden sollte sich die Patientin in unserer Notaufnahme vorstellen. "
         "Leber und Milz nicht tastbar, keine Rasselgeräusche, Grübeln seit dem Tod ihres Mannes.",
+        "Diagnosen: Akute Cholezystitis, Zustand nach Appendektomie, Adipositas",
+        "Labor: Leukozyten 12,3, Kreatinin 1,1, Natrium und Kalium im Normbereich",
         "Les examens ont montré une légère anémie. Dans les suites, elle a reçu un traitement. "
         "L'évolution est favorable. Pas de fièvre.",
         "El paciente fue ingresado por dolor. Tras la cirugía evolucionó bien. Niega fiebre.",

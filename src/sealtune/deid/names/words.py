@@ -109,6 +109,10 @@ GERMAN: Final = frozenset(
     zellen zentrum ziel zucker zunahme zunge zusammenfassung zusammenschau zustand zyste kilogramm
     milligramm milliliter tropfen stellte stellten
     vorstellig guter gute guten gutem reduzierter reduziertem wohlauf
+    adipositas appendektomie auswurf blutzucker cholesterin cholezystektomie eiweiß entzündlich
+    fadenzug ferritin gerinnung hämoglobin harnsäure harnstoff hämatokrit infiltrate junge kalium
+    kalzium kreatinin kurzatmigkeit mädchen natrium nebenwirkungen normbereich normwerte procedere
+    schonung stadium thrombozyten torasemid triglyceride zustand zeitpunkt befundung
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -754,6 +758,9 @@ MEDICAL_ENDINGS: Final = tuple(
     ide ides amine amines sterone steroid steroids ergic chrome sulfate phosphate acetate sodium
     lipid lipids protein proteins glycan peptide peptides kinin kinins leukin feron parin
     plastin actone racetam therapy therapies febrile formin gliptin xaban triptan setron dronate
+    ektomie tomie stomie skopie grafie graphie pathie insuffizienz stenose schmerz schmerzen
+    therapie beschwerden storung storungen erkrankung erkrankungen entzundung untersuchung
+    ierung tzung rkung igung derung keit keiten
     """.split()  # noqa: SIM905 - a table of words
 )
 
