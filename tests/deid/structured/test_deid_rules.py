@@ -162,3 +162,17 @@ def test_repeated_pieces_end(piece: str) -> None:
 
 def _find(text: str) -> list[Finding]:
     return [item for detector in structured_detectors() for item in detector.find(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("Staging: T2N1M0 ER+", []),
+        ("T1N0M0, later T3N2M1", []),
+        ("Calgary, AB T2N 1M0", ["T2N 1M0"]),
+        ("Calgary, AB T2P3K5", ["T2P3K5"]),
+    ],
+)
+def test_stages_of_tumours_are_no_postal_codes(text: str, codes: list[str]) -> None:
+    found = [text[f.start : f.end] for f in _find(text) if f.kind == "ca-postcode"]
+    assert found == codes

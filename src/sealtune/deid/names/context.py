@@ -39,6 +39,10 @@ _GAP: Final = re.compile(r"\.?[ ]{1,2}|,[ ]")
 _VALUE_TOKENS_MAX: Final = 5
 _PERSON, _PLACE, _ORG = EntityType.PERSON, EntityType.LOCATION, EntityType.ORGANIZATION
 _TITLES: Final = "|".join(sorted(words.TITLES - {"miss", "father", "sister", "lord", "don", "pan"}))
+# What stands between a title and a name in German: "Dr. med.", "Frau Kollegin".
+_DEGREES: Final = (
+    r"(?:(?:med|dent|habil|phil|jur|rer|nat|kolleg(?:e|en|in)|prof|dr)\b\.? {1,2}){0,4}"
+)
 _WHOSE: Final = any_of(
     "patient|pt|client|member|customer|full|first|last|middle|maiden|family|given"
 )
@@ -70,10 +74,20 @@ def _rule(keys: str, pattern: str, entity: EntityType, kind: str, *, sure: bool)
 _RULES: Final = (
     _rule(
         "name surname nickname lastname firstname",
-        r"\b(?:sur|nick|last|first|maiden )?names?(?:'s)?(?: (?:is|was|are)|:|\?) {0,2}",
+        r"\b(?:sur|nick|last|first|maiden )?names?(?:'s)?"
+        r"(?: (?:is|was|are)(?![\w'\u2019])|:|\?) {0,2}",
         _PERSON,
         "after-name-is",
         sure=True,
+    ),
+    # Not sure: "der Name ist bekannt".
+    _rule(
+        "name naam appelle llamo llama chiamo chiama heiße heisse heißt heisst heet",
+        r"\b(?:name (?:ist|war|lautet)|naam is|appelle|(?:me|se) llam[oa]|(?:mi|si) chiam[oa]"
+        r"|(?:ich|er|sie) hei(?:ß|ss)(?:e|t)|(?:ik|hij|zij) heet) ",
+        _PERSON,
+        "after-name-is",
+        sure=False,
     ),
     _rule(
         "called named",
@@ -84,7 +98,11 @@ _RULES: Final = (
     ),
     _rule("call", r"\bcalls? me ", _PERSON, "after-called", sure=False),
     _rule(
-        " ".join(words.TITLES), rf"\b(?:{_TITLES})\b\.? {{1,2}}", _PERSON, "after-title", sure=False
+        " ".join(words.TITLES),
+        rf"\b(?:{_TITLES})\b\.? {{1,2}}{_DEGREES}",
+        _PERSON,
+        "after-title",
+        sure=False,
     ),
     _rule(
         "dear hello hi hey thanks regards sincerely cheers",
@@ -148,6 +166,7 @@ _TURNED: Final = re.compile(
     r"([A-Z](?<!\w[A-Z])[^\W\d_]{1,30}(?:['-][^\W\d_]{1,30})?), ([A-Z][^\W\d_]{2,30})"
     r"(?: [A-Z]\b\.?)?"
 )
+_NUMERALS: Final = frozenset({"II", "III", "IV", "VI", "VII", "VIII", "IX"})  # lists have them
 # Scripts without spaces or case: what stands behind a label or before a form of address.
 _EAST_ASIAN: Final = (
     re.compile(
@@ -264,7 +283,8 @@ class ContextRules:
         """Yield names with the family name first: `SMITH, JOHN A.`."""
         for match in iter_near(_TURNED, text, commas, _REACH):
             family, given = (self._flags.get(plain(name), 0) for name in match.groups())
-            if given & FIRST and not given & COMMON and (family & LAST or not family):
+            listed = family & LAST and match.group(1) not in _NUMERALS
+            if given & FIRST and not given & COMMON and (listed or not family):
                 yield match.start(), match.end(), _PERSON, 0.8, "family-name-first"
 
     def _firms(

@@ -28,6 +28,7 @@ from sealtune.deid.names.lists import (
 )
 from sealtune.deid.names.organizations import BesideRules
 from sealtune.deid.names.shapes import Token, capitals, iter_runs
+from sealtune.deid.patterns import words_of
 
 _SEEN_MAX: Final = 50_000  # words whose flags are remembered
 _BEFORE_CHARACTERS: Final = 24
@@ -45,6 +46,15 @@ _INNER: Final = re.compile(
 )
 _VAGUE_VERBS: Final = frozenset({"is", "was", "may", "can", "will", "would", "could", "has"})
 _MONTHS: Final = frozenset({"may", "april", "june", "august"})
+# Behind a score or a stage: "Forrest IIa", "Morse fall scale"; "Braden 18", but no age.
+_GRADE: Final = re.compile(
+    r"(?i: fall| bowel| ankle| knee)?(?: (?i:risk|balance|scale|scores?|rules?|prep)\b"
+    r"| [IV]{1,3}[a-d]?\b)"
+)
+_POINTS: Final = re.compile(r"[ :=]{1,2}\d{1,2}\b(?![.-]\d|[ -]?(?:y|yo|years?|[mMfF])\b)")
+_BY_CAPITAL: Final = frozenset({"unknown-word", "unknown-words", "place"})
+_GERMAN_SIGNS_MIN: Final = 3
+_GERMAN_SHARE: Final = 5  # one word in five of a short text
 _CITIZENS: Final = re.compile(r"(?:ese|ish|ian|ans|ic)$")
 
 
@@ -70,10 +80,13 @@ class NameDetector:
             yield new_finding((start, end, entity, confidence, self.name, kind))
 
     def _of_all(self, text: str) -> Iterator[_Found]:
+        german = _is_german(text)
         for run in iter_runs(text, self._tokens(text)):
             if len(run) == 1 and _is_ordinary(run[0]):  # most of them
                 continue
-            yield from self._of_run(text, run)
+            for found in self._of_run(text, run):
+                if not (german and _is_by_capital(found)):
+                    yield found
         yield from self._contexts.find(text)
         yield from self._beside.find(text)
 
@@ -149,8 +162,10 @@ def _of_one(text: str, token: Token, before: str, *, mid: bool) -> _Found | None
     flags, start, end = token.flags, token.start, token.end
     if end - start < 2 or (flags & MEDICAL and not flags & FIRST):
         return None
+    if mid and _is_eponym(text, start, end, before):
+        return None
     after = _word_after(text, end)
-    if after in words.EPONYM_NOUNS:
+    if after in words.EPONYM_NOUNS or (token.word in words.SCORES and _is_graded(text, token)):
         return None
     if before in _PLACE_WORDS and not flags & (MEDICAL | COMMON):
         if end - start > (2 if flags & PLACE else 3):
@@ -184,9 +199,42 @@ def _of_known(token: Token, after: str, *, starts: bool) -> float:
 _Found = tuple[int, int, EntityType, float, str]
 
 
+def _is_graded(text: str, token: Token) -> bool:
+    """Return whether a grade follows; behind a town, points may be a district or a postal code."""
+    if _GRADE.match(text, token.end):
+        return True
+    return not token.flags & PLACE and _POINTS.match(text, token.end) is not None
+
+
+def _is_eponym(text: str, start: int, end: int, before: str) -> bool:
+    """Return whether several words are an eponym together, or a person's before what it is of."""
+    phrase = plain(text[start:end])
+    if phrase in words.NAMED_PHRASES:
+        return _word_after(text, end) in words.EPONYM_NOUNS
+    # An ordinary word may be its first: "Child-Pugh".
+    return phrase in words.EPONYM_PHRASES or f"{before} {phrase}" in words.EPONYM_PHRASES
+
+
+def _is_german(text: str) -> bool:
+    """Return whether `text` is German, where nouns have capitals, by its words without order."""
+    known = words_of(text).known
+    signs = len(known & words.GERMAN_SIGNS)
+    if signs < _GERMAN_SIGNS_MIN or signs <= len(known & words.ENGLISH_SIGNS):
+        return False
+    # A name has signs, too ("von und zu der Tann"); a sentence that is short has few others.
+    return signs > _GERMAN_SIGNS_MIN or signs * _GERMAN_SHARE >= len(known)
+
+
+def _is_by_capital(found: _Found) -> bool:
+    """Return whether nothing but a capital speaks for a name, or for a place behind `in`."""
+    return found[3] < 0.5 and found[4] in _BY_CAPITAL
+
+
 def _of_several(text: str, tokens: list[Token], before: str) -> _Found | None:
     start, end = tokens[0].start, tokens[-1].end
     flags = [token.flags for token in tokens]
+    if _is_eponym(text, start, end, before):
+        return None
     if before in _PLACE_WORDS and not any(f & FIRST for f in flags):
         return start, end, _PLACE, 0.6, "place"
     if any(f & FIRST and not f & COMMON for f in flags):

@@ -1,6 +1,6 @@
 """Words that are no names, and words that may be one: data for the rules, typed for this purpose.
 
-All are lower case. `COMMON` is English that starts sentences, heads sections or names no one;
+All are lower case. `COMMON` starts sentences, heads sections or names no one, here and elsewhere;
 `AMBIGUOUS` are both word and name, so that only their surroundings decide; `MEDICAL` are eponyms,
 drugs, organisms and abbreviations of notes. The word lists of `faker` come on top (`lists`).
 """
@@ -9,7 +9,157 @@ from __future__ import annotations
 
 from typing import Final
 
-COMMON: Final = frozenset(
+# Words of which a German text has some and an English one hardly two.
+GERMAN_SIGNS: Final = frozenset(
+    """
+    der die das und mit ist nicht wurde wurden wird von im zur zum bei beim auf ein eine einer
+    einem einen eines keine kein keinen den dem des vom für über unter durch sich wir sie es auch
+    oder aus nach seit sowie ihr ihre ihrer ihrem ihren sein seine seiner seinem hat haben sind
+    zeigte zeigten
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# What as many of an English text has speaks against that.
+ENGLISH_SIGNS: Final = frozenset(
+    """
+    the of and was with to for is has been by from which that this are were at on he she his her
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# German gives every noun a capital: words of letters and notes, and those that begin sentences.
+GERMAN: Final = frozenset(
+    """
+    der die des dem den eine einer einem einen eines kein keine keiner keinem keinen keines
+    und oder aber sondern denn doch jedoch sowie sowohl weder noch entweder auch nur schon erst
+    bereits bisher derzeit aktuell aktuelle aktueller zurzeit zuletzt anschließend danach davor
+    dabei daher dafür dagegen damit dann daneben daraufhin darunter darüber deshalb deswegen
+    dennoch trotzdem ist sind waren wird werden wurde wurden worden hat haben hatte hatten habe
+    sei seien wäre kann konnte können könnte soll sollte sollen muss musste müssen darf dürfen
+    wollte ich er sie es wir ihr ihm ihn ihnen uns unser unsere unserer unserem unseren sein seine
+    seiner seinem seinen ihre ihrer ihrem ihren mein meine meiner meinem meinen dein euch sich wer
+    wie wo wann warum wenn weil dass daß ob als bis seit während nachdem bevor obwohl falls sofern
+    sobald solange im auf aus bei beim mit nach von vom vor zu zum zur über unter ober zwischen
+    durch für gegen ohne um wegen trotz laut gemäß bezüglich hinsichtlich aufgrund anhand mittels
+    innerhalb außerhalb neben hinter entlang ab je pro nicht nichts mehr weniger viel viele wenig
+    wenige alle aller allem alles andere anderer anderen jede jeder jedem jeden jedes dieser
+    diese dieses diesem diesen jener jene welche welcher welches einige einiger mehrere mehrfach
+    beide beider beiden beidseits beidseitig hier dort heute gestern morgen morgens mittags abends
+    nachts immer oft manchmal wieder weiter weitere weiterer weiteren weiterhin ferner zudem
+    außerdem insgesamt insbesondere somit etwa circa ungefähr ganz gar zwei drei vier fünf sechs
+    sieben acht neun zehn erste ersten zweite zweiten dritte letzte letzten ja nein bitte danke
+    wohl eher lediglich regelmäßig regelmäßige täglich wöchentlich zunächst klinisch auswärts
+    ambulant stationär geehrte geehrten gez geb geboren herzlichen freundliche kollegiale
+    kollegialen hochachtungsvoll berichten empfehlen bitten danken bedanken abdomen abklärung
+    ableitung abnahme abschluss abstrich abszess alkohol allergie alter ambulanz amputation
+    anamnese anästhesie anfall angaben angehörige angehörigen angst ansprechpartner anstieg
+    antibiose antrieb antriebslosigkeit apotheke appetit arbeit arbeitsunfähigkeit arme arthrose
+    arzt ärzte ärztin ärztlich arztbrief atem atemgeräusch atemnot atemwege atmung aufenthalt
+    auffälligkeit auffälligkeiten auffällig aufklärung aufnahme aufnahmebefund auge augen
+    ausschluss auskultation auto bauch bauchschmerzen becken bedarf bedarfsmedikation befinden
+    befindens befunde befundes befunden beginn behandlung behandlungen bein beine beinen belastung
+    belastungsdyspnoe beratung bereich bericht beruf beschwerden besserung besuch betreuung
+    beurteilung beweglichkeit bewusstsein bild bildgebung blase blut blutbild blutdruck
+    blutentnahme bluthochdruck blutung blutwerte bluttransfusion bronchitis brust
+    brustschmerz brustschmerzen brustkorb chefarzt chirurgie computertomographie darm
+    darmgeräusche dauer dauermedikation desinfektion diagnosen diagnostik dosierung dosis
+    druckschmerz durchblutung durchfall dyspnoe echokardiographie ehefrau ehemann eingriff
+    einnahme einstellung einweisung eisenmangel ekg eltern empfehlung empfehlungen ende endoskopie
+    entfernung entlassmedikation entlassungsmedikation entzündung entzündungswerte epikrise
+    erbrechen ereignis ergebnis ergebnisse ergotherapie erguss erhöhung erkrankung erkrankungen
+    ernährung essen extremitäten fachabteilung fäden familie familienanamnese fieber flüssigkeit
+    folge fraktur frage fragestellung frau fuß füße galle gallenblase gang gastroskopie
+    geburt gefäße gefühl gehirn gelenk gelenke gelenkes gerät gesamteindruck gespräch gesundheit
+    gewebe gewicht gewichtsverlust gewichtszunahme grund größe grübeln haltung hals hände
+    harnwegsinfekt hausarzt hausärztin haut häuslichkeit heilung herr herz herzfrequenz
+    herzinfarkt herzinsuffizienz herztöne herzrhythmusstörungen hilfe hilfsmittel hinweis hinweise
+    husten hüfte hypertonie implantation impfung indikation infarkt infekt infektion infektzeichen
+    innere inneren intensivstation jahr jahre jahren kardiologie katheter keime keimen kinder
+    kinderarzt kindes kniegelenk knochen koloskopie kollege kollegin kolleginnen
+    komplikation komplikationen komplikationslos kontrast kontrastmittel kontrolle kontrollen
+    konsil konsum kopf kopfschmerz kopfschmerzen körper körpergewicht körperliche körperlicher
+    krampfanfall krankengymnastik krankenhausaufenthalt krankenkasse
+    krankenversicherung krankheit kreislauf kribbeln laborwerte lage lähmung leben leber
+    leberwerte leiste leistenbruch leistung leitung leukozyten lunge lungen lungenentzündung
+    lungenembolie lymphknoten magen magnetresonanztomographie mannes maßnahmen medikament
+    medikamente medikamenten medikation menge milz minuten mobilisation mobilität monat monate
+    monaten mund muskel muskeln muskulatur mutter müdigkeit nachbehandlung nachsorge nacht
+    nachweis nachtschweiß narbe narkose nase nerven neurologie neurologisch neurologische niere
+    nieren niereninsuffizienz nikotin nikotinabusus normalbefund normalstation notaufnahme notarzt
+    notfall oberarm oberärztin oberarzt oberbauch oberschenkel oberkörper ödem ödeme ödemen
+    operationen ohr ohren orientierung patienten patientin patientinnen pflege pflegedienst
+    pflegegrad physiotherapie probe prozedere psychotherapie puls pumpfunktion punktion
+    rasselgeräusche raucher raucherin reanimation reaktion reduktion reflexe reha rente rentner
+    rentnerin resektion rezept risiko risikofaktoren röntgen röntgenaufnahme röntgenbild rücken
+    rückenschmerzen rücksprache rückgang ruhe ruhedyspnoe schädel schilddrüse schlaf
+    schlafstörungen schlaganfall schleimhaut schlüsselbein schmerz schmerzen schmerzmedikation
+    schmerztherapie schritt schüttelfrost schulter schwäche schwangerschaft schwellung schwester
+    schwindel seite sehstörung sehstörungen selbstständig senkung sicht sinusrhythmus sohn sohnes
+    sonografie sonographie sozialanamnese sozialdienst sprache sprechstunde spülung stationsarzt
+    stationsärztin stelle stimmung stoffwechsel stuhl stuhlgang sturz stunde stunden
+    suizidgedanken suizidalität symptomatik symptome tabletten tachykardie tage tagen tätigkeit
+    temperatur termin thorax thoraxschmerz thrombose thromboseprophylaxe tochter tod therapien
+    übelkeit übergang überweisung ultraschall umfang umstellung unfall unfähigkeit unruhe
+    untersuchung untersuchungen untersuchungsbefund unterarm unterarmgehstützen unterbauch
+    unterschenkel unterstützung urin urologie ursache vater veränderung veränderungen verband
+    verbesserung verdacht verdachtsdiagnose verdauung vergleich verlauf verlaufs verlaufskontrolle
+    verlegung verletzung verletzungen verordnung verschlechterung verschluss versorgung
+    verstopfung vitalzeichen vorbefund vorerkrankungen vorgeschichte vorhofflimmern vorstellung
+    wache wasser weiterbehandlung wert werte wiedervorstellung wirbel wirbelsäule wirkung woche
+    wohnung wunde wunden wundheilung wundinfektion wundversorgung zähne zehen zeichen zeit zelle
+    zellen zentrum ziel zucker zunahme zunge zusammenfassung zusammenschau zustand zyste kilogramm
+    milligramm milliliter tropfen stellte stellten
+    vorstellig guter gute guten gutem reduzierter reduziertem wohlauf
+    adipositas appendektomie auswurf blutzucker cholesterin cholezystektomie eiweiß entzündlich
+    fadenzug ferritin gerinnung hämoglobin harnsäure harnstoff hämatokrit infiltrate junge kalium
+    kalzium kreatinin kurzatmigkeit mädchen natrium nebenwirkungen normbereich normwerte procedere
+    schonung stadium thrombozyten torasemid triglyceride zustand zeitpunkt befundung
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# What begins sentences in French, Spanish, Italian, Dutch, Portuguese, Polish and Swedish.
+FOREIGN: Final = frozenset(
+    """
+    le la un une du au aux ce cet cette ces mon mes ta tes sa ses notre nos votre vos leur
+    leurs il nous vous ils elles qui que quoi dont où et ou mais donc si quand comme lorsque
+    puisque dans sur sous avec sans pour par vers chez entre depuis pendant avant après contre
+    selon malgré aussi ainsi alors encore déjà toujours jamais très trop peu moins pas ne aucun
+    aucune tout toute tous toutes autre autres même est sont était étaient être été avoir ont
+    avait ait sera seront fait faire peut doit s'agit présence antécédents examen traitement
+    douleur douleurs douloureux fièvre patiente évolution bilan sortie entrée hospitalisation
+    compte rendu ordonnance suites aujourd'hui demain el los las una unos unas del al este esta
+    estos estas ese esa eso sus mi mis nuestro nuestra yo tú él nosotros ellos ellas ustedes
+    usted quien cual cuando donde como porque aunque pero sino también según sobre bajo con sin
+    para por hasta desde hacia tras ante contra muy más menos ya aún todavía siempre nunca sí
+    ningún ninguna todo toda todos todas otro otra otros otras mismo fue fueron era eran ser estar
+    está están había haber hay tiene tienen puede debe presenta niega refiere acude realiza
+    ingresa ingreso alta paciente exploración antecedentes tratamiento diagnóstico dolor fiebre
+    estado evolución gli uno dei degli delle dello dell' allo ai agli dal dallo dalla dai dagli
+    dalle nel nello nella nei negli nelle sul sullo sulla sui sugli sulle tra fra di questo questa
+    questi queste quello quella suo sua suoi sue mio nostro nostra io noi voi loro chi che cui
+    quando dove perché poiché mentre anche ancora già sempre molto più meno nessun nessuna
+    nessuno tutto tutta tutti tutte altro altra altri altre è sono erano stato stata stati essere
+    avere hanno aveva può deve viene dimissione ricovero esame esami terapia dolore febbre
+    anamnesi diagnosi visita dopo senza contro secondo de het een en maar omdat dat deze dit
+    daar hij zij ze wij jullie hun haar zijn mijn ons onze zonder voor na naar bij van uit op
+    onder tussen tegen door tijdens sinds tot om te ook nog niet geen wel zeer meer minder elke
+    werd wordt heeft hebben kan moet zal zou patiënt patiënte onderzoek behandeling opname ontslag
+    voorgeschiedenis klachten pijn koorts beoordeling o os uma umas dos da nas ao aos à às pelo
+    pela pelos pelas num numa isto esse isso aquele seu seus suas meu minha eu ele nós
+    eles elas quem qual onde embora mas também segundo sob sem até após antes muito já ainda não
+    nenhum nenhuma outro outra é são foi foram tem têm pode deverá nega apresenta doente utente
+    exame exames tratamento internamento dor febre w z od przy dla bez nad pod przed przez między
+    oraz lub albo ale więc że żeby aby jak jako gdy kiedy gdzie który która które tego tej tych
+    jego jej się tak już jeszcze tylko także również bardzo jest są był była było były będzie
+    zostało został została mają może należy badanie badania leczenie pacjent pacjentka wypis
+    wypisie rozpoznanie zalecenia zalecono wywiad ogólny bólu gorączki wykonano och att det ett
+    som på av för från vid hos över mellan mot utan efter före sedan inte ingen inget andra
+    denna detta dessa jag hon hennes deras sitt mitt när där här hur vad vem eller också även
+    mycket mer mindre är var varit bor blir blev har hade ska skulle får fick vidare undersökning
+    undersökningen behandling smärta smärtor feber återbesök inskrivning utskrivning bedömning
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+_ENGLISH: Final = frozenset(
     """
     competitive mountain bike bikes price prices sales shares trending
     directors trustees governors breaking financial scanned wristband subsidiary returned hiring
@@ -291,6 +441,7 @@ COMMON: Final = frozenset(
     """.split()  # noqa: SIM905 - a table of words
 )
 
+
 # Word and name at once: alone at the start of a sentence a word, beside a title or a name a name.
 AMBIGUOUS: Final = frozenset(
     """
@@ -317,12 +468,15 @@ AMBIGUOUS: Final = frozenset(
     white wild will willow winter wise wolf wood woods worth wright young yale
     christian israel jordan chad georgia virginia carolina dakota
       brooklyn washington
+    norma elle les della alla durante inga stan ella lei lui mina mia alba hans min ton sina
+    mann kraft krebs bruder han till ma mai su ni tu lo das ha prima gabe essa ela silvester noël
     """.split()  # noqa: SIM905 - a table of words
 )
 
 # Eponyms that stand for a disease, sign, test or device; with a name's context they are names.
 EPONYMS: Final = frozenset(
     """
+    neer
     achilles addison adie alport alzheimer apgar argyll arnold asperger babinski bacillus baker
     barrett barthel bartholin bartter basedow behcet behçet bell bence bernard billroth bouchard
     bowen bowman braden bright broca brudzinski brugada buerger burkitt carnett caroli celsius
@@ -350,12 +504,102 @@ EPONYMS: Final = frozenset(
     kolmogorov smirnov gaussian bayesian poisson fourier markov boltzmann hill bland altman
     cronbach likert cohen rankin karnofsky hamilton beck minnesota multiphasic wechsler stroop
     framingham
+    brackmann mallampati clavien dindo kellgren bosniak gustilo ilizarov ponseti
+    lisfranc chopart maisonneuve monteggia bankart sachs lasegue lasègue homans
+    toupet rouviere hasson veress bovie penrose giemsa ziehl neelsen coxsackie zika ebola marburg
+    norwalk fraumeni cowden epworth breslow schirmer pfannenstiel zavanelli mcroberts ortolani
+    galant zenker boerhaave hounsfield waddell frykman gaenslen yergason thessaly apley
+    tzanck kleihauer betke bordetella bartonella warthin hurthle hürthle reinke pappenheimer dohle
+    döhle birbeck lewy pelger chediak higashi digeorge nezelof swyer angelman gastaut
+    kleffner menkes refsum zellweger gierke hartnup liddle gitelman sipple wermer
+    kallmann taybi treacher klippel trenaunay moebius möbius millard gubler sequard dejerine
+    klumpke gerstmann kluver bucy capgras fregoli ekbom sneddon churg susac moyamoya
+    kartagener rendu dieulafoy rokitansky asherman mirizzi blatchford balthazar savary
+    siewert bormann borrmann masaoka furhman fuhrman enneking spetzler leriche ceap debakey
+    bentall senning rastelli blalock taussig amplatz palmaz gianturco judkins sones
+    amplatzer broviac groshong tenckhoff mahurkar shiley bivona passy ambu guedel mapleson sellick
+    whitacre sprotte schiotz ishihara amsler bjerrum bitot hollenhorst drusen brucke
+    brücke bowditch poiseuille malpighi glisson treitz wirsung kupffer disse lieberkuhn lieberkühn
+    vidian gasserian scarpa cloquet poupart hesselbach denonvilliers retzius shouldice bassini
+    mcvay desarda stoppa spigelian littre amyand morgagni bochdalek puestow couinaud braasch
+    thiersch kraske goodsall boari politano lich mitrofanoff bricker coude malecot pezzer
+    nabothian hegar piskacek bandl naegele pinard mauriceau lovset løvset kielland shirodkar bakri
+    vineland wais wisc osterrieth hachinski fagerstrom fagerström yesavage zarit tinetti tardieu
+    fugl rivermead hendrich caprini khorana hestia chads euroscore parsonnet lichtiger maddrey
+    meld lassa hantavirus dengue chikungunya mirena
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# Eponyms, terms and days of several words of which each is a name, too; `_` is a blank.
+EPONYM_PHRASES: Final = frozenset(
+    phrase.replace("_", " ")
+    for phrase in """
+    charcot-marie-tooth stevens-johnson li-fraumeni birt-hogg-dube mallory-weiss jackson-pratt
+    salter-harris gustilo-anderson kellgren-lawrence essex-lopresti braxton_hicks braxton-hicks
+    ivor-lewis west_nile rocky_mountain hunt-hess lund-mackay mini-cog steri-strips steri-strip
+    guillain-barre hill-sachs house-brackmann clavien-dindo wolff-parkinson-white
+    lown-ganong-levine blalock-taussig bland-white-garland brown-sequard klippel-trenaunay
+    klippel-feil kasabach-merritt sturge-weber von_hippel-lindau hippel-lindau lawrence-moon
+    bardet-biedl ellis-van_creveld pierre-robin smith-lemli-opitz smith-magenis williams-beuren
+    prader-willi lesch-nyhan tay-sachs niemann-pick rubinstein-taybi beckwith-wiedemann
+    wolf-hirschhorn jervell-lange-nielsen romano-ward lambert-eaton miller-fisher holmes-adie
+    weber-christian churg-strauss henoch-schonlein peutz-jeghers rendu-osler-weber plummer-vinson
+    paterson-kelly budd-chiari dubin-johnson crigler-najjar gilbert-meulengracht
+    rokitansky-aschoff mayer-rokitansky-kuster-hauser stein-leventhal fitz-hugh-curtis
+    zollinger-ellison verner-morrison waterhouse-friderichsen jarisch-herxheimer epstein-barr
+    legg-calve-perthes osgood-schlatter sinding-larsen-johansson hill_sachs diamond-blackfan
+    may-hegglin may-thurner klippel-trenaunay-weber bence_jones bence-jones reed-sternberg
+    reed_sternberg rosai-dorfman hand-schuller-christian erdheim-chester creutzfeldt-jakob
+    gerstmann-straussler steele-richardson-olszewski shy-drager dandy-walker arnold-chiari
+    charcot-leyden cheyne-stokes stokes-adams adams-stokes swan-ganz sengstaken-blakemore
+    rey-osterrieth montgomery-asberg montgomery_asberg mini-mental fugl-meyer gorlin-goltz
+    hailey-hailey fox-fordyce ehlers-danlos loeys-dietz kimmelstiel-wilson
+    marshall-marchetti-krantz roux-en-y nissen-rossetti rose_bengal congo_red sudan_black
+    prussian_blue alcian_blue may-grunwald-giemsa ziehl-neelsen masson_trichrome mueller-hinton
+    lowenstein-jensen tamm-horsfall michaelis-menten ouchterlony christmas_eve christmas_day
+    new_year new_year's_eve boxing_day good_friday palm_sunday easter_monday easter_sunday
+    ash_wednesday holy_week labor_day memorial_day independence_day veterans_day columbus_day
+    martin_luther_king_day mother's_day father's_day eid_al-fitr eid_al-adha eid_ul-fitr
+    yom_kippur rosh_hashanah rosh_hashana st._patrick's_day valentine's_day mardi_gras
+    cinco_de_mayo muir-torre letterer-siwe hynes-anderson anderson-hynes heller-dor
+    child_pugh child_pugh_a child_pugh_b child_pugh_c child_turcotte-pugh child-pugh
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# People's whole names: eponyms only before a noun of `EPONYM_NOUNS`.
+NAMED_PHRASES: Final = frozenset(
+    phrase.replace("_", " ")
+    for phrase in """
+    pierre_robin miller_fisher parkes_weber austin_moore graham_steell austin_flint marcus_gunn
+    argyll_robertson ivor_lewis cornelia_de_lange treacher_collins carey_coombs smith-petersen
+    ann_arbor hunt_hess evans_blue
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# Scores, grades and stages with the name of a person or a town: no names before a grade.
+SCORES: Final = frozenset(
+    """
+    braden morse rome paris forrest norton apgar wells tanner garden tokyo boston vienna milan
+    ottawa weber fontaine rutherford spetzler ramsay ranson bishop waterlow rockall geneva padua
+    hess berg epworth nottingham
+    """.split()  # noqa: SIM905 - a table of words
+)
+
+# Days and times of the year that people keep: no names by themselves.
+HOLIDAYS: Final = frozenset(
+    """
+    ramadan ramadhan ramzan thanksgiving christmas xmas easter diwali deepavali hanukkah chanukah
+    passover pesach purim sukkot shavuot kwanzaa halloween lent advent epiphany pentecost whitsun
+    eid ashura muharram nowruz holi vesak navratri dussehra vaisakhi pongal onam songkran tet
+    chuseok yule juneteenth shabbat sabbath michaelmas hogmanay mardi weihnachten ostern pfingsten
+    neujahr heiligabend navidad pascua pâques natale pasqua carnaval karneval
     """.split()  # noqa: SIM905 - a table of words
 )
 
 # What follows an eponym.
 EPONYM_NOUNS: Final = frozenset(
     """
+    bengal sequence
     disease diseases syndrome syndromes sign signs test tests tube catheter lymphoma tumor
     tumour palsy phenomenon reflex procedure operation stain method analysis score scale index
     criteria classification maneuver manoeuvre position cell cells body bodies fracture
@@ -366,12 +610,25 @@ EPONYM_NOUNS: Final = frozenset(
     fibers fistula pouch hernia diverticulum granulomatosis atrophy dementia patients medium
     solution agar buffer lactate inventory questionnaire protocol technique repair valve
     prosthesis scores blot blots
+    grade class stage level scoring scales wire wires pin drain lesion lesions angle ratio
+    staining incision incisions staple clip forceps retractor speculum chromosome gangrene angina
+    esophagectomy oesophagectomy fundoplication gastrectomy resection hemicolectomy colostomy
+    pancreaticoduodenectomy cystectomy myotomy hepaticojejunostomy anastomosis bypass shunt graft
+    flap plasty osteotomy arthroplasty fixator nail screw casting splint brace trocar needle
+    cannula cautery electrocautery balloon stent contractions maneuvers manoeuvres manoeuvers
+    guidelines guideline grading staging stages dislocation deformity amputation laryngoscope
+    spots nodules ring triangle ligament fascia recess membrane cyst cysts plexus arthropathy
+    adenoma anomaly malformation spasm ptosis pupil aphasia dysplasia osteochondritis purpura
+    bacillus fasciitis questionnaires checklist battery chart lens lenses tonometry perimetry
+    microscope assay pouches murmur complex gradient formula disc disk tumors tumours tear ulcers
+    esophagitis oesophagitis
     """.split()  # noqa: SIM905 - a table of words
 )
 
 # Drugs, organisms, brands and other capitalized words of medical text.
 MEDICAL: Final = frozenset(
     """
+    prep
     advil aleve allegra ambien amaryl ativan augmentin avelox azithromycin bactrim benadryl
     botox bumex captopril cardizem celebrex celexa cialis cipro claritin clozaril colace
     compazine coreg coumadin cozaar crestor cymbalta decadron demerol depakote diamox dilantin
@@ -400,8 +657,91 @@ MEDICAL: Final = frozenset(
     aox3 gcs moca mmse phq gad ptsd adhd ocd mdd bipolar bp hr rr spo o2 bmi ht wt temp tmax lbs
     kg lb ml mg mcg meq mmol er or pacu rn lpn np pa md do cna msw lcsw dds dpm phd pharmd crna
     facs facp pt ot slp rt anova sem sd se ns ci
+    herceptin entresto oxycodone perjeta kadcyla enhertu keytruda opdivo yervoy tecentriq imfinzi
+    bavencio avastin rituxan ocrevus kesimpta tysabri aubagio gilenya tecfidera copaxone avonex
+    rebif plegridy betaseron erbitux vectibix cyramza zaltrap stivarga lonsurf xeloda temodar
+    gleevec sprycel tasigna bosulif iclusig ibrance kisqali verzenio lynparza zejula rubraca
+    talzenna tagrisso tarceva iressa gilotrif alecensa lorbrena xalkori zykadia tafinlar mekinist
+    cotellic zelboraf braftovi mektovi lenvima nexavar sutent votrient cabometyx inlyta afinitor
+    zytiga xtandi erleada nubeqa lupron zoladex firmagon orgovyx casodex arimidex femara aromasin
+    faslodex nolvadex evista prolia xgeva zometa reclast forteo tymlos evenity actonel boniva
+    revlimid pomalyst thalomid velcade kyprolis ninlaro darzalex empliciti sarclisa blincyto
+    besponsa adcetris polivy imbruvica calquence brukinsa venclexta jakafi inrebic neulasta
+    neupogen procrit aranesp nplate promacta doptelet orencia cimzia simponi remsima inflectra
+    renflexis actemra kevzara cosentyx taltz stelara tremfya skyrizi otezla xeljanz rinvoq
+    olumiant entyvio zeposia lialda asacol pentasa apriso uceris colazal imuran plaquenil arava
+    rheumatrex trexall otrexup cellcept myfortic rapamune zortress envarsus nulojix simulect
+    thymoglobulin ozempic wegovy rybelsus mounjaro zepbound trulicity victoza saxenda byetta
+    bydureon jardiance farxiga invokana steglatro glyxambi synjardy xigduo janumet tradjenta
+    jentadueto onglyza nesina avandia prandin starlix precose toujeo tresiba basaglar semglee
+    apidra fiasp admelog lyumjev glucagon gvoke baqsimi brilinta effient pradaxa savaysa arixtra
+    fragmin angiomax kengreal aggrenox pletal trental ranexa corlanor multaq tikosyn betapace
+    rythmol tambocor pacerone cordarone lanoxin digoxin altace accupril lotensin benicar micardis
+    avapro atacand edarbi teveten exforge azor twynsta tribenzor lotrel caduet bystolic tekturna
+    catapres apresoline loniten minipress hytrin cardura aldactone inspra demadex edecrin
+    zaroxolyn microzide lozol thalitone kerendia livalo zetia vytorin repatha praluent leqvio
+    nexletol tricor lopid welchol vascepa niaspan verquvo camzyos vyndaqel adempas opsumit
+    tracleer letairis revatio adcirca uptravi orenitram remodulin tyvaso advair breo trelegy anoro
+    stiolto bevespi breztri dulera flovent pulmicort qvar asmanex arnuity alvesco serevent foradil
+    combivent atrovent duoneb proair proventil xopenex accolate xolair nucala fasenra dupixent
+    tezspire daliresp ofev esbriet pulmozyme trikafta kalydeco orkambi symdeko xyzal clarinex
+    nasonex rhinocort astelin patanol zaditor abilify rexulti vraylar latuda geodon saphris fanapt
+    invega caplyta clozapine haloperidol lithium lithobid eskalith vyvanse adderall focalin
+    strattera intuniv qelbree provigil nuvigil xyrem sunosi belsomra dayvigo lunesta rozerem
+    silenor restoril halcion librium tranxene buspar vistaril atarax desyrel viibryd trintellix
+    pristiq fetzima savella luvox pamelor elavil tofranil anafranil sinequan nardil parnate emsam
+    spravato topamax trileptal vimpat briviact fycompa xcopri banzel sabril zonegran gabitril
+    felbatol mysoline cerebyx aptiom gralise horizant mirapex requip neupro sinemet rytary stalevo
+    comtan azilect xadago nuplazid aricept namenda exelon razadyne leqembi aduhelm imitrex maxalt
+    relpax zomig amerge frova nurtec ubrelvy qulipta aimovig ajovy emgality fioricet cafergot
+    austedo ingrezza xenazine radicava rilutek evrysdi spinraza lioresal baclofen zanaflex robaxin
+    skelaxin norflex ultracet nucynta opana hydrocodone hydromorphone oxymorphone morphine codeine
+    methadone buprenorphine suboxone subutex naloxone naltrexone vivitrol tramadol tapentadol
+    meperidine butrans duragesic actiq celecoxib meloxicam diclofenac ibuprofen naproxen ketorolac
+    indocin relafen feldene daypro acetaminophen paracetamol metamizol novalgin novaminsulfon
+    pantoprazol torasemid ramipril furosemid marcumar falithrom bisoprolol metoprolol simvastatin
+    atorvastatin xipamid carvedilol dexilant aciphex zegerid carafate linzess amitiza trulance
+    movantik relistor xifaxan dificid viberzi lomotil bentyl levsin donnatal pepto gaviscon tums
+    rolaids senokot golytely suprep anusol lactulose creon zenpep ursodiol ocaliva epclusa harvoni
+    mavyret sovaldi zepatier vosevi baraclude vemlidy viread biktarvy genvoya stribild triumeq
+    dovato juluca tivicay isentress prezista prezcobix symtuza reyataz norvir kaletra truvada
+    descovy epzicom combivir atripla complera odefsey cabenuva apretude tamiflu xofluza paxlovid
+    lagevrio veklury valcyte zovirax famvir vfend noxafil cresemba diflucan sporanox cancidas
+    mycamine eraxis ambisome zyvox cubicin teflaro vibativ dalvance merrem invanz primaxin unasyn
+    maxipime fortaz ceftin omnicef suprax vantin duricef biaxin doryx minocin tygacil xerava
+    baxdela ketek septra primsol pyridium monurol hiprex enoxaparin dalteparin fondaparinux
+    clopidogrel ticagrelor prasugrel apixaban rivaroxaban dabigatran edoxaban amiodarone propofol
+    ketamine midazolam etomidate rocuronium succinylcholine vecuronium cisatracurium sugammadex
+    neostigmine glycopyrrolate atropine ephedrine epinephrine norepinephrine phenylephrine
+    vasopressin dobutamine dopamine milrinone nitroglycerin nitroprusside levophed neosynephrine
+    precedex diprivan ketalar amidate anectine bridion bupivacaine exparel marcaine naropin
+    lidocaine xylocaine kenalog depomedrol medrol deltasone florinef cortef cytomel levoxyl
+    unithroid tirosint tapazole cytotec pitocin methergine hemabate prepidil cervidil magnesium
+    folate folic ferritin fluorescein thiamine niacin cobalamin ergocalciferol cholecalciferol
+    calcitriol rocaltrol sensipar zemplar renvela renagel phoslo velphoro fosrenol auryxia
+    veltassa lokelma premarin prempro estrace vivelle provera depoprovera nexplanon paragard
+    kyleena liletta nuvaring yaz loestrin androgel testim proscar avodart rapaflo uroxatral
+    myrbetriq vesicare detrol enablex toviaz oxytrol gemtesa stendra chantix nicorette nicoderm
+    antabuse campral zyban shingrix prevnar pneumovax gardasil boostrix adacel havrix twinrix
+    comirnaty spikevax fluzone zostavax menactra bexsero accutane retin differin epiduo tazorac
+    elidel protopic eucrisa temovate lidex bactroban silvadene nizoral lamisil lotrimin xalatan
+    lumigan travatan timoptic alphagan cosopt trusopt azopt combigan rhopressa vyzulta restasis
+    xiidra lucentis eylea beovu vabysmo cisplatin carboplatin oxaliplatin paclitaxel docetaxel
+    taxol taxotere abraxane gemcitabine gemzar doxorubicin adriamycin epirubicin cyclophosphamide
+    cytoxan ifosfamide methotrexate fluorouracil capecitabine irinotecan camptosar topotecan
+    etoposide vincristine vinblastine vinorelbine navelbine pemetrexed alimta bleomycin
+    trastuzumab pertuzumab bevacizumab rituximab pembrolizumab nivolumab ipilimumab infliximab
+    adalimumab etanercept tocilizumab imatinib folfox folfiri folfirinox letrozole anastrozole
+    tamoxifen exemestane fulvestrant leuprolide hemovac dermabond pregabalin duloxetine
+    venlafaxine sertraline citalopram escitalopram quetiapine olanzapine risperidone aripiprazole
+    lorazepam mirtazapine bupropion empagliflozin dapagliflozin semaglutide liraglutide
+    tirzepatide insulins sacubitril ivabradine ezetimibe levothyroxin pantoprazole esomeprazole
+    allopurinol colchicine febuxostat uloric zyloprim colcrys krystexxa benlysta saphnelo lupkynis
+    soliris ultomiris hemlibra advate kogenate novoseven bowel holter fitbit
     """.split()  # noqa: SIM905 - a table of words
 )
+
+COMMON: Final = _ENGLISH | GERMAN | FOREIGN | HOLIDAYS
 
 # Endings that drugs, diseases, organisms and terms have and names seldom do.
 MEDICAL_ENDINGS: Final = tuple(
@@ -418,6 +758,9 @@ MEDICAL_ENDINGS: Final = tuple(
     ide ides amine amines sterone steroid steroids ergic chrome sulfate phosphate acetate sodium
     lipid lipids protein proteins glycan peptide peptides kinin kinins leukin feron parin
     plastin actone racetam therapy therapies febrile formin gliptin xaban triptan setron dronate
+    ektomie tomie stomie skopie grafie graphie pathie insuffizienz stenose schmerz schmerzen
+    therapie beschwerden storung storungen erkrankung erkrankungen entzundung untersuchung
+    ierung tzung rkung igung derung keit keiten
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -448,7 +791,9 @@ ROLES: Final = frozenset(
     neurologist oncologist psychiatrist psychologist pathologist caregiver guardian roommate
     boss colleague manager teacher lawyer attorney maid son-in-law ex-husband ex-wife widow
     widower client customer singer actor actress author director president senator minister
-    detective inspector agent
+    detective inspector agent patientin kollege kollegin ehefrau ehemann hausarzt hausärztin
+    oberarzt oberärztin chefarzt chefärztin stationsarzt stationsärztin sohn tochter bruder
+    schwester pfleger
     """.split()  # noqa: SIM905 - a table of words
 )
 
@@ -475,6 +820,9 @@ ORGANIZATION_WORDS: Final = frozenset(
     temple foundation trust association society union council museum library airlines airways
     motors records studios media press restaurant hotel club sons bros brothers klinik
     krankenhaus universität krankenkasse stiftung hôpital clinique université hospice ospedale
-    universidad universidade banco banca
+    universidad universidade banco banca universitat hopital universite universitatsklinikum
+    universitatsspital uniklinik uniklinikum klinikum fachklinik praxisklinik tagesklinik
+    rehaklinik rehazentrum kreiskrankenhaus stadtkrankenhaus marienhospital pflegeheim
+    seniorenheim gesundheitszentrum arztpraxis gemeinschaftspraxis
     """.split()  # noqa: SIM905 - a table of words
 )

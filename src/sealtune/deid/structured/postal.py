@@ -501,7 +501,11 @@ RULES: Final = (
         entity=_E.POSTAL_CODE,
         confidence=0.9,
         starts=(LETTERS,),
-        pattern=re.compile(r"(?i:[ABCEGHJ-NPRSTVXY]\d[A-Z][ \-]?\d[A-Z]\d)(?![A-Za-z0-9])"),
+        # `T2N1M0` is the stage of a tumour; a code that begins like that has its blank.
+        pattern=re.compile(
+            r"(?!(?i:T[0-4]N[0-3]M[01]))(?i:[ABCEGHJ-NPRSTVXY]\d[A-Z][ \-]?\d[A-Z]\d)"
+            r"(?![A-Za-z0-9])"
+        ),
     ),
     Rule(
         kind="nl-postcode",
