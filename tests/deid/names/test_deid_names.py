@@ -111,6 +111,12 @@ def test_ordinary_sentences_of_other_languages_stay(pipeline: Pipeline, text: st
         ("Wir danken der Frau Kollegin von der Heide für die Zuweisung", ["Heide"]),
         ("Sie ist mit dem Zug aus Bonn zur Tante Hildegard gefahren", ["Bonn", "Hildegard"]),
         ("Entlassung aus dem Universitätsklinikum Quorrau, das ist nicht weit", ["Quorrau"]),
+        ("Prof. Dr. med. K.-H. Xylweit hat unterschrieben", ["K.-H. Xylweit"]),
+        (
+            "Er lebt mit seiner Frau in Quorrau, sie ist in Xylstadt geboren",
+            ["Quorrau", "Xylstadt"],
+        ),
+        ("Sie lebt mit der Tochter in Bad Quorrau und ist wohlauf", ["Bad Quorrau"]),
     ],
 )
 def test_names_in_german_sentences_are_found(

@@ -129,6 +129,14 @@ _RULES: Final = (
         sure=True,
     ),
     _rule(
+        "lebt lebte wohnt wohnte wohnhaft geboren gebürtig aufgewachsen stammt",
+        r"\b(?:lebte?|wohnte?|wohnhaft|geboren|gebürtig|aufgewachsen|stammt)"
+        r"(?: [^\W\d_]{2,14}){0,5}? (?:in|aus|bei) ",
+        _PLACE,
+        "after-lives-in",
+        sure=False,
+    ),
+    _rule(
         "work works worked working employed employer",
         r"\b(?:work(?:s|ed|ing)? (?:for|at)|employed (?:by|at)|employer:) ",
         _ORG,
