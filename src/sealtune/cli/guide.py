@@ -689,9 +689,9 @@ GUIDE: Final[dict[Code, Guidance]] = {
         "training", "The engine cannot train by this recipe.", "mend the recipe; " + _AGREE
     ),
     Code.MODEL_UNSUPPORTED: Guidance(
-        "format, training",
-        "The engine cannot train this architecture.",
-        "seal a model of a supported architecture (docs/limitations.md)",
+        "format, training, config",
+        "The engine cannot train this architecture, or the folder of `[ner]` holds code.",
+        "seal a model of a supported architecture (docs/limitations.md); without code",
     ),
     Code.TOKENIZER_MALFORMED: Guidance(
         "format",

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import secrets
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -53,20 +52,6 @@ def write_atomic(path: Path, data: bytes, *, mode: int = SHARED_MODE) -> None:
     """
     with atomic_writer(path, mode=mode) as file:
         file.write(data)
-
-
-def require_file(path: Path) -> None:
-    """Refuse what is no regular file: to open a pipe or a device may block for ever.
-
-    Raises:
-        StorageError: it is missing, or something else.
-    """
-    with storage_errors(path):
-        mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        message = f"{path}: a folder, a pipe or a device, not a file"
-        remedy = "give a file; write into one first what comes through a pipe"
-        raise StorageError(Code.IO_FAILED, message, remedy=remedy)
 
 
 def read_bounded(path: Path, *, limit: int, what: str) -> bytes:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from sealtune.bundle.seal import refuse_existing
-from sealtune.core.files import require_file
 from sealtune.deid.config import Configuration
-from sealtune.deid.records.source import check_output_name, find_format
+from sealtune.deid.records.source import check_output_name, find_format, require_file
 from sealtune.deid.side_files import VAULT
 from sealtune.deid.work_folder import clear_named, is_naming, work_folder_of
 from sealtune.errors import Code, ConfigError, StorageError

@@ -21,10 +21,11 @@ from typing import Any, BinaryIO, Final
 
 from sealtune.core.canonical import parse_foreign_json
 from sealtune.core.digest import sha256_file
-from sealtune.core.files import PRIVATE_MODE, atomic_writer, require_file, storage_errors
+from sealtune.core.files import PRIVATE_MODE, atomic_writer, storage_errors
 from sealtune.core.limits import MIB
 from sealtune.deid.key import DeidKey
 from sealtune.deid.records.leaves import Leaf, leaves
+from sealtune.deid.records.source import require_file
 from sealtune.deid.transforms.choice import Chooser
 from sealtune.deid.transforms.moving import Moving
 from sealtune.deid.vault import Vault, open_vault

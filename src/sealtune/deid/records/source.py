@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
 from sealtune.core.digest import Digest, sha256_file
-from sealtune.core.files import require_file, storage_errors
+from sealtune.core.files import storage_errors
 from sealtune.deid.records.csv_table import CsvCutter
 from sealtune.deid.records.decoding import ENCODINGS, UTF8, Utf8Stream
 from sealtune.deid.records.json_lines import cut_lines
@@ -36,6 +37,20 @@ OUTPUT_SUFFIXES: Final = {
 
 class _Cutter(Protocol):
     def shards(self) -> Iterator[Shard]: ...
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no regular file: to open a pipe or a device may block for ever.
+
+    Raises:
+        StorageError: it is missing, or something else.
+    """
+    with storage_errors(path):
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        message = f"{path}: a folder, a pipe or a device, not a file"
+        remedy = "give a file; write into one first what comes through a pipe"
+        raise StorageError(Code.IO_FAILED, message, remedy=remedy)
 
 
 def find_format(path: Path) -> Format:
