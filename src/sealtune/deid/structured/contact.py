@@ -81,13 +81,21 @@ RULES: Final = (
         kind="email-spelled",
         entity=EntityType.EMAIL,
         confidence=0.9,
-        words=words("at dot a"),
-        gate=re.compile(r"(?:\bat ?[\])}]|\w[\[({]a[\])}]\w|\bat\b[^@\n]{1,80}\bdot\b)"),
+        words=words("at dot"),
+        gate=re.compile(r"(?:\bat ?[\])}]|\bat\b[^@\n]{1,80}\bdot\b)"),
         pattern=re.compile(
             r"(?<![\w.])[\w.+-]{1,64} ?(?i:\bat\b|[\[({] ?at ?[\])}]) ?"
             r"(?:[\w-]{1,63} ?(?i:\bdot\b|[\[({] ?dot ?[\])}]) ?){1,4}(?i:" + _TLD + r")\b"
             r"|(?<![\w.])[\w.+-]{1,64} ?[\[({] ?(?i:at) ?[\])}] ?(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,24}"
-            r"|(?<![\w.])[\w.+-]{1,64}[\[({][aA][\])}](?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,24}"
+        ),
+    ),
+    Rule(
+        kind="email-spelled",
+        entity=EntityType.EMAIL,
+        confidence=0.9,
+        marks=("(a)", "[a]", "{a}"),
+        pattern=re.compile(
+            r"(?<![\w.])[\w.+-]{1,64}[\[({][aA][\])}](?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,24}"
         ),
     ),
     Rule(
