@@ -192,6 +192,17 @@ def test_dates_that_several_subjects_share_return_by_their_subject(
     assert reidentify(alone, kept, vault=vault, key=_KEY).ambiguous > 0
 
 
+def test_a_code_that_looks_like_a_date_is_not_moved(tmp_path: Path) -> None:
+    vault, source = tmp_path / "clean.vault", tmp_path / "clean.jsonl"
+    pairs = (("MRN-1", "MRN-00001"), ("20240311", "84713059"), ("20240311", "84713060"))
+    _write(vault, _entries(*pairs))
+    source.write_text('{"patient": "MRN-1", "text": "account 20240311"}\n')
+    done = reidentify(source, tmp_path / "again.jsonl", vault=vault, key=_KEY)
+    again = json.loads((tmp_path / "again.jsonl").read_text())
+    assert again == {"patient": "MRN-00001", "text": "account 20240311"}
+    assert done.ambiguous == 1
+
+
 def _write_records(path: Path, records: list[dict[str, str]]) -> None:
     if path.suffix == ".csv":
         rows = ["patient,text", *(f"{one['patient']},{one['text']}" for one in records)]

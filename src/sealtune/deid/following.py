@@ -9,9 +9,9 @@ import re
 import string
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from re import _constants as codes  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
+
+from sealtune.deid.regex_tree import codes, parser
 
 _STEPS_MAX: Final = 20_000  # of one question; of a pattern that needs more the answer is yes
 _RANGE_MAX: Final = 1_000  # characters

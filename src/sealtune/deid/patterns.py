@@ -12,11 +12,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from operator import itemgetter
-from re import _constants as codes  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final, Generic, TypeVar
 
 from sealtune.deid.following import Beginning, of_word, shape
+from sealtune.deid.regex_tree import codes, parser
 
 _Name = TypeVar("_Name", int, str)
 _Tried = Callable[[str, int], re.Match[str] | None]

@@ -28,7 +28,7 @@ from sealtune.deid.records.leaves import Leaf, leaves
 from sealtune.deid.records.source import require_file
 from sealtune.deid.transforms.choice import Chooser
 from sealtune.deid.transforms.moving import Moving
-from sealtune.deid.vault import Vault, open_vault
+from sealtune.deid.vault import ORIGINALS_MAX, Vault, open_vault
 from sealtune.errors import Code, FormatError, StorageError
 
 LINE_BYTES_MAX: Final = 16 * MIB  # of a record, or of a line of text
@@ -123,7 +123,9 @@ class Reidentifier:
         known = self._originals[surrogate]
         original = known[0] if len(known) == 1 else None
         if original is None and self._subject is not None:
-            original = self._moving.shift_back(surrogate, self._subject)
+            moved = self._moving.shift_back(surrogate, self._subject)
+            # A code may look like a date; of a date that many share not all originals are kept.
+            original = moved if moved in known or len(known) >= ORIGINALS_MAX else None
         if original is None:
             self._counts.ambiguous += 1
             return surrogate

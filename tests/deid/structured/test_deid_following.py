@@ -10,6 +10,7 @@ from sealtune.deid.following import Beginning, of_digits, of_word, shape
 from sealtune.deid.names.frames import frame_detector
 from sealtune.deid.patterns import begins_with, words_of
 from sealtune.deid.structured.all import structured_detectors
+from sealtune.deid.structured.rules import RuleDetector
 from sealtune.testing.deid.generator import make_annotated_notes
 
 
@@ -60,10 +61,16 @@ def test_says_yes_where_anything_may_follow(pattern: str) -> None:
     assert all(beginning.may_go_on(behind) for behind in ("/", "aa", ""))
 
 
+def _structured() -> RuleDetector:
+    detector = structured_detectors()[0]
+    assert isinstance(detector, RuleDetector)
+    return detector
+
+
 def test_no_match_of_a_rule_in_notes_is_lost() -> None:
     texts = [note.text for note in make_annotated_notes(60, seed=41)]
     matched = 0
-    for rule in structured_detectors()[0]._rules:  # type: ignore[attr-defined]
+    for rule in _structured()._rules:
         for digits in {start for start in rule.starts if 0 <= start < 31}:
             beginning = Beginning(rule.pattern, of_digits(digits))
             token = rf"(?<!\d)\d{{{digits}}}(?!\d)" if digits else r"\b[A-Za-z]"
@@ -80,7 +87,7 @@ def test_no_match_of_a_rule_in_notes_is_lost() -> None:
 def test_no_match_of_a_rule_behind_its_word_is_lost() -> None:
     texts = [note.text for note in make_annotated_notes(60, seed=42)]
     matched = 0
-    for rule in (*structured_detectors()[0]._rules, *frame_detector()._rules):  # type: ignore[attr-defined]
+    for rule in (*_structured()._rules, *frame_detector()._rules):
         for word in rule.words | (begins_with(rule.pattern) or set()) if rule.leads else ():
             beginning = Beginning(rule.pattern, of_word(word))
             for text in texts:

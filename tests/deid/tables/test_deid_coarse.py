@@ -49,6 +49,12 @@ def test_only_years_and_areas_stay(name: str, value: Any, made: Any) -> None:
     assert coarse_fields(asked(name))[name].of(value) == made
 
 
+@pytest.mark.parametrize(("value", "made"), [("10115", "10***"), (10115, "10***"), (1010, "1***")])
+def test_areas_of_other_countries_are_no_smaller_than_theirs(value: Any, made: str) -> None:
+    german = asked("plz").model_copy(update={"locale": "de_DE"})
+    assert coarse_fields(german)["plz"].of(value) == made
+
+
 @pytest.mark.parametrize(
     ("value", "made"), [("20190304", "2019"), ("May", "[DATE]"), ("soon", "[DATE]"), (None, None)]
 )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from re import _constants as codes  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
 from sealtune.deid.config import Recognizer
 from sealtune.deid.entities import Finding
+from sealtune.deid.regex_tree import codes, parser
 from sealtune.errors import Code, ConfigError
 
 CONTEXT_CHARACTERS: Final = 60

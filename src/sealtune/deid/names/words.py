@@ -16,14 +16,14 @@ GERMAN_SIGNS: Final = frozenset(
     einem einen eines keine kein keinen den dem des vom für über unter durch sich wir sie es auch
     oder aus nach seit sowie ihr ihre ihrer ihrem ihren sein seine seiner seinem hat haben sind
     zeigte zeigten
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # What as many of an English text has speaks against that.
 ENGLISH_SIGNS: Final = frozenset(
     """
     the of and was with to for is has been by from which that this are were at on he she his her
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # German gives every noun a capital: words of letters and notes, and those that begin sentences.
@@ -113,7 +113,7 @@ GERMAN: Final = frozenset(
     fadenzug ferritin gerinnung hämoglobin harnsäure harnstoff hämatokrit infiltrate junge kalium
     kalzium kreatinin kurzatmigkeit mädchen natrium nebenwirkungen normbereich normwerte procedere
     schonung stadium thrombozyten torasemid triglyceride zustand zeitpunkt befundung
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # What begins sentences in French, Spanish, Italian, Dutch, Portuguese, Polish and Swedish.
@@ -156,7 +156,7 @@ FOREIGN: Final = frozenset(
     denna detta dessa jag hon hennes deras sitt mitt när där här hur vad vem eller också även
     mycket mer mindre är var varit bor blir blev har hade ska skulle får fick vidare undersökning
     undersökningen behandling smärta smärtor feber återbesök inskrivning utskrivning bedömning
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 _ENGLISH: Final = frozenset(
@@ -438,7 +438,7 @@ _ENGLISH: Final = frozenset(
     shouted listed directed starring dr prof gave given received went came left looks seems
     hobbits zombie guitar album band riff movie film concert tale tales cautionary pleasures
     secretly hate love musicians entertainment lounge awesome weird cool boogie snake
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 
@@ -470,7 +470,7 @@ AMBIGUOUS: Final = frozenset(
       brooklyn washington
     norma elle les della alla durante inga stan ella lei lui mina mia alba hans min ton sina
     mann kraft krebs bruder han till ma mai su ni tu lo das ha prima gabe essa ela silvester noël
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # Eponyms that stand for a disease, sign, test or device; with a name's context they are names.
@@ -527,7 +527,7 @@ EPONYMS: Final = frozenset(
     vineland wais wisc osterrieth hachinski fagerstrom fagerström yesavage zarit tinetti tardieu
     fugl rivermead hendrich caprini khorana hestia chads euroscore parsonnet lichtiger maddrey
     meld lassa hantavirus dengue chikungunya mirena
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # Eponyms, terms and days of several words of which each is a name, too; `_` is a blank.
@@ -563,7 +563,7 @@ EPONYM_PHRASES: Final = frozenset(
     yom_kippur rosh_hashanah rosh_hashana st._patrick's_day valentine's_day mardi_gras
     cinco_de_mayo muir-torre letterer-siwe hynes-anderson anderson-hynes heller-dor
     child_pugh child_pugh_a child_pugh_b child_pugh_c child_turcotte-pugh child-pugh
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # People's whole names: eponyms only before a noun of `EPONYM_NOUNS`.
@@ -573,7 +573,7 @@ NAMED_PHRASES: Final = frozenset(
     pierre_robin miller_fisher parkes_weber austin_moore graham_steell austin_flint marcus_gunn
     argyll_robertson ivor_lewis cornelia_de_lange treacher_collins carey_coombs smith-petersen
     ann_arbor hunt_hess evans_blue
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # Scores, grades and stages with the name of a person or a town: no names before a grade.
@@ -582,7 +582,7 @@ SCORES: Final = frozenset(
     braden morse rome paris forrest norton apgar wells tanner garden tokyo boston vienna milan
     ottawa weber fontaine rutherford spetzler ramsay ranson bishop waterlow rockall geneva padua
     hess berg epworth nottingham
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # Days and times of the year that people keep: no names by themselves.
@@ -593,7 +593,7 @@ HOLIDAYS: Final = frozenset(
     eid ashura muharram nowruz holi vesak navratri dussehra vaisakhi pongal onam songkran tet
     chuseok yule juneteenth shabbat sabbath michaelmas hogmanay mardi weihnachten ostern pfingsten
     neujahr heiligabend navidad pascua pâques natale pasqua carnaval karneval
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # What follows an eponym.
@@ -622,7 +622,7 @@ EPONYM_NOUNS: Final = frozenset(
     bacillus fasciitis questionnaires checklist battery chart lens lenses tonometry perimetry
     microscope assay pouches murmur complex gradient formula disc disk tumors tumours tear ulcers
     esophagitis oesophagitis
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # Drugs, organisms, brands and other capitalized words of medical text.
@@ -738,7 +738,7 @@ MEDICAL: Final = frozenset(
     tirzepatide insulins sacubitril ivabradine ezetimibe levothyroxin pantoprazole esomeprazole
     allopurinol colchicine febuxostat uloric zyloprim colcrys krystexxa benlysta saphnelo lupkynis
     soliris ultomiris hemlibra advate kogenate novoseven bowel holter fitbit
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 COMMON: Final = _ENGLISH | GERMAN | FOREIGN | HOLIDAYS
@@ -761,14 +761,14 @@ MEDICAL_ENDINGS: Final = tuple(
     ektomie tomie stomie skopie grafie graphie pathie insuffizienz stenose schmerz schmerzen
     therapie beschwerden storung storungen erkrankung erkrankungen entzundung untersuchung
     ierung tzung rkung igung derung keit keiten
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 PARTICLES: Final = frozenset(
     """
     van von der den de la le da do dos das di del della du des des los las el al bin ibn ben
     bint abu ter ten zu zur vom af av st san santa y e
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # A name follows these, with a full stop between or without.
@@ -778,7 +778,7 @@ TITLES: Final = frozenset(
     fräulein señor señora señorita sr sra srta sig signor signora dott dottssa dra don doña
     senhor senhora rev reverend father sister nurse capt captain lt sgt sergeant officer judge
     hon lord lady rabbi imam pastor sheikh hr fru pan pani meneer mevrouw mevr dhr mw bay bayan
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # Who is meant by the name that follows directly ("wife Mary", "RN Kim", "patient Lopez").
@@ -794,7 +794,7 @@ ROLES: Final = frozenset(
     detective inspector agent patientin kollege kollegin ehefrau ehemann hausarzt hausärztin
     oberarzt oberärztin chefarzt chefärztin stationsarzt stationsärztin sohn tochter bruder
     schwester pfleger
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 # What people do at the start of a sentence ("Delvis spent a year").
@@ -806,7 +806,7 @@ PERSON_VERBS: Final = frozenset(
     needs likes loves hates lost married graduated wrote writes studied thinks thought knows
     knew believes agrees agreed arrived left met invited visited smokes drinks takes signed
     ordered dictated will would can could and had has is was who may
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )
 
 ORGANIZATION_WORDS: Final = frozenset(
@@ -824,5 +824,5 @@ ORGANIZATION_WORDS: Final = frozenset(
     universitatsspital uniklinik uniklinikum klinikum fachklinik praxisklinik tagesklinik
     rehaklinik rehazentrum kreiskrankenhaus stadtkrankenhaus marienhospital pflegeheim
     seniorenheim gesundheitszentrum arztpraxis gemeinschaftspraxis
-    """.split()  # noqa: SIM905 - a table of words
+    """.split()
 )

@@ -97,7 +97,8 @@ def _refuse_code(path: Path) -> None:
         named = file.name.endswith("config.json") and _names_code(_read_json(file))
         if named or file.suffix == ".py":
             message = f"{file}: the model brings code of its own, which is never run"
-            raise ConfigError(Code.MODEL_UNSUPPORTED, message)
+            remedy = "take a model of a kind that the library knows, without files of code"
+            raise ConfigError(Code.MODEL_UNSUPPORTED, message, remedy=remedy)
 
 
 def _read_json(file: Path) -> Any:

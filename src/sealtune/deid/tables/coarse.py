@@ -50,16 +50,18 @@ def _entity(name: str, rule: FieldRule) -> EntityType:
 def _maker(entity: EntityType, configuration: Configuration, *, sure: bool) -> Callable[[Any], Any]:
     # Imported where it is needed: the lists of surrogates are not wanted to plan a table.
     from sealtune.deid.transforms.moving import Years
-    from sealtune.deid.transforms.postal import region
+    from sealtune.deid.transforms.postal import US_LOCALES, region
     from sealtune.deid.transforms.replaced import Seen
 
     years = Years(configuration)
 
+    american = configuration.locale in US_LOCALES
+
     def area(value: Any) -> Any:
-        text = as_zip(value) or _text(value)
+        text = (as_zip(value) if american else None) or _text(value)
         if not text or not any(map(str.isdecimal, text)):
             return value
-        seen = Seen(text, EntityType.POSTAL_CODE, kind="zip")
+        seen = Seen(text, EntityType.POSTAL_CODE)
         return region(seen, locale=configuration.locale) or _gone(entity)
 
     def year(value: Any) -> Any:

@@ -18,6 +18,7 @@ from sealtune.deid.transforms.replaced import Seen
 _SMALL_2000: Final = "036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893"
 _SMALL_2010: Final = "202 204 205 369 753 772"
 RESTRICTED_ZIP3: Final = frozenset(f"{_SMALL_2000} {_SMALL_2010}".split())
+US_LOCALES: Final = frozenset({"en_US", "es_US"})
 _ZIP: Final = re.compile(r"(\d{5})(?:[- ]?\d{4})?")
 _BRITISH: Final = re.compile(r"([A-Z]{1,2})\d[A-Z\d]?\s{0,2}\d[A-Z]{2}", re.IGNORECASE)
 _CANADIAN: Final = re.compile(r"([A-Z])\d[A-Z][ -]?\d[A-Z]\d", re.IGNORECASE)
@@ -30,7 +31,7 @@ def region(seen: Seen, *, locale: str) -> str | None:
     """Return the area of a postal code, stars for the rest, or None if it has no known form."""
     value = seen.value.strip()
     zip_code = _ZIP.fullmatch(value)
-    if zip_code and (locale in {"en_US", "es_US"} or "-" in value or "zip" in seen.kind):
+    if zip_code and (locale in US_LOCALES or "-" in value or "zip" in seen.kind):
         first = zip_code[1][:3]
         return ("000" if first in RESTRICTED_ZIP3 else first) + "**"
     for pattern in (_BRITISH, _CANADIAN, _DUTCH):
